@@ -1,0 +1,37 @@
+// Resources in, one snapshot and every status out. A pure and total function: a reference that does not
+// resolve becomes a condition, never an error. Equal input gives byte-equal output.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "apk/v1/snapshot.pb.h"
+#include "control-plane/resources/resource_set.h"
+
+namespace apk {
+
+// What the agents say of the snapshot; it decides the Programmed conditions.
+struct FleetReport {
+  struct ListenerError {
+    std::string agent;
+    std::string message;
+  };
+  int agents_connected = 0;
+  std::vector<std::string> agent_addresses;  // Default addresses of connected agents, sorted, unique.
+  std::map<std::string, std::vector<ListenerError>> listener_errors;  // By ListenerConfig name.
+};
+
+struct Translation {
+  v1::Snapshot snapshot;  // Complete with hashes and version.
+  // Objects whose status differs from the one in the set: the same object with the new status.
+  // Conditions that did not change keep their lastTransitionTime.
+  std::vector<ResourcePtr> status_updates;
+};
+
+// `now` is RFC 3339, used as lastTransitionTime of conditions that change.
+Translation Translate(const ResourceSet& resources, const FleetReport& fleet, uint64_t revision,
+                      const std::string& now);
+
+}  // namespace apk

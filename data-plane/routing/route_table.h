@@ -1,0 +1,157 @@
+// A snapshot, compiled: what workers look requests up in. Immutable, shared by all workers, and complete:
+// nothing in it points outside. What goes on (pools, breakers, counters) is kept by workers under the
+// names that stand here, never in the table.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/strings.h"
+#include "data-plane/filters/filter.h"
+#include "data-plane/http/message.h"
+
+namespace re2 {
+class RE2;
+}
+
+namespace apk {
+
+struct Endpoint {
+  std::string host;  // IP address or DNS name.
+  uint16_t port = 0;
+};
+
+struct BackendTls {
+  std::string ca_pem;  // "": system roots.
+  std::string server_name;
+  std::vector<std::string> allowed_sans;
+};
+
+// One upstream. `index` numbers the backends of this table; `name` is stable over snapshots.
+struct Backend {
+  std::string name;
+  uint32_t index = 0;
+  std::vector<Endpoint> endpoints;
+  std::optional<BackendTls> tls;
+  std::string base_path;
+  bool rewrite_host = false;
+  uint32_t response_timeout_ms = 0;
+  uint32_t idle_timeout_ms = 0;
+  uint32_t max_connections = 0;
+  std::vector<std::pair<std::string, std::string>> set_headers;
+  // Changes whenever a connection made for the old settings must not serve the new ones: covers
+  // endpoints, TLS settings. Pools are keyed by name and this.
+  uint64_t connection_key = 0;
+};
+
+struct Mirror {
+  std::string name;                  // For counters.
+  const Backend* backend = nullptr;  // nullptr: unresolved.
+  uint32_t numerator = 1;
+  uint32_t denominator = 1;
+};
+
+struct WeightedBackend {
+  const Backend* backend = nullptr;  // nullptr: unresolved, 500.
+  uint32_t weight = 1;
+  std::vector<Filter> filters;
+};
+
+// Where tokens come from and how they prove themselves; keys are kept by auth/, under `name`.
+struct TokenIssuer {
+  std::string name;
+  std::string issuer;
+  std::string jwks_url;
+  std::string jwks_ca_pem;
+  std::string certificate_pem;
+};
+
+struct AuthenticationPolicy {
+  bool optional = false;
+  std::string header;  // Lower case.
+  bool send_token_to_upstream = false;
+  std::vector<const TokenIssuer*> issuers;
+  std::vector<std::string> audiences;
+};
+
+struct Rule {
+  std::string route;  // namespace/name
+  std::string name;   // "" or as written.
+  uint32_t index = 0;  // In its route.
+  bool invalid = false;
+  std::vector<Filter> filters;
+  std::vector<WeightedBackend> backends;
+  uint64_t total_weight = 0;
+  std::vector<Mirror> mirrors;
+  std::optional<AuthenticationPolicy> authentication;
+  uint32_t request_timeout_ms = 0;  // 0: the agent's default.
+  bool request_timeout_disabled = false;
+  uint32_t backend_request_timeout_ms = 0;
+};
+
+// One certificate with its key, both PEM; net/ makes TLS contexts of them.
+struct Certificate {
+  std::string name;
+  std::string chain_pem;
+  std::string key_pem;
+};
+
+// The result of a look-up: which rule, and what of the path it consumed.
+struct RouteMatch {
+  const Rule* rule = nullptr;
+  MatchedPath path;  // For rewrites; see filters/filter.h.
+};
+
+class HostTable;  // Of one listener: hostnames to ordered matches. In route_table.cc.
+
+// One listener of a Gateway, as served on a port.
+struct Listener {
+  std::string name;  // Of the ListenerConfig resource.
+  std::string gateway;
+  std::string hostname;  // "", exact, "*.suffix"; lower case.
+  std::vector<const Certificate*> certificates;
+  std::shared_ptr<const HostTable> hosts;
+};
+
+// One address and port that the agent binds, with all listeners that share it.
+struct Port {
+  std::string address;  // "" is the agent's own address.
+  uint16_t port = 0;
+  bool tls = false;
+  std::vector<Listener> listeners;  // Most specific hostname first.
+
+  // The most specific listener for a host (lower case, no port); nullptr where none takes it.
+  const Listener* FindListener(std::string_view host) const;
+};
+
+class RouteTable {
+ public:
+  const std::string& version() const { return version_; }
+  uint64_t revision() const { return revision_; }
+  const std::vector<Port>& ports() const { return ports_; }  // Sorted by address, port.
+  const std::vector<std::unique_ptr<Backend>>& backends() const { return backends_; }
+  const std::vector<std::unique_ptr<TokenIssuer>>& token_issuers() const { return token_issuers_; }
+  const std::vector<std::unique_ptr<Certificate>>& certificates() const { return certificates_; }
+  // nullptr where the snapshot no longer has that port.
+  const Port* FindPort(std::string_view address, uint16_t port) const;
+
+  // The rule that wins by the Gateway API's precedence, or none (404). The match refers to this table
+  // and to `request.path`.
+  static std::optional<RouteMatch> Match(const Listener& listener, const RequestHead& request);
+
+ private:
+  friend class RouteTableBuilder;
+  std::string version_;
+  uint64_t revision_ = 0;
+  std::vector<Port> ports_;
+  std::vector<std::unique_ptr<Backend>> backends_;
+  std::vector<std::unique_ptr<TokenIssuer>> token_issuers_;
+  std::vector<std::unique_ptr<Certificate>> certificates_;
+  std::vector<std::unique_ptr<Rule>> rules_;
+};
+
+}  // namespace apk
