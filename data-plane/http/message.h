@@ -62,6 +62,14 @@ class HeaderMap {
   bool Remove(std::string_view name);
   void Remove(HeaderId id);
   void RemoveAt(size_t index);
+  // In one pass; `remove(HeaderId, name)` says which.
+  template <class Predicate>
+  void RemoveIf(Predicate remove) {
+    std::erase_if(fields_, [&](const Field& field) {
+      return remove(field.id,
+                    std::string_view(bytes_).substr(field.name_offset, field.name_size));
+    });
+  }
 
   // The first of that name.
   std::optional<std::string_view> Get(std::string_view name) const;

@@ -1,0 +1,62 @@
+// The agent: takes snapshots, compiles them, has the workers adopt them, keeps the last one on disk. Used
+// by one thread at a time: main before the discovery client starts, then that client's thread.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "apk/v1/discovery.pb.h"
+#include "data-plane/agent/last_good_snapshot.h"
+#include "data-plane/agent/snapshot_builder.h"
+#include "data-plane/auth/jwks_fetcher.h"
+#include "data-plane/observe/admin_server.h"
+#include "data-plane/worker/worker_group.h"
+
+namespace apk {
+
+class Agent {
+ public:
+  Agent(WorkerGroup& workers, LastGoodSnapshot& disk) : workers_(workers), disk_(disk) {}
+
+  // Serves from disk where there is a good snapshot. Called once, before anything is received.
+  void StartFromDisk();
+
+  // Takes a response whole or not at all, and says which: the request to send back, nonce included.
+  v1::DiscoveryRequest Take(const v1::DiscoveryResponse& response);
+
+  // "" where there is none yet. Thread-safe.
+  std::string version() const;
+  uint64_t revision() const;
+
+  // Called once, when the first snapshot is being served.
+  void OnReady(std::function<void()> ready) { on_ready_ = std::move(ready); }
+  void SetTokenIssuerSink(std::function<void(const RouteTable&)> sink) { on_issuers_ = std::move(sink); }
+
+  // Answers /healthz /readyz /metrics /config_dump. Thread-safe.
+  AdminResponse Admin(std::string_view path) const;
+
+ private:
+  struct Outcome {
+    std::vector<CompileError> errors;
+    std::vector<PortError> port_errors;
+    std::shared_ptr<const RouteTable> table;
+  };
+  Outcome Serve(const v1::Snapshot& snapshot);
+
+  WorkerGroup& workers_;
+  LastGoodSnapshot& disk_;
+  SnapshotBuilder builder_;
+  std::function<void()> on_ready_;
+  std::function<void(const RouteTable&)> on_issuers_;
+
+  mutable std::mutex mutex_;  // Over what other threads read.
+  std::string version_;
+  uint64_t revision_ = 0;
+  std::vector<std::string> resource_names_;
+};
+
+}  // namespace apk

@@ -1,0 +1,100 @@
+// The only file of the data plane that includes gRPC.
+#include "data-plane/agent/discovery_client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <random>
+
+#include "apk/v1/discovery.grpc.pb.h"
+#include "common/log.h"
+
+namespace apk {
+namespace {
+
+constexpr int kMessageBytesMax = 256 << 20;
+constexpr std::chrono::milliseconds kFirstPause{200};
+constexpr std::chrono::milliseconds kLongestPause{30'000};
+
+grpc::ChannelArguments ChannelArguments() {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
+  arguments.SetMaxSendMessageSize(kMessageBytesMax);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  // Waiting is done here, with jitter: a fleet must not come back in step.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  return arguments;
+}
+
+}  // namespace
+
+void DiscoveryClient::Start() {
+  thread_ = Thread("discovery", 0, [this] { Run(); });
+}
+
+void DiscoveryClient::Stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    if (context_ != nullptr) context_->TryCancel();
+  }
+  stop_requested_.notify_all();
+  thread_.Join();
+}
+
+bool DiscoveryClient::Pause(std::chrono::milliseconds duration) {
+  std::unique_lock lock(mutex_);
+  return !stop_requested_.wait_for(lock, duration, [this] { return stopping_; });
+}
+
+void DiscoveryClient::Run() {
+  std::minstd_rand random(std::random_device{}());
+  std::chrono::milliseconds longest = kFirstPause;
+  for (;;) {
+    if (RunStream()) longest = kFirstPause;
+    std::uniform_int_distribution<int64_t> jitter(0, longest.count());
+    if (!Pause(std::chrono::milliseconds(50 + jitter(random)))) return;
+    longest = std::min(longest * 2, kLongestPause);
+  }
+}
+
+bool DiscoveryClient::RunStream() {
+  grpc::SslCredentialsOptions tls;
+  tls.pem_root_certs = options_.ca_pem;
+  tls.pem_cert_chain = options_.certificate_pem;
+  tls.pem_private_key = options_.key_pem;
+  const std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel(
+      options_.control_plane, grpc::SslCredentials(tls), ChannelArguments());
+  const auto stub = v1::DiscoveryService::NewStub(channel);
+  grpc::ClientContext context;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return false;
+    context_ = &context;
+  }
+  const auto stream = stub->Stream(&context);
+  v1::DiscoveryRequest hello;
+  *hello.mutable_agent() = options_.agent;
+  hello.set_version(agent_.version());
+  hello.set_revision(agent_.revision());
+  bool alive = stream->Write(hello);
+  bool received = false;
+  v1::DiscoveryResponse response;
+  while (alive && stream->Read(&response)) {
+    received = true;
+    alive = stream->Write(agent_.Take(response));
+  }
+  const grpc::Status status = stream->Finish();
+  const std::lock_guard lock(mutex_);
+  context_ = nullptr;
+  if (!stopping_) {
+    LogWarning("no control plane, serving on", {{"control_plane", options_.control_plane},
+                                                {"reason", status.error_message()}});
+  }
+  return received;
+}
+
+}  // namespace apk

@@ -1,0 +1,53 @@
+// The stream to the control plane: one thread that connects, receives, hands over, acknowledges, and
+// reconnects with jittered back-off for as long as it takes. The agent serves on meanwhile.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "common/thread.h"
+#include "data-plane/agent/agent.h"
+
+namespace grpc {
+class ClientContext;
+}
+
+namespace apk {
+
+struct DiscoveryOptions {
+  std::string control_plane;  // host:port
+  std::string ca_pem;
+  std::string certificate_pem;
+  std::string key_pem;
+  v1::AgentInfo agent;
+};
+
+class DiscoveryClient {
+ public:
+  DiscoveryClient(DiscoveryOptions options, Agent& agent)
+      : options_(std::move(options)), agent_(agent) {}
+  ~DiscoveryClient() { Stop(); }
+
+  void Start();
+  void Stop();
+
+ private:
+  void Run();
+  // One stream, until it ends. True if it carried anything.
+  bool RunStream();
+  // False when stopped meanwhile.
+  bool Pause(std::chrono::milliseconds duration);
+
+  const DiscoveryOptions options_;
+  Agent& agent_;
+  std::mutex mutex_;
+  std::condition_variable stop_requested_;
+  bool stopping_ = false;
+  grpc::ClientContext* context_ = nullptr;  // Of the stream that is open.
+  Thread thread_;
+};
+
+}  // namespace apk

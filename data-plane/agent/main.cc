@@ -1,0 +1,153 @@
+// apk-data-plane: the wiring diagram of an agent.
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <thread>
+
+#include "common/log.h"
+#include "common/strings.h"
+#include "data-plane/agent/agent.h"
+#include "data-plane/agent/discovery_client.h"
+
+namespace apk {
+namespace {
+
+struct Flags {
+  std::string id = "agent";
+  std::string control_plane = "127.0.0.1:7443";
+  std::string ca;
+  std::string certificate;
+  std::string key;
+  std::string data_dir = "/var/lib/apk/data-plane";
+  std::string admin = "127.0.0.1:9501";
+  std::string log_level = "info";
+  int workers = 0;
+  int pin = -1;
+  int drain_seconds = 30;
+  WorkerOptions worker;
+  MirrorLimits mirror;
+};
+
+void AddFlags(CLI::App& app, Flags& flags) {
+  app.add_option("--id", flags.id, "Name of this agent, unique in the fleet")->capture_default_str();
+  app.add_option("--control-plane", flags.control_plane, "Where to get snapshots, host:port")
+      ->capture_default_str();
+  app.add_option("--ca", flags.ca, "PEM file: who signed the control plane's certificate");
+  app.add_option("--cert", flags.certificate, "PEM file: this agent's client certificate");
+  app.add_option("--key", flags.key, "PEM file: its key");
+  app.add_option("--address", flags.worker.default_address,
+                 "IP address for Gateways that name none")->capture_default_str();
+  app.add_option("--data-dir", flags.data_dir, "Where the last snapshot is kept")->capture_default_str();
+  app.add_option("--admin", flags.admin, "Health and metrics, address:port")->capture_default_str();
+  app.add_option("--workers", flags.workers, "Worker threads; 0 is one per core")->capture_default_str();
+  app.add_option("--pin", flags.pin, "Pin worker n to core PIN + n")->capture_default_str();
+  app.add_option("--mirror-nice", flags.mirror.nice, "Niceness of the mirror thread")
+      ->capture_default_str();
+  app.add_option("--drain-seconds", flags.drain_seconds, "Grace for open exchanges at the end")
+      ->capture_default_str();
+  app.add_option("--log-level", flags.log_level, "debug, info, warning or error")->capture_default_str();
+  app.set_version_flag("--version", "apk-data-plane " APK_VERSION);
+}
+
+bool ReadFile(const std::string& path, std::string& text) {
+  if (path.empty()) return true;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    std::cerr << "apk-data-plane: can't read " << path << "\n";
+    return false;
+  }
+  text.assign(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+  return true;
+}
+
+// "127.0.0.1:9501" or "[::1]:9501".
+bool SplitHostPort(std::string_view text, std::string& host, uint16_t& port) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return false;
+  host = text.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  const std::string digits(text.substr(colon + 1));
+  if (digits.empty() || digits.find_first_not_of("0123456789") != std::string::npos) return false;
+  const unsigned long number = std::stoul(digits.substr(0, 6));
+  port = static_cast<uint16_t>(number);
+  return number <= 65535;
+}
+
+int WaitForSignal(const sigset_t& signals) {
+  int signal = 0;
+  sigwait(&signals, &signal);
+  return signal;
+}
+
+int Run(Flags& flags) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // Before threads: they inherit it.
+  signal(SIGPIPE, SIG_IGN);
+
+  DiscoveryOptions discovery;
+  discovery.control_plane = flags.control_plane;
+  discovery.agent.set_id(flags.id);
+  discovery.agent.set_address(flags.worker.default_address);
+  discovery.agent.set_version(APK_VERSION);
+  std::string admin_host;
+  uint16_t admin_port = 0;
+  if (!ReadFile(flags.ca, discovery.ca_pem) ||
+      !ReadFile(flags.certificate, discovery.certificate_pem) ||
+      !ReadFile(flags.key, discovery.key_pem)) {
+    return 1;
+  }
+  if (!SplitHostPort(flags.admin, admin_host, admin_port)) {
+    std::cerr << "apk-data-plane: --admin " << flags.admin << ": not address:port\n";
+    return 1;
+  }
+  size_t workers = static_cast<size_t>(std::max(0, flags.workers));
+  if (workers == 0) workers = std::max(1u, std::thread::hardware_concurrency());
+  flags.worker.cpu = flags.pin;
+
+  WorkerGroup group(workers, flags.worker, flags.mirror);
+  LastGoodSnapshot disk(flags.data_dir);
+  Agent agent(group, disk);
+  JwksFetcher jwks([&group](std::shared_ptr<const KeyStore> keys) { group.PublishKeys(std::move(keys)); });
+  agent.SetTokenIssuerSink([&jwks](const RouteTable& table) { jwks.SetIssuers(table); });
+  AdminServer admin([&agent](std::string_view path) { return agent.Admin(path); });
+  if (const absl::Status listening = admin.Listen(admin_host, admin_port); !listening.ok()) {
+    std::cerr << "apk-data-plane: --admin: " << listening.message() << "\n";
+    return 1;
+  }
+  agent.OnReady([&] {
+    std::printf("ready admin=%s:%u version=%s\n", admin_host.c_str(), admin.port(),
+                agent.version().c_str());
+    std::fflush(stdout);
+  });
+
+  group.Start();
+  admin.Start();
+  agent.StartFromDisk();
+  DiscoveryClient client(std::move(discovery), agent);
+  client.Start();
+  WaitForSignal(signals);
+  LogInfo("draining");
+  client.Stop();
+  group.Drain(std::chrono::seconds(flags.drain_seconds));
+  return 0;
+}
+
+}  // namespace
+}  // namespace apk
+
+int main(int argc, char** argv) {
+  apk::Flags flags;
+  CLI::App app("The agent of the gateway: routes, forwards and mirrors requests", "apk-data-plane");
+  apk::AddFlags(app, flags);
+  CLI11_PARSE(app, argc, argv);
+  apk::InitLog("apk-data-plane", flags.log_level);
+  return apk::Run(flags);
+}

@@ -1,0 +1,24 @@
+// What the agent holds, brought up to date by responses: whole snapshots or differences. Pure.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include <absl/status/status.h>
+
+#include "apk/v1/discovery.pb.h"
+#include "apk/v1/snapshot.pb.h"
+
+namespace apk {
+
+class SnapshotBuilder {
+ public:
+  void Reset(const v1::Snapshot& snapshot);
+  // The snapshot that the response leads to; this builder is unchanged until Reset.
+  v1::Snapshot Next(const v1::DiscoveryResponse& response) const;
+
+ private:
+  std::map<std::string, v1::SnapshotResource> resources_;
+};
+
+}  // namespace apk

@@ -1,0 +1,75 @@
+// Everything here is the worker's; what goes through the door is no longer touched, but for its atomics.
+#include "data-plane/forward/mirror_tee.h"
+
+#include "data-plane/forward/upstream_host.h"
+#include "data-plane/http/head_writer.h"
+
+namespace apk {
+
+MirrorTee::~MirrorTee() {
+  if (!started_) {
+    Reject();
+  } else if (!ended_ && has_body_) {
+    for (const auto& copy : copies_) worker_.mirrors.AbortByClient(copy);
+  }
+}
+
+void MirrorTee::Prepare(const Rule& rule, const RequestHead& request) {
+  has_body_ = request.framing.kind != BodyFraming::Kind::kNone;
+  std::string host;
+  for (const Mirror& mirror : rule.mirrors) {
+    MirrorStats& stats = worker_.mirror_stats.Find(rule, mirror);
+    stats.matched.fetch_add(1, std::memory_order_relaxed);
+    if (mirror.backend == nullptr) {
+      stats.Count(MirrorResult::kSkippedUnresolved);
+      continue;
+    }
+    if (mirror.numerator < mirror.denominator &&
+        worker_.random.Below(mirror.denominator) >= mirror.numerator) {
+      stats.Count(MirrorResult::kSkippedSampling);
+      continue;
+    }
+    auto copy = std::make_shared<MirrorCopy>();
+    copy->table = worker_.table;
+    copy->backend = mirror.backend;
+    copy->stats = &stats;
+    copy->is_head_request = request.method == "HEAD";
+    copy->chunked = request.framing.kind == BodyFraming::Kind::kChunked;
+    copy->has_body = has_body_;
+    copy->started = std::chrono::steady_clock::now();
+    OutgoingRequest outgoing;
+    outgoing.head = &request;
+    outgoing.base_path = mirror.backend->base_path;
+    outgoing.host = UpstreamHost(*mirror.backend, 0, request.authority, host);
+    AppendRequestHead(copy->head, outgoing);
+    copies_.push_back(std::move(copy));
+  }
+}
+
+void MirrorTee::Reject() {
+  for (const auto& copy : copies_) copy->stats->Count(MirrorResult::kSkippedRejected);
+  copies_.clear();
+  started_ = true;
+}
+
+void MirrorTee::Start() {
+  if (started_) return;
+  started_ = true;
+  std::erase_if(copies_, [this](const auto& copy) { return !worker_.mirrors.Start(copy); });
+  if (!has_body_) copies_.clear();
+}
+
+void MirrorTee::Append(std::string_view data) {
+  if (data.empty() || !wants_body()) return;
+  const BodyChunk chunk = std::make_shared<const std::string>(data);
+  std::erase_if(copies_,
+                [&](const auto& copy) { return !worker_.mirrors.Append(copy, chunk); });
+}
+
+void MirrorTee::End() {
+  if (!wants_body()) return;
+  ended_ = true;
+  for (const auto& copy : copies_) worker_.mirrors.End(copy);
+}
+
+}  // namespace apk

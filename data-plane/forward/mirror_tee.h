@@ -1,0 +1,39 @@
+// The copies of one request, from the worker's side: made when the rule is known, let go when the
+// primary is under way, fed with its body.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "data-plane/forward/worker_context.h"
+
+namespace apk {
+
+class MirrorTee {
+ public:
+  explicit MirrorTee(WorkerContext& worker) : worker_(worker) {}
+  ~MirrorTee();  // A body that was not completed by then was aborted by the client.
+  MirrorTee(const MirrorTee&) = delete;
+  MirrorTee& operator=(const MirrorTee&) = delete;
+
+  // Draws the samples and serializes a head for each mirror. Call once, after the rule's filters.
+  void Prepare(const Rule& rule, const RequestHead& request);
+  // The gateway answers itself: the copies are skipped.
+  void Reject();
+  // Sends the copies on their way; body events may follow.
+  void Start();
+  void Append(std::string_view data);
+  void End();
+
+  bool wants_body() const { return started_ && !ended_ && !copies_.empty(); }
+
+ private:
+  WorkerContext& worker_;
+  std::vector<std::shared_ptr<MirrorCopy>> copies_;
+  bool has_body_ = false;
+  bool started_ = false;
+  bool ended_ = false;
+};
+
+}  // namespace apk

@@ -1,0 +1,297 @@
+// Steps decide nothing for their caller: ServeRequest reads top to bottom.
+#include "data-plane/forward/serve_request.h"
+
+#include "data-plane/forward/copy_body.h"
+#include "data-plane/forward/date.h"
+#include "data-plane/forward/mirror_tee.h"
+#include "data-plane/forward/upstream_host.h"
+#include "data-plane/http/hop_headers.h"
+
+namespace apk {
+namespace {
+
+// Safe to send again when the connection turned out to be dead (RFC 9110 9.2.2).
+bool IsIdempotent(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" ||
+         method == "OPTIONS" || method == "TRACE";
+}
+
+const WeightedBackend* ChooseBackend(const Rule& rule, FastRandom& random) {
+  if (rule.invalid || rule.total_weight == 0) return nullptr;
+  if (rule.backends.size() == 1) return &rule.backends.front();
+  uint64_t ticket = random.Below(rule.total_weight);
+  for (const WeightedBackend& backend : rule.backends) {
+    if (ticket < backend.weight) return &backend;
+    ticket -= backend.weight;
+  }
+  return nullptr;
+}
+
+Failure FailureFor(DialError error) {
+  switch (error) {
+    case DialError::kTimeout:
+      return Failure::kConnectTimeout;
+    case DialError::kTls:
+      return Failure::kTls;
+    case DialError::kDns:
+    case DialError::kConnect:
+    case DialError::kNone:
+      break;
+  }
+  return Failure::kConnect;
+}
+
+Failure FailureFor(ClientExchange::HeadResult result) {
+  switch (result) {
+    case ClientExchange::HeadResult::kTimeout:
+      return Failure::kTimeout;
+    case ClientExchange::HeadResult::kMalformed:
+      return Failure::kProtocol;
+    default:
+      return Failure::kReset;
+  }
+}
+
+// One forwarded request: everything that its steps share.
+class Forwarding {
+ public:
+  Forwarding(WorkerContext& worker, ServerExchange& exchange, const Rule& rule)
+      : worker_(worker), exchange_(exchange), rule_(rule), mirrors_(worker) {}
+  ~Forwarding() { worker_.pool.Release(lease_); }
+  Forwarding(const Forwarding&) = delete;
+  Forwarding& operator=(const Forwarding&) = delete;
+
+  Task<> Run(const FilterContext* filters);
+
+ private:
+  Task<> Answer(Failure failure);
+  // Gets the request to the backend and its response head into response_; nothing is left to do but
+  // answer with the failure otherwise.
+  Task<std::optional<Failure>> Send();
+  Task<std::optional<Failure>> SendOnce();
+  Task<std::optional<Failure>> ReadResponseHead();
+  Task<> Respond();
+
+  WorkerContext& worker_;
+  ServerExchange& exchange_;
+  const Rule& rule_;
+  MirrorTee mirrors_;
+  const WeightedBackend* choice_ = nullptr;
+  ExchangeDeadlines deadlines_;
+  ConnectionPool::Lease lease_;
+  RequestBody body_{worker_.io, exchange_, mirrors_};
+  ResponseHead response_;
+  bool response_begun_ = false;
+};
+
+Task<> Forwarding::Answer(Failure failure) {
+  worker_.metrics.failures[static_cast<size_t>(failure)].Add();
+  Reply reply = ReplyFor(failure);
+  co_await AnswerWith(&worker_, &exchange_, std::move(reply));
+}
+
+Task<> Forwarding::Run(const FilterContext* filters) {
+  RequestHead& request = exchange_.request();
+  mirrors_.Prepare(rule_, request);
+  choice_ = ChooseBackend(rule_, worker_.random);
+  if (choice_ == nullptr || choice_->backend == nullptr) {
+    // The Gateway API's 500; a rule that only mirrors still mirrors.
+    if (rule_.backends.empty() && !rule_.invalid) co_await body_.FeedMirrorsOnly();
+    co_await Answer(Failure::kNotConfigured);
+    co_return;
+  }
+  const Backend& backend = *choice_->backend;
+  if (!choice_->filters.empty()) {
+    FilterContext nothing_to_cut = *filters;
+    const MatchedPath whole;
+    nothing_to_cut.path = &whole;
+    std::optional<Reply> reply = ApplyRequestFilters(choice_->filters, nothing_to_cut, request);
+    if (reply.has_value()) {
+      co_await AnswerWith(&worker_, &exchange_, *std::move(reply));
+      co_return;
+    }
+  }
+  for (const auto& [name, value] : backend.set_headers) request.headers.Set(name, value);
+  if (backend.endpoints.empty()) {
+    co_await Answer(Failure::kNoEndpoints);
+    co_return;
+  }
+  deadlines_ = DeadlinesFor(rule_, backend, worker_.limits);
+  if (!worker_.pool.Acquire(backend, lease_)) {
+    co_await Answer(Failure::kOverflow);
+    co_return;
+  }
+  const std::optional<Failure> failure = co_await Send();
+  if (failure.has_value()) {
+    if (lease_.connection != nullptr) lease_.connection->stream().Close();
+    co_await body_.Stop();
+    co_await Answer(*failure);
+    co_return;
+  }
+  co_await Respond();
+}
+
+Task<std::optional<Failure>> Forwarding::Send() {
+  bool fresh = lease_.connection == nullptr;
+  for (;;) {
+    if (lease_.connection == nullptr) {
+      const DialError error = co_await worker_.pool.Open(choice_->backend, &lease_);
+      if (error != DialError::kNone) co_return FailureFor(error);
+      worker_.metrics.upstream_connections.Add();
+      fresh = true;
+    }
+    const std::optional<Failure> failure = co_await SendOnce();
+    // A kept connection may die as it is used: that says nothing of the backend, so a request that can
+    // be repeated is, once, on a new one.
+    const bool stale = failure == Failure::kReset && !fresh && !response_begun_ &&
+                       body_.empty() && IsIdempotent(exchange_.request().method);
+    if (!stale) co_return failure;
+    worker_.metrics.upstream_retries.Add();
+    lease_.connection.reset();
+  }
+}
+
+Task<std::optional<Failure>> Forwarding::SendOnce() {
+  H1ClientConnection& connection = *lease_.connection;
+  const RequestHead& request = exchange_.request();
+  std::string host;
+  OutgoingRequest outgoing;
+  outgoing.head = &request;
+  outgoing.base_path = choice_->backend->base_path;
+  outgoing.host = UpstreamHost(*choice_->backend, lease_.endpoint, request.authority, host);
+  connection.WriteHead(outgoing);
+  connection.stream().SetDeadline(deadlines_.ForHead());
+  if (exchange_.WriteContinue() == WriteStatus::kAgain) {
+    const bool flushed = co_await exchange_.Flush();
+    if (!flushed) co_return Failure::kReset;
+  }
+  const WriteStatus status = body_.Begin(connection);
+  mirrors_.Start();
+  if (status == WriteStatus::kFailed) co_return Failure::kReset;
+  body_.Continue(connection, status, deadlines_);
+  co_return co_await ReadResponseHead();
+}
+
+Task<std::optional<Failure>> Forwarding::ReadResponseHead() {
+  for (int interim = 0;; ++interim) {
+    const ClientExchange::HeadResult result = co_await lease_.connection->ReadHead(response_);
+    response_begun_ = result != ClientExchange::HeadResult::kClosed;
+    if (result != ClientExchange::HeadResult::kOk) co_return FailureFor(result);
+    if (response_.status >= 200) co_return std::nullopt;
+    const bool refused = response_.status == 101 || interim == worker_.limits.interim_responses_max;
+    if (refused) co_return Failure::kProtocol;
+    if (response_.status == 100) continue;  // The gateway has answered the client's Expect.
+    StripHopByHop(response_.headers);
+    if (exchange_.WriteInterim(response_) == WriteStatus::kAgain) {
+      const bool flushed = co_await exchange_.Flush();
+      if (!flushed) co_return Failure::kReset;
+    }
+  }
+}
+
+Task<> Forwarding::Respond() {
+  StripHopByHop(response_.headers);
+  if (!response_.headers.Has(HeaderId::kDate)) response_.headers.Add("Date", HttpDate());
+  ApplyResponseFilters(choice_->filters, response_);
+  ApplyResponseFilters(rule_.filters, response_);
+  H1ClientConnection& connection = *lease_.connection;
+  exchange_.WriteHead(response_);
+  const bool copied = co_await CopyResponseBody(&connection, &exchange_, &deadlines_);
+  worker_.metrics.responses_by_class[copied ? response_.status / 100 : 0].Add();
+  if (!copied || !body_.finished()) connection.stream().Close();
+  if (!copied) exchange_.Abort();
+  co_await body_.Stop();
+}
+
+}  // namespace
+
+Failure FailureForRefusal(uint16_t status) {
+  switch (status) {
+    case 414:
+      return Failure::kTargetTooLong;
+    case 431:
+      return Failure::kHeadTooLarge;
+    case 505:
+      return Failure::kVersion;
+    default:
+      return Failure::kMalformedRequest;
+  }
+}
+
+Task<> AnswerWith(WorkerContext* worker, ServerExchange* exchange, Reply reply) {
+  ResponseHead head;
+  head.status = reply.status;
+  head.headers.Add("Date", HttpDate());
+  if (!reply.content_type.empty()) head.headers.Add("Content-Type", reply.content_type);
+  for (const auto& [name, value] : reply.headers) head.headers.Add(name, value);
+  if (!reply.body.empty()) {
+    head.framing.kind = BodyFraming::Kind::kLength;
+    head.framing.length = reply.body.size();
+  }
+  const bool bodiless = exchange->request().method == "HEAD";
+  exchange->WriteHead(head);
+  const WriteStatus status = exchange->WriteBody(bodiless ? std::string_view() : reply.body, true);
+  bool written = status == WriteStatus::kDone;
+  if (status == WriteStatus::kAgain) written = co_await exchange->Flush();
+  worker->metrics.responses_by_class[written ? reply.status / 100 : 0].Add();
+  if (!written) exchange->Abort();
+}
+
+Task<> ServeRequest(WorkerContext* worker, const Arrival* arrival, ServerExchange* exchange) {
+  const std::shared_ptr<const RouteTable> table = worker->table;  // One table for the whole request.
+  RequestHead& request = exchange->request();
+
+  std::optional<Failure> failure;
+  std::optional<Reply> reply;
+  std::optional<RouteMatch> match;
+  const Port* const port = table->FindPort(arrival->address, arrival->port);
+  const Listener* const listener = port == nullptr ? nullptr : port->FindListener(request.host);
+  if (request.method == "CONNECT") {
+    failure = Failure::kUpgrade;
+  } else if (listener != nullptr) {
+    match = RouteTable::Match(*listener, request);
+  }
+  if (!match.has_value() && !failure.has_value()) failure = Failure::kNoRoute;
+  if (failure.has_value()) {
+    worker->metrics.failures[static_cast<size_t>(*failure)].Add();
+    reply = ReplyFor(*failure);
+    co_await AnswerWith(worker, exchange, *std::move(reply));
+    co_return;
+  }
+
+  const Rule& rule = *match->rule;
+  if (rule.authentication.has_value()) {
+    reply = Authenticate(*rule.authentication, request, *worker->keys, worker->verdicts,
+                         std::chrono::system_clock::now());
+    if (reply.has_value()) {
+      worker->metrics.unauthorized.Add();
+      MirrorTee rejected(*worker);
+      rejected.Prepare(rule, request);
+      rejected.Reject();
+      co_await AnswerWith(worker, exchange, *std::move(reply));
+      co_return;
+    }
+    if (!rule.authentication->send_token_to_upstream) {
+      request.headers.Remove(rule.authentication->header);
+    }
+  }
+
+  StripHopByHop(request.headers);
+  ForwardedBy by;
+  by.client_address = exchange->client_address();
+  by.listener_port = arrival->port;
+  by.request_id = worker->random.Next();
+  AddForwardingFields(by, request);
+  FilterContext filters;
+  filters.path = &match->path;
+  filters.listener_port = arrival->port;
+  reply = ApplyRequestFilters(rule.filters, filters, request);
+  if (reply.has_value()) {
+    co_await AnswerWith(worker, exchange, *std::move(reply));
+    co_return;
+  }
+  Forwarding forwarding(*worker, *exchange, rule);
+  co_await forwarding.Run(&filters);
+}
+
+}  // namespace apk

@@ -1,0 +1,51 @@
+// Budgets are checked here, on the worker's side, so that a body that can't be kept is not even copied in.
+#include "data-plane/mirror/mirror_door.h"
+
+namespace apk {
+
+bool MirrorDoor::Push(MirrorEvent::Kind kind, const std::shared_ptr<MirrorCopy>& copy,
+                      BodyChunk chunk) {
+  MirrorEvent event;
+  event.kind = kind;
+  event.copy = copy;
+  event.chunk = std::move(chunk);
+  if (!ring_.TryPush(event)) return false;
+  // Both sides exchange, so that one of them sees the other: no event is left lying.
+  if (asleep_.exchange(false, std::memory_order_acq_rel)) wake_();
+  return true;
+}
+
+bool MirrorDoor::Start(std::shared_ptr<MirrorCopy> copy) {
+  if (Push(MirrorEvent::Kind::kStart, copy)) return true;
+  copy->stats->Count(MirrorResult::kDroppedQueue);
+  return false;
+}
+
+bool MirrorDoor::Append(const std::shared_ptr<MirrorCopy>& copy, const BodyChunk& chunk) {
+  const uint64_t size = chunk->size();
+  if (copy->held_bytes.load(std::memory_order_relaxed) + size > budget_.copy_bytes_max) {
+    if (!Push(MirrorEvent::Kind::kSlowReader, copy)) copy->lost.store(true);
+    return false;
+  }
+  if (budget_.total_bytes.load(std::memory_order_relaxed) + size > budget_.total_bytes_max) {
+    if (!Push(MirrorEvent::Kind::kOverBudget, copy)) copy->lost.store(true);
+    return false;
+  }
+  copy->held_bytes.fetch_add(size, std::memory_order_relaxed);
+  budget_.total_bytes.fetch_add(size, std::memory_order_relaxed);
+  if (Push(MirrorEvent::Kind::kChunk, copy, chunk)) return true;
+  copy->held_bytes.fetch_sub(size, std::memory_order_relaxed);
+  budget_.total_bytes.fetch_sub(size, std::memory_order_relaxed);
+  copy->lost.store(true);
+  return false;
+}
+
+void MirrorDoor::End(const std::shared_ptr<MirrorCopy>& copy) {
+  if (!Push(MirrorEvent::Kind::kEnd, copy)) copy->lost.store(true);
+}
+
+void MirrorDoor::AbortByClient(const std::shared_ptr<MirrorCopy>& copy) {
+  if (!Push(MirrorEvent::Kind::kClientAborted, copy)) copy->lost.store(true);
+}
+
+}  // namespace apk

@@ -1,0 +1,68 @@
+// What became of every copy. The outcomes exclude each other, so that once nothing is under way
+// matched = sent + failed + timeout + aborted + dropped + skipped, exactly.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/strings.h"
+
+namespace apk {
+
+// One outcome and its reason.
+enum class MirrorResult : uint8_t {
+  kSent,             // Answered by the mirror.
+  kFailedConnect,
+  kFailedDns,
+  kFailedTls,
+  kFailedReset,      // The connection broke before an answer.
+  kFailedProtocol,   // The answer was no HTTP.
+  kTimeout,
+  kAborted,          // The client did not finish its request.
+  kDroppedQueue,
+  kDroppedBytes,
+  kDroppedSlowReader,
+  kDroppedBreakerOpen,
+  kDroppedShutdown,
+  kSkippedRejected,    // The gateway answered the request itself.
+  kSkippedUnresolved,  // The mirror's reference leads nowhere.
+  kSkippedSampling,
+  kCount,
+};
+
+std::string_view OutcomeName(MirrorResult result);  // "dropped"
+std::string_view ReasonName(MirrorResult result);   // "queue", "" where the outcome says it all.
+
+// Counters of one mirror of one route. Thread-safe.
+struct MirrorStats {
+  std::string route;
+  std::string mirror;
+  std::atomic<uint64_t> matched{0};
+  std::array<std::atomic<uint64_t>, static_cast<size_t>(MirrorResult::kCount)> results{};
+  std::atomic<uint64_t> responses_truncated{0};
+  std::atomic<uint64_t> connections{0};  // Opened.
+
+  void Count(MirrorResult result) {
+    results[static_cast<size_t>(result)].fetch_add(1, std::memory_order_relaxed);
+  }
+};
+
+// All of them, by name; they live as long as the registry and survive snapshots. Thread-safe.
+class MirrorStatsRegistry {
+ public:
+  MirrorStats& Find(std::string_view route, std::string_view mirror);
+  std::vector<const MirrorStats*> All() const;  // In the order they came up.
+
+ private:
+  mutable std::mutex mutex_;
+  StringMap<std::unique_ptr<MirrorStats>> stats_;
+  std::vector<const MirrorStats*> order_;
+};
+
+}  // namespace apk

@@ -1,0 +1,67 @@
+// A connection as bytes, whatever carries them. Used by the thread of its loop only.
+//
+// Writing has two steps so that the usual case, where the kernel takes everything at once, needs no
+// coroutine: TryWrite first, and where it says kAgain, co_await Write for the rest.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "data-plane/net/deadline.h"
+#include "data-plane/net/task.h"
+
+namespace apk {
+
+// Up to four pieces to write as one; what was written is cut off the front.
+struct WriteBuffers {
+  std::array<std::string_view, 4> parts;
+  size_t count = 0;
+
+  void Add(std::string_view part) {
+    if (!part.empty()) parts[count++] = part;
+  }
+  size_t Size() const;
+  void Consume(size_t bytes);
+};
+
+enum class WriteStatus : uint8_t { kDone, kAgain, kFailed };
+
+struct ReadResult {
+  size_t bytes = 0;  // 0 with ok: the peer has closed its side.
+  bool ok = false;
+};
+
+class ByteStream : public Deadline {
+ public:
+  using Deadline::Deadline;
+
+  // At least one byte, the end, or an error.
+  virtual Task<ReadResult> Read(char* data, size_t size) = 0;
+  virtual WriteStatus TryWrite(WriteBuffers& buffers) = 0;
+  // All of it; false when the connection failed. What `buffers` views must live until then.
+  virtual Task<bool> Write(WriteBuffers buffers) = 0;
+  // Ends pending operations with an error. Idempotent.
+  virtual void Close() = 0;
+  // Says that nothing more will be written (FIN, after close_notify where there is TLS). TLS waits for
+  // the peer's goodbye, at most until the deadline.
+  virtual Task<> ShutdownWrite() = 0;
+  // An idle connection that is still usable: open, and nothing has arrived on it.
+  virtual bool IsQuiet() = 0;
+
+  // The deadline passed and closed the stream.
+  bool timed_out() const { return timed_out_; }
+
+ protected:
+  void OnDeadline() override {
+    timed_out_ = true;
+    Close();
+  }
+
+ private:
+  bool timed_out_ = false;
+};
+
+}  // namespace apk

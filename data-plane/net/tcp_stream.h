@@ -1,0 +1,32 @@
+// A TCP connection as a ByteStream.
+#pragma once
+
+#include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include "data-plane/net/byte_stream.h"
+
+namespace apk {
+
+using TcpSocket = asio::basic_stream_socket<asio::ip::tcp, Executor>;
+
+// Reads without waiting whether an open socket has something to say: false for data, end or error.
+bool SocketIsQuiet(int descriptor);
+
+class TcpStream final : public ByteStream {
+ public:
+  // Takes the connected socket; sets TCP_NODELAY and non-blocking mode.
+  TcpStream(TcpSocket socket, DeadlineList& deadlines);
+
+  Task<ReadResult> Read(char* data, size_t size) override;
+  WriteStatus TryWrite(WriteBuffers& buffers) override;
+  Task<bool> Write(WriteBuffers buffers) override;
+  void Close() override;
+  Task<> ShutdownWrite() override;
+  bool IsQuiet() override;
+
+ private:
+  TcpSocket socket_;
+};
+
+}  // namespace apk

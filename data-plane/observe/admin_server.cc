@@ -1,0 +1,108 @@
+// The same session code as for clients, with a handler instead of a route table.
+#include "data-plane/observe/admin_server.h"
+
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/co_spawn.hpp>
+
+#include <atomic>
+
+#include "common/strings.h"
+#include "data-plane/session/h1_server.h"
+
+namespace apk {
+namespace {
+
+constexpr size_t kConnectionsMax = 64;
+
+using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
+                                         asio::wait_traits<std::chrono::steady_clock>, Executor>;
+
+Task<> SweepDeadlines(DeadlineList* deadlines, asio::io_context* io) {
+  Timer timer(io->get_executor());
+  for (;;) {
+    timer.expires_after(std::chrono::milliseconds(250));
+    const auto [ignored] = co_await timer.async_wait(kTuple);
+    deadlines->Sweep(std::chrono::steady_clock::now());
+  }
+}
+
+}  // namespace
+
+AdminServer::AdminServer(Handler handler)
+    : handler_(std::move(handler)), acceptor_(io_.get_executor()) {}
+
+AdminServer::~AdminServer() {
+  io_.stop();
+  thread_.Join();
+}
+
+absl::Status AdminServer::Listen(const std::string& address, uint16_t port) {
+  boost::system::error_code error;
+  const asio::ip::address parsed = asio::ip::make_address(address, error);
+  if (error) return absl::InvalidArgumentError(Concat(address, " is no IP address"));
+  const asio::ip::tcp::endpoint endpoint(parsed, port);
+  acceptor_.open(endpoint.protocol(), error);
+  if (!error) acceptor_.set_option(asio::socket_base::reuse_address(true), error);
+  if (!error) acceptor_.bind(endpoint, error);
+  if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+  if (error) {
+    return absl::UnavailableError(
+        Concat("can't listen on ", address, ":", std::to_string(port), ": ", error.message()));
+  }
+  port_ = acceptor_.local_endpoint(error).port();
+  return absl::OkStatus();
+}
+
+void AdminServer::Start() {
+  asio::co_spawn(io_, Accept(), Detached());
+  asio::co_spawn(io_, SweepDeadlines(&deadlines_, &io_), Detached());
+  thread_ = Thread("admin", 0, [this] { io_.run(); });
+}
+
+Task<> AdminServer::Accept() {
+  for (;;) {
+    auto [error, socket] = co_await acceptor_.async_accept(kTuple);
+    if (error == asio::error::operation_aborted) co_return;
+    if (error || connections_ >= kConnectionsMax) continue;
+    asio::co_spawn(io_, Serve(std::move(socket)), Detached());
+  }
+}
+
+Task<> AdminServer::Serve(TcpSocket socket) {
+  static const std::atomic<bool> kNotDraining{false};
+  static const SessionLimits kLimits;
+  ++connections_;
+  auto stream = std::make_unique<TcpStream>(std::move(socket), deadlines_);
+  H1ServerConnection connection(std::move(stream), "", false, kLimits, kNotDraining);
+  for (;;) {
+    const H1ServerConnection::ReadOutcome outcome = co_await connection.ReadRequest();
+    if (outcome == H1ServerConnection::ReadOutcome::kClosed) break;
+    AdminResponse response;
+    if (outcome == H1ServerConnection::ReadOutcome::kRefused) {
+      response.status = connection.refusal();
+    } else if (connection.request().method != "GET" && connection.request().method != "HEAD") {
+      response.status = 405;
+    } else {
+      response = handler_(connection.request().path);
+    }
+    ResponseHead head;
+    head.status = response.status;
+    head.headers.Add("Content-Type", response.content_type);
+    head.headers.Add("X-Content-Type-Options", "nosniff");
+    head.framing.kind = BodyFraming::Kind::kLength;
+    head.framing.length = response.body.size();
+    connection.WriteHead(head);
+    const bool bodiless = connection.request().method == "HEAD";
+    const WriteStatus status =
+        connection.WriteBody(bodiless ? std::string_view() : response.body, true);
+    if (status == WriteStatus::kAgain) {
+      const bool flushed = co_await connection.Flush();
+      if (!flushed) break;
+    }
+    const bool more = co_await connection.FinishExchange();
+    if (!more) break;
+  }
+  --connections_;
+}
+
+}  // namespace apk

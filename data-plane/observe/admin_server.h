@@ -1,0 +1,53 @@
+// The agent's own port, for probes, scrapers and people: GET only, loopback by default, one small answer a
+// connection. Runs on a thread of its own, so that it answers even when every worker is busy.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include <absl/status/status.h>
+
+#include "common/thread.h"
+#include "data-plane/net/task.h"
+#include "data-plane/net/tcp_stream.h"
+
+namespace apk {
+
+struct AdminResponse {
+  uint16_t status = 200;
+  std::string content_type = "text/plain; charset=utf-8";
+  std::string body;
+};
+
+class AdminServer {
+ public:
+  // Called on the server's thread with the path, "/metrics" for one.
+  using Handler = std::function<AdminResponse(std::string_view path)>;
+
+  explicit AdminServer(Handler handler);
+  ~AdminServer();
+
+  // "127.0.0.1:9501"; port 0 takes a free one.
+  absl::Status Listen(const std::string& address, uint16_t port);
+  uint16_t port() const { return port_; }
+  void Start();
+
+ private:
+  Task<> Accept();
+  Task<> Serve(TcpSocket socket);
+
+  Handler handler_;
+  asio::io_context io_{1};
+  asio::basic_socket_acceptor<asio::ip::tcp, Executor> acceptor_;
+  DeadlineList deadlines_;
+  uint16_t port_ = 0;
+  size_t connections_ = 0;
+  Thread thread_;
+};
+
+}  // namespace apk

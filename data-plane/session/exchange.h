@@ -1,0 +1,74 @@
+// One request and its response, as forwarding sees it, whatever protocol carries it on either side.
+//
+// Bodies are pulled: NextBody gives what is there without waiting, FillBody waits for more. Writing tries
+// at once; where it says kAgain, co_await Flush() before anything else is written and before the bytes
+// that were given change.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "data-plane/http/head_writer.h"
+#include "data-plane/http/message.h"
+#include "data-plane/net/byte_stream.h"
+
+namespace apk {
+
+struct BodySlice {
+  std::string_view data;  // Valid until the next call on the exchange.
+  bool done = false;      // The body ends with this slice.
+  bool failed = false;    // Broken framing or connection.
+  bool wait = false;      // Nothing there now: FillBody.
+};
+
+// Towards the client.
+class ServerExchange {
+ public:
+  virtual ~ServerExchange() = default;
+
+  virtual RequestHead& request() = 0;
+  virtual const std::string& client_address() const = 0;
+
+  virtual BodySlice NextBody() = 0;
+  virtual Task<bool> FillBody() = 0;
+  // Nobody wants the rest: whoever waits in FillBody is not kept longer than `time`.
+  virtual void LimitBody(std::chrono::milliseconds time) = 0;
+  // Lets a client that asked first (Expect: 100-continue) send its body. Once; otherwise nothing.
+  virtual WriteStatus WriteContinue() = 0;
+
+  // An interim response, sent at once.
+  virtual WriteStatus WriteInterim(const ResponseHead& head) = 0;
+  // Held back until the first WriteBody or Flush, so that both go out together.
+  virtual void WriteHead(const ResponseHead& head) = 0;
+  virtual WriteStatus WriteBody(std::string_view data, bool last) = 0;
+  virtual Task<bool> Flush() = 0;
+  // The response can't be completed: the client must see that it was cut off.
+  virtual void Abort() = 0;
+
+  virtual bool head_written() const = 0;
+};
+
+// Towards a backend.
+class ClientExchange {
+ public:
+  virtual ~ClientExchange() = default;
+
+  virtual void WriteHead(const OutgoingRequest& request) = 0;
+  virtual WriteStatus WriteBody(std::string_view data, bool last) = 0;
+  virtual Task<bool> Flush() = 0;
+
+  enum class HeadResult : uint8_t {
+    kOk,
+    kClosed,     // Before the first byte of a response.
+    kTimeout,
+    kMalformed,
+    kReset,      // After it.
+  };
+  // The next response head, interim ones included.
+  virtual Task<HeadResult> ReadHead(ResponseHead& head) = 0;
+  virtual BodySlice NextBody() = 0;
+  virtual Task<bool> FillBody() = 0;
+};
+
+}  // namespace apk

@@ -1,0 +1,208 @@
+// Requests in, responses out, in order.
+#include "data-plane/session/h1_server.h"
+
+#include <algorithm>
+
+#include "data-plane/http/head_writer.h"
+
+namespace apk {
+namespace {
+
+TimePoint In(std::chrono::milliseconds duration) {
+  return std::chrono::steady_clock::now() + duration;
+}
+
+// A response that never has a body says so by its status (RFC 9110 6.4.1).
+bool NeverHasBody(uint16_t status) { return status < 200 || status == 204 || status == 304; }
+
+void AppendFields(std::string& out, const HeaderMap& headers, bool keep_length) {
+  for (size_t i = 0; i < headers.size(); ++i) {
+    const HeaderId id = headers.id(i);
+    if (id == HeaderId::kTransferEncoding) continue;
+    if (id == HeaderId::kContentLength && !keep_length) continue;
+    AppendField(out, headers.name(i), headers.value(i));
+  }
+}
+
+}  // namespace
+
+H1ServerConnection::H1ServerConnection(std::unique_ptr<ByteStream> stream,
+                                       std::string client_address, bool secure,
+                                       const SessionLimits& limits,
+                                       const std::atomic<bool>& draining)
+    : stream_(std::move(stream)),
+      client_address_(std::move(client_address)),
+      secure_(secure),
+      limits_(limits),
+      draining_(draining),
+      body_(*stream_, buffer_),
+      writer_(*stream_) {}
+
+void H1ServerConnection::GuardRead(TimePoint at) {
+  read_deadline_ = at;
+  stream_->SetDeadline(std::min(read_deadline_, write_deadline_));
+}
+
+void H1ServerConnection::GuardWrite(TimePoint at) {
+  write_deadline_ = at;
+  stream_->SetDeadline(std::min(read_deadline_, write_deadline_));
+}
+
+Task<H1ServerConnection::ReadOutcome> H1ServerConnection::ReadRequest() {
+  scanner_.Reset();
+  GuardRead(In(requests_ == 0 ? limits_.head_timeout : limits_.idle_timeout));
+  bool in_head = requests_ == 0;
+  for (;;) {
+    if (!buffer_.empty()) {
+      const HeadScanner::State state = scanner_.Scan(buffer_.data(), limits_.head);
+      if (state == HeadScanner::State::kError) co_return Refuse(scanner_.error());
+      if (state == HeadScanner::State::kComplete) break;
+      if (!in_head) GuardRead(In(limits_.head_timeout));
+      in_head = true;
+    }
+    const ReadBuffer::Space space = buffer_.Prepare(limits_.head.head_bytes_max + 64);
+    if (space.size == 0) co_return Refuse(HeadError::kHeadTooLarge);
+    const ReadResult result = co_await stream_->Read(space.data, space.size);
+    if (!result.ok || result.bytes == 0) co_return ReadOutcome::kClosed;
+    buffer_.Commit(result.bytes);
+  }
+  const std::string_view head =
+      buffer_.data().substr(scanner_.head_begin(), scanner_.head_end() - scanner_.head_begin());
+  const HeadError error = ParseRequestHead(head, limits_.head, request_);
+  buffer_.Consume(scanner_.head_end());
+  if (error != HeadError::kNone) co_return Refuse(error);
+  GuardRead(kNoDeadline);
+  request_.secure = secure_;
+  body_.Start(request_.framing);
+  body_limit_ = kNoDeadline;
+  ++requests_;
+  keep_alive_ = request_.keep_alive && requests_ < limits_.requests_max;
+  continue_wanted_ = request_.expect_continue && !body_.done();
+  head_written_ = response_complete_ = aborted_ = false;
+  co_return ReadOutcome::kRequest;
+}
+
+H1ServerConnection::ReadOutcome H1ServerConnection::Refuse(HeadError error) {
+  request_.Clear();
+  body_.Start(BodyFraming());
+  keep_alive_ = false;
+  head_written_ = response_complete_ = aborted_ = false;
+  switch (error) {
+    case HeadError::kTargetTooLong:
+      refusal_ = 414;
+      break;
+    case HeadError::kHeadTooLarge:
+      refusal_ = 431;
+      break;
+    case HeadError::kVersion:
+      refusal_ = 505;
+      break;
+    case HeadError::kMalformed:
+    case HeadError::kNone:
+      refusal_ = 400;
+      break;
+  }
+  return ReadOutcome::kRefused;
+}
+
+Task<bool> H1ServerConnection::FillBody() {
+  GuardRead(std::min(body_limit_, In(limits_.body_stall_timeout)));
+  const bool filled = co_await body_.Fill();
+  GuardRead(kNoDeadline);
+  co_return filled;
+}
+
+void H1ServerConnection::LimitBody(std::chrono::milliseconds time) {
+  body_limit_ = In(time);
+  if (read_deadline_ != kNoDeadline) GuardRead(std::min(body_limit_, read_deadline_));
+}
+
+WriteStatus H1ServerConnection::WriteContinue() {
+  if (!continue_wanted_) return WriteStatus::kDone;
+  continue_wanted_ = false;
+  writer_.Start(false).append("HTTP/1.1 100 Continue\r\n\r\n");
+  return writer_.Write({}, true);
+}
+
+WriteStatus H1ServerConnection::WriteInterim(const ResponseHead& head) {
+  if (request_.minor_version == 0) return WriteStatus::kDone;
+  std::string& out = writer_.Start(false);
+  AppendStatusLine(out, head.status, head.reason);
+  AppendFields(out, head.headers, false);
+  AppendHeadEnd(out);
+  return writer_.Write({}, true);
+}
+
+void H1ServerConnection::WriteHead(const ResponseHead& head) {
+  head_written_ = true;
+  const bool bodiless = NeverHasBody(head.status) || request_.method == "HEAD";
+  BodyFraming framing = head.framing;
+  if (framing.kind == BodyFraming::Kind::kUntilClose) framing.kind = BodyFraming::Kind::kChunked;
+  if (framing.kind == BodyFraming::Kind::kChunked && request_.minor_version == 0) {
+    framing.kind = BodyFraming::Kind::kUntilClose;
+    if (!bodiless) keep_alive_ = false;
+  }
+  // A client that still waits for 100 may or may not send its body now: only a close is clear.
+  if (continue_wanted_ || draining_.load(std::memory_order_relaxed)) keep_alive_ = false;
+
+  std::string& out = writer_.Start(framing.kind == BodyFraming::Kind::kChunked && !bodiless);
+  AppendStatusLine(out, head.status, head.reason);
+  AppendFields(out, head.headers, bodiless);
+  if (!bodiless) {
+    AppendFraming(out, framing);
+    if (framing.kind == BodyFraming::Kind::kNone) out.append("Content-Length: 0\r\n");
+  }
+  if (!keep_alive_) {
+    out.append("Connection: close\r\n");
+  } else if (request_.minor_version == 0) {
+    out.append("Connection: keep-alive\r\n");
+  }
+  AppendHeadEnd(out);
+}
+
+WriteStatus H1ServerConnection::WriteBody(std::string_view data, bool last) {
+  if (last) response_complete_ = true;
+  return writer_.Write(data, last);
+}
+
+Task<bool> H1ServerConnection::Flush() {
+  GuardWrite(In(limits_.write_stall_timeout));
+  const bool written = co_await writer_.Flush();
+  GuardWrite(kNoDeadline);
+  co_return written;
+}
+
+void H1ServerConnection::Abort() {
+  aborted_ = true;
+  stream_->Close();
+}
+
+Task<bool> H1ServerConnection::FinishExchange() {
+  if (aborted_ || !response_complete_) {
+    stream_->Close();
+    co_return false;
+  }
+  if (keep_alive_ && body_.done()) {
+    body_.Next();  // Gives the last slice back.
+    co_return true;
+  }
+  co_await CloseGracefully();
+  co_return false;
+}
+
+// RFC 9112 9.6: half-close, read what still comes for a while, then close, lest a reset destroys the
+// response before the client has read it.
+Task<> H1ServerConnection::CloseGracefully() {
+  GuardRead(In(std::chrono::milliseconds(1000)));
+  co_await stream_->ShutdownWrite();
+  char scratch[4096];
+  size_t drained = 0;
+  while (drained < limits_.drain_bytes_max) {
+    const ReadResult result = co_await stream_->Read(scratch, sizeof scratch);
+    if (!result.ok || result.bytes == 0) break;
+    drained += result.bytes;
+  }
+  stream_->Close();
+}
+
+}  // namespace apk

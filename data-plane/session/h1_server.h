@@ -1,0 +1,89 @@
+// One HTTP/1.1 connection of a client, and the exchanges that follow each other on it (RFC 9112 9.3).
+// Pipelined requests wait in the read buffer and are served in order.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "data-plane/http/head_parser.h"
+#include "data-plane/session/exchange.h"
+#include "data-plane/session/h1_body.h"
+#include "data-plane/session/read_buffer.h"
+
+namespace apk {
+
+struct SessionLimits {
+  HeadLimits head;
+  std::chrono::milliseconds head_timeout{10'000};
+  std::chrono::milliseconds idle_timeout{75'000};
+  std::chrono::milliseconds body_stall_timeout{30'000};
+  std::chrono::milliseconds write_stall_timeout{30'000};
+  uint64_t requests_max = 10'000;         // Of one connection.
+  size_t drain_bytes_max = 256 * 1024;  // Of a body that nobody wanted, before a close.
+};
+
+class H1ServerConnection final : public ServerExchange {
+ public:
+  // `limits` and `draining` outlive the connection. `draining`: finish this exchange, then close.
+  H1ServerConnection(std::unique_ptr<ByteStream> stream, std::string client_address, bool secure,
+                     const SessionLimits& limits, const std::atomic<bool>& draining);
+
+  enum class ReadOutcome : uint8_t { kRequest, kClosed, kRefused };
+  // The next request head. kRefused: answer refusal() and close.
+  Task<ReadOutcome> ReadRequest();
+  uint16_t refusal() const { return refusal_; }
+
+  // Ends the exchange; true when another may follow. Otherwise the connection was closed gracefully,
+  // unread bytes of the client read away first so that it sees the response.
+  Task<bool> FinishExchange();
+
+  RequestHead& request() override { return request_; }
+  const std::string& client_address() const override { return client_address_; }
+  BodySlice NextBody() override { return body_.Next(); }
+  Task<bool> FillBody() override;
+  void LimitBody(std::chrono::milliseconds time) override;
+  WriteStatus WriteContinue() override;
+  WriteStatus WriteInterim(const ResponseHead& head) override;
+  void WriteHead(const ResponseHead& head) override;
+  WriteStatus WriteBody(std::string_view data, bool last) override;
+  Task<bool> Flush() override;
+  void Abort() override;
+  bool head_written() const override { return head_written_; }
+
+  ByteStream& stream() { return *stream_; }
+  // After the response the connection is closed.
+  void CloseAfter() { keep_alive_ = false; }
+
+ private:
+  ReadOutcome Refuse(HeadError error);
+  // Reading and writing may wait at the same time; the stream has one deadline for both.
+  void GuardRead(TimePoint at);
+  void GuardWrite(TimePoint at);
+  Task<> CloseGracefully();
+
+  std::unique_ptr<ByteStream> stream_;
+  std::string client_address_;
+  bool secure_;
+  const SessionLimits& limits_;
+  const std::atomic<bool>& draining_;
+
+  ReadBuffer buffer_;
+  HeadScanner scanner_;
+  RequestHead request_;
+  H1BodyReader body_;
+  H1BodyWriter writer_;
+  TimePoint read_deadline_ = kNoDeadline;
+  TimePoint body_limit_ = kNoDeadline;
+  TimePoint write_deadline_ = kNoDeadline;
+  uint64_t requests_ = 0;
+  uint16_t refusal_ = 0;
+  bool keep_alive_ = false;
+  bool continue_wanted_ = false;
+  bool head_written_ = false;
+  bool response_complete_ = false;
+  bool aborted_ = false;
+};
+
+}  // namespace apk

@@ -1,0 +1,223 @@
+// Accepting, and the loop of one connection. What happens to a request is forward/'s.
+#include "data-plane/worker/worker.h"
+
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include "data-plane/forward/serve_request.h"
+#include "data-plane/net/tls_stream.h"
+
+namespace apk {
+namespace {
+
+using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
+                                         asio::wait_traits<std::chrono::steady_clock>, Executor>;
+using TcpAcceptor = asio::basic_socket_acceptor<asio::ip::tcp, Executor>;
+
+constexpr int kBacklog = 4096;
+
+void PinTo(int cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(static_cast<size_t>(cpu), &set);
+  pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+boost::system::error_code OpenAcceptor(TcpAcceptor& acceptor, const TcpEndpoint& endpoint) {
+  boost::system::error_code error;
+  acceptor.open(endpoint.protocol(), error);
+  if (error) return error;
+  acceptor.set_option(asio::socket_base::reuse_address(true), error);
+  const int on = 1;
+  setsockopt(acceptor.native_handle(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  acceptor.bind(endpoint, error);
+  if (error) return error;
+  acceptor.listen(kBacklog, error);
+  return error;
+}
+
+}  // namespace
+
+struct Worker::Acceptor {
+  Acceptor(Executor executor, std::string its_address, uint16_t its_port, bool its_tls)
+      : socket(executor), tls(its_tls) {
+    arrival.address = std::move(its_address);
+    arrival.port = its_port;
+  }
+
+  TcpAcceptor socket;
+  Arrival arrival;
+  bool tls;
+};
+
+Worker::Worker(int index, const WorkerOptions& options, MirrorBudget& budget,
+               MirrorStatsRegistry& stats, std::function<void()> wake_mirrors)
+    : index_(index),
+      options_(options),
+      pool_(io_.get_executor(), deadlines_, options.pool),
+      mirror_door_(budget, std::move(wake_mirrors)),
+      mirror_stats_(stats),
+      context_{.io = io_,
+               .pool = pool_,
+               .mirrors = mirror_door_,
+               .mirror_stats = mirror_stats_,
+               .metrics = metrics_,
+               .verdicts = verdicts_,
+               .limits = options.forward,
+               .random = FastRandom(static_cast<uint64_t>(
+                   std::chrono::steady_clock::now().time_since_epoch().count() + index)),
+               .table = std::make_shared<const RouteTable>(),
+               .keys = std::make_shared<const KeyStore>()} {}
+
+Worker::~Worker() { Stop(); }
+
+void Worker::Start() {
+  asio::co_spawn(io_, Sweep(), Detached());
+  thread_ = Thread(Concat("worker-", std::to_string(index_)), 0, [this] {
+    if (options_.cpu >= 0) PinTo(options_.cpu + index_);
+    io_.run();
+  });
+}
+
+void Worker::Stop() {
+  io_.stop();
+  thread_.Join();
+}
+
+void Worker::Adopt(std::shared_ptr<const RouteTable> table,
+                   std::shared_ptr<const PortContexts> contexts,
+                   std::function<void(std::vector<PortError>)> done) {
+  asio::post(io_, [this, table = std::move(table), contexts = std::move(contexts),
+                   done = std::move(done)]() mutable {
+    context_.table = std::move(table);
+    contexts_ = std::move(contexts);
+    mirror_stats_.Clear();
+    done(UpdateAcceptors(*context_.table));
+  });
+}
+
+void Worker::AdoptKeys(std::shared_ptr<const KeyStore> keys) {
+  asio::post(io_, [this, keys = std::move(keys)]() mutable { context_.keys = std::move(keys); });
+}
+
+void Worker::Drain() {
+  draining_.store(true);
+  asio::post(io_, [this] {
+    for (const auto& acceptor : acceptors_) {
+      boost::system::error_code ignored;
+      acceptor->socket.close(ignored);
+    }
+    acceptors_.clear();
+  });
+}
+
+std::vector<PortError> Worker::UpdateAcceptors(const RouteTable& table) {
+  std::vector<PortError> errors;
+  std::erase_if(acceptors_, [&table](const std::shared_ptr<Acceptor>& acceptor) {
+    const Port* const port = table.FindPort(acceptor->arrival.address, acceptor->arrival.port);
+    if (port != nullptr && port->tls == acceptor->tls) return false;
+    boost::system::error_code ignored;
+    acceptor->socket.close(ignored);
+    return true;
+  });
+  for (const Port& port : table.ports()) {
+    bool known = false;
+    for (const auto& acceptor : acceptors_) {
+      known = known || (acceptor->arrival.address == port.address && acceptor->arrival.port == port.port);
+    }
+    const bool taken = contexts_->taken.contains({port.address, port.port});
+    if (known || taken || draining_.load()) continue;
+    const std::string& address = port.address.empty() ? options_.default_address : port.address;
+    boost::system::error_code error;
+    const asio::ip::address parsed = asio::ip::make_address(address, error);
+    auto acceptor = std::make_shared<Acceptor>(io_.get_executor(), port.address, port.port, port.tls);
+    if (!error) error = OpenAcceptor(acceptor->socket, TcpEndpoint(parsed, port.port));
+    if (error) {
+      PortError& failed = errors.emplace_back();
+      failed.address = port.address;
+      failed.port = port.port;
+      failed.message = Concat("can't listen on ", address, ":", std::to_string(port.port), ": ",
+                              error.message());
+      continue;
+    }
+    acceptors_.push_back(acceptor);
+    asio::co_spawn(io_, AcceptLoop(std::move(acceptor)), Detached());
+  }
+  return errors;
+}
+
+Task<> Worker::AcceptLoop(std::shared_ptr<Acceptor> acceptor) {
+  Timer pause(io_.get_executor());
+  while (acceptor->socket.is_open()) {
+    TcpEndpoint peer;
+    auto [error, socket] = co_await acceptor->socket.async_accept(peer, kTuple);
+    if (error == asio::error::operation_aborted) co_return;
+    if (error) {
+      // Out of descriptors, mostly: accepting again at once would only spin.
+      pause.expires_after(std::chrono::milliseconds(50));
+      const auto [ignored] = co_await pause.async_wait(kTuple);
+      continue;
+    }
+    if (connections_ >= options_.connections_max) continue;
+    metrics_.connections_accepted.Add();
+    asio::co_spawn(io_, ServeConnection(std::move(socket), peer.address().to_string(), acceptor),
+                   Detached());
+  }
+}
+
+Task<> Worker::ServeConnection(TcpSocket socket, std::string client_address,
+                               std::shared_ptr<Acceptor> acceptor) {
+  ++connections_;
+  metrics_.connections_active.Add();
+  if (!acceptor->tls) {
+    auto stream = std::make_unique<TcpStream>(std::move(socket), deadlines_);
+    co_await ServeSession(std::move(stream), std::move(client_address), std::move(acceptor));
+  } else if (SslContext tls = contexts_->Find(acceptor->arrival.address, acceptor->arrival.port);
+             tls != nullptr) {
+    auto stream = std::make_unique<TlsStream>(std::move(socket), std::move(tls), deadlines_);
+    stream->SetDeadline(std::chrono::steady_clock::now() + options_.handshake_timeout);
+    const bool secured = co_await stream->AcceptHandshake();
+    if (secured) {
+      co_await ServeSession(std::move(stream), std::move(client_address), std::move(acceptor));
+    } else {
+      metrics_.handshakes_failed.Add();
+    }
+  }
+  --connections_;
+  metrics_.connections_active.Subtract();
+}
+
+Task<> Worker::ServeSession(std::unique_ptr<ByteStream> stream, std::string client_address,
+                            std::shared_ptr<Acceptor> acceptor) {
+  H1ServerConnection connection(std::move(stream), std::move(client_address), acceptor->tls,
+                                options_.session, draining_);
+  for (;;) {
+    const H1ServerConnection::ReadOutcome outcome = co_await connection.ReadRequest();
+    if (outcome == H1ServerConnection::ReadOutcome::kClosed) co_return;
+    if (outcome == H1ServerConnection::ReadOutcome::kRefused) {
+      const Failure failure = FailureForRefusal(connection.refusal());
+      metrics_.failures[static_cast<size_t>(failure)].Add();
+      Reply reply = ReplyFor(failure);
+      co_await AnswerWith(&context_, &connection, std::move(reply));
+    } else {
+      co_await ServeRequest(&context_, &acceptor->arrival, &connection);
+    }
+    const bool more = co_await connection.FinishExchange();
+    if (!more) co_return;
+  }
+}
+
+Task<> Worker::Sweep() {
+  Timer timer(io_.get_executor());
+  for (int round = 0;; ++round) {
+    timer.expires_after(DeadlineList::kSweepInterval);
+    const auto [ignored] = co_await timer.async_wait(kTuple);
+    deadlines_.Sweep(std::chrono::steady_clock::now());
+    if (round % 40 == 0) pool_.CloseExpired();
+  }
+}
+
+}  // namespace apk

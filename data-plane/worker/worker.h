@@ -1,0 +1,75 @@
+// One thread, one loop, and all that belongs to it: acceptors, connections, pools, counters, and a pointer
+// to the route table in force. Other threads talk to it by posting immutable values.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/thread.h"
+#include "data-plane/forward/worker_context.h"
+#include "data-plane/session/h1_server.h"
+#include "data-plane/worker/port_contexts.h"
+
+namespace apk {
+
+struct WorkerOptions {
+  std::string default_address = "127.0.0.1";  // For ports that name none.
+  size_t connections_max = 20'000;             // Of clients, per worker.
+  std::chrono::milliseconds handshake_timeout{10'000};
+  SessionLimits session;
+  ForwardLimits forward;
+  PoolLimits pool;
+  int cpu = -1;  // Worker n is pinned to core cpu + n; -1: not.
+};
+
+class Worker {
+ public:
+  Worker(int index, const WorkerOptions& options, MirrorBudget& budget, MirrorStatsRegistry& stats,
+         std::function<void()> wake_mirrors);
+  ~Worker();
+
+  void Start();
+  // Takes the table at the next request; binds what is new and closes what is gone. `done` is called on
+  // the worker's thread with one message per port that could not be bound, "address:port: reason".
+  void Adopt(std::shared_ptr<const RouteTable> table, std::shared_ptr<const PortContexts> contexts,
+             std::function<void(std::vector<PortError>)> done);
+  void AdoptKeys(std::shared_ptr<const KeyStore> keys);
+  // Stops accepting; exchanges under way are finished, idle connections closed.
+  void Drain();
+  // Ends everything at once and joins the thread.
+  void Stop();
+
+  MirrorDoor& mirror_door() { return mirror_door_; }
+  const WorkerMetrics& metrics() const { return metrics_; }
+
+ private:
+  struct Acceptor;
+
+  std::vector<PortError> UpdateAcceptors(const RouteTable& table);
+  Task<> AcceptLoop(std::shared_ptr<Acceptor> acceptor);
+  Task<> ServeConnection(TcpSocket socket, std::string client_address,
+                         std::shared_ptr<Acceptor> acceptor);
+  Task<> ServeSession(std::unique_ptr<ByteStream> stream, std::string client_address,
+                      std::shared_ptr<Acceptor> acceptor);
+  Task<> Sweep();
+
+  const int index_;
+  const WorkerOptions& options_;
+  asio::io_context io_{1};
+  DeadlineList deadlines_;
+  ConnectionPool pool_;
+  MirrorDoor mirror_door_;
+  MirrorStatsCache mirror_stats_;
+  WorkerMetrics metrics_;
+  VerdictCache verdicts_;
+  WorkerContext context_;
+  std::shared_ptr<const PortContexts> contexts_;
+  std::vector<std::shared_ptr<Acceptor>> acceptors_;
+  std::atomic<bool> draining_{false};
+  size_t connections_ = 0;
+  Thread thread_;
+};
+
+}  // namespace apk
