@@ -79,7 +79,7 @@ void TlsStream::Close() {
 }
 
 Task<> TlsStream::ShutdownWrite() {
-  const auto [ignored_error] = co_await stream_.async_shutdown(kTuple);
+  co_await stream_.async_shutdown(kTuple);
   boost::system::error_code ignored;
   stream_.next_layer().shutdown(TcpSocket::shutdown_send, ignored);
 }

@@ -1,0 +1,102 @@
+// Agents that left stay listed as not connected until the control plane restarts.
+#include "control-plane/discovery/agent_registry.h"
+
+#include <set>
+
+#include "common/time_format.h"
+
+namespace apk {
+namespace {
+
+constexpr size_t kAgentsMax = 20'000;
+
+}  // namespace
+
+void AgentRegistry::Connect(const v1::AgentInfo& agent, uint64_t stream, const std::string& version,
+                            uint64_t revision) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (agents_.size() >= kAgentsMax) {
+      std::erase_if(agents_, [](const auto& entry) { return !entry.second.status.connected(); });
+    }
+    Entry& entry = agents_[agent.id()];
+    entry.stream = stream;
+    entry.status.set_id(agent.id());
+    entry.status.set_address(agent.address());
+    entry.status.set_version(agent.version());
+    entry.status.set_connected(true);
+    entry.status.set_snapshot_version(version);
+    entry.status.set_snapshot_revision(revision);
+    entry.status.set_connected_since(Rfc3339Now());
+    entry.status.set_last_seen(entry.status.connected_since());
+  }
+  Changed();
+}
+
+void AgentRegistry::Acknowledge(const std::string& id, const v1::DiscoveryRequest& request) {
+  {
+    const std::lock_guard lock(mutex_);
+    v1::AgentStatus& status = agents_[id].status;
+    status.set_snapshot_version(request.version());
+    status.set_snapshot_revision(request.revision());
+    status.clear_last_error();
+    status.set_last_seen(Rfc3339Now());
+    status.clear_listener_errors();
+    for (const v1::ResourceError& error : request.listener_errors()) {
+      v1::AgentListenerError* const entry = status.add_listener_errors();
+      entry->set_listener(error.name());
+      entry->set_message(error.message());
+    }
+  }
+  Changed();
+}
+
+void AgentRegistry::Reject(const std::string& id, const v1::DiscoveryRequest& request) {
+  {
+    const std::lock_guard lock(mutex_);
+    v1::AgentStatus& status = agents_[id].status;
+    status.set_last_error(request.error());
+    status.set_last_seen(Rfc3339Now());
+  }
+  Changed();
+}
+
+void AgentRegistry::Disconnect(const std::string& id, uint64_t stream) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = agents_.find(id);
+    if (found == agents_.end() || found->second.stream != stream) return;
+    found->second.status.set_connected(false);
+    found->second.status.set_last_seen(Rfc3339Now());
+  }
+  Changed();
+}
+
+FleetReport AgentRegistry::Report() const {
+  FleetReport report;
+  std::set<std::string> addresses;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, entry] : agents_) {
+    if (!entry.status.connected()) continue;
+    ++report.agents_connected;
+    if (!entry.status.address().empty()) addresses.insert(entry.status.address());
+    for (const v1::AgentListenerError& error : entry.status.listener_errors()) {
+      report.listener_errors[error.listener()].push_back({.agent = id, .message = error.message()});
+    }
+  }
+  report.agent_addresses.assign(addresses.begin(), addresses.end());
+  return report;
+}
+
+std::vector<v1::AgentStatus> AgentRegistry::List(const std::string& newest) const {
+  std::vector<v1::AgentStatus> list;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, entry] : agents_) {
+    list.push_back(entry.status);
+    list.back().set_up_to_date(entry.status.connected() &&
+                               entry.status.snapshot_version() == newest);
+  }
+  return list;
+}
+
+}  // namespace apk

@@ -1,0 +1,47 @@
+// Which agent runs what: for `apkctl agents`, and for the conditions that say what is really served.
+// Thread-safe.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "apk/v1/admin.pb.h"
+#include "apk/v1/discovery.pb.h"
+#include "control-plane/translation/translate.h"
+
+namespace apk {
+
+class AgentRegistry {
+ public:
+  // `changed` is called, on any thread and without locks held, when Report() may have changed.
+  void OnChange(std::function<void()> changed) { changed_ = std::move(changed); }
+
+  // A stream of the agent opened; `stream` tells it from an older one of the same agent.
+  void Connect(const v1::AgentInfo& agent, uint64_t stream, const std::string& version,
+               uint64_t revision);
+  void Acknowledge(const std::string& id, const v1::DiscoveryRequest& request);
+  void Reject(const std::string& id, const v1::DiscoveryRequest& request);
+  void Disconnect(const std::string& id, uint64_t stream);
+
+  FleetReport Report() const;
+  // Sorted by id; `newest` decides what is up to date.
+  std::vector<v1::AgentStatus> List(const std::string& newest) const;
+
+ private:
+  struct Entry {
+    uint64_t stream = 0;
+    v1::AgentStatus status;
+  };
+  void Changed() {
+    if (changed_) changed_();
+  }
+
+  std::function<void()> changed_;
+  mutable std::mutex mutex_;
+  std::map<std::string, Entry> agents_;
+};
+
+}  // namespace apk

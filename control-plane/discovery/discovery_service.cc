@@ -1,0 +1,141 @@
+// One reactor a stream. gRPC may run a reaction inside StartWrite, hence the recursive lock; the order of
+// locks is the cache's, then the stream's.
+#include "control-plane/discovery/discovery_service.h"
+
+#include <deque>
+
+#include "common/log.h"
+#include "control-plane/discovery/subscription.h"
+#include "control-plane/identity/peer.h"
+
+namespace apk {
+namespace {
+
+using Reactor = grpc::ServerBidiReactor<v1::DiscoveryRequest, v1::DiscoveryResponse>;
+
+class AgentStream final : public Reactor {
+ public:
+  AgentStream(SnapshotCache& cache, AgentRegistry& registry, uint64_t number)
+      : cache_(cache), registry_(registry), number_(number) {
+    StartRead(&request_);
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return End(grpc::Status::OK);
+    if (id_.empty()) {
+      if (request_.agent().id().empty()) {
+        return End({grpc::StatusCode::INVALID_ARGUMENT, "the first request must carry agent.id"});
+      }
+      Greet();
+    } else {
+      TakeAnswer();
+    }
+    request_.Clear();
+    StartRead(&request_);
+  }
+
+  void OnWriteDone(bool ok) override {
+    const std::lock_guard lock(mutex_);
+    writing_ = false;
+    if (ok) WriteNext();
+  }
+
+  void OnCancel() override { End(grpc::Status::CANCELLED); }
+
+  void OnDone() override {
+    if (watch_ != 0) cache_.Unwatch(watch_);
+    if (!id_.empty()) {
+      registry_.Disconnect(id_, number_);
+      LogInfo("agent left", {{"agent", id_}});
+    }
+    delete this;
+  }
+
+ private:
+  void Greet() {
+    id_ = request_.agent().id();
+    LogInfo("agent came", {{"agent", id_}, {"version", request_.version()}});
+    registry_.Connect(request_.agent(), number_, request_.version(), request_.revision());
+    SnapshotCache::SnapshotPtr newest = cache_.Newest();
+    Enqueue([&] { return subscription_.OnHello(request_, newest); });
+    watch_ = cache_.Watch([this](const SnapshotCache::SnapshotPtr& published) {
+      Enqueue([&] { return subscription_.OnPublish(published); });
+    });
+    newest = cache_.Newest();  // Published between the lines above.
+    Enqueue([&] { return subscription_.OnPublish(newest); });
+  }
+
+  void TakeAnswer() {
+    Subscription::Answer answer;
+    Enqueue([&] {
+      answer = subscription_.OnAnswer(request_);
+      return answer.next;
+    });
+    if (answer.stale) return;
+    if (answer.accepted) {
+      registry_.Acknowledge(id_, request_);
+    } else {
+      LogWarning("agent refused a snapshot", {{"agent", id_}, {"reason", request_.error()}});
+      registry_.Reject(id_, request_);
+    }
+  }
+
+  template <class Step>
+  void Enqueue(Step step) {
+    const std::lock_guard lock(mutex_);
+    std::optional<v1::DiscoveryResponse> response = step();
+    if (response.has_value()) outbox_.push_back(*std::move(response));
+    WriteNext();
+  }
+
+  // REQUIRES: mutex_ is held; while it is, the stream can't end.
+  void WriteNext() {
+    if (writing_ || ended_ || outbox_.empty()) return;
+    writing_ = true;
+    response_ = std::move(outbox_.front());
+    outbox_.pop_front();
+    StartWrite(&response_);
+  }
+
+  void End(grpc::Status status) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (ended_) return;
+      ended_ = true;
+    }
+    Finish(std::move(status));
+  }
+
+  SnapshotCache& cache_;
+  AgentRegistry& registry_;
+  const uint64_t number_;
+  v1::DiscoveryRequest request_;
+  v1::DiscoveryResponse response_;
+  std::string id_;
+  int watch_ = 0;
+
+  std::recursive_mutex mutex_;
+  Subscription subscription_;
+  std::deque<v1::DiscoveryResponse> outbox_;  // At most one: the subscription sees to that.
+  bool writing_ = false;
+  bool ended_ = false;
+};
+
+// A stream that is refused at once.
+class RefusedStream final : public Reactor {
+ public:
+  explicit RefusedStream(grpc::Status status) { Finish(std::move(status)); }
+  void OnDone() override { delete this; }
+};
+
+}  // namespace
+
+Reactor* DiscoveryService::Stream(grpc::CallbackServerContext* context) {
+  if (!IsAgent(*context->auth_context())) {
+    return new RefusedStream({grpc::StatusCode::PERMISSION_DENIED,
+                              "only agents may stream snapshots: use an agent's certificate"});
+  }
+  return new AgentStream(cache_, registry_, next_stream_.fetch_add(1));
+}
+
+}  // namespace apk

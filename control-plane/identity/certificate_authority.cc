@@ -1,0 +1,182 @@
+// X.509 by OpenSSL.
+#include "control-plane/identity/certificate_authority.h"
+
+#include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include "common/status_macros.h"
+#include "common/strings.h"
+#include "control-plane/identity/private_file.h"
+
+namespace apk {
+namespace {
+
+constexpr int kCaDays = 3650;
+
+using X509Ptr = std::shared_ptr<X509>;
+using KeyPtr = std::shared_ptr<EVP_PKEY>;
+using BioPtr = std::unique_ptr<BIO, decltype(&BIO_free)>;
+
+absl::Status OpenSslError(std::string_view what) {
+  char text[256] = "unknown error";
+  if (const unsigned long code = ERR_get_error(); code != 0) {
+    ERR_error_string_n(code, text, sizeof text);
+  }
+  ERR_clear_error();
+  return absl::InternalError(Concat(what, ": ", text));
+}
+
+KeyPtr NewKey() { return KeyPtr(EVP_EC_gen("P-256"), &EVP_PKEY_free); }
+
+BioPtr OpenPem(const std::string& pem) {
+  return BioPtr(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), &BIO_free);
+}
+
+std::string TakeText(BIO* bio) {
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio, &data);
+  return std::string(data, static_cast<size_t>(size));
+}
+
+std::string CertificatePem(X509* certificate) {
+  const BioPtr bio(BIO_new(BIO_s_mem()), &BIO_free);
+  PEM_write_bio_X509(bio.get(), certificate);
+  return TakeText(bio.get());
+}
+
+std::string KeyPem(EVP_PKEY* key) {
+  const BioPtr bio(BIO_new(BIO_s_mem()), &BIO_free);
+  PEM_write_bio_PKCS8PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr);
+  return TakeText(bio.get());
+}
+
+X509Ptr ParseCertificate(const std::string& pem) {
+  return X509Ptr(PEM_read_bio_X509(OpenPem(pem).get(), nullptr, nullptr, nullptr), &X509_free);
+}
+
+bool AddExtension(X509* certificate, X509* issuer, int nid, const std::string& value) {
+  X509V3_CTX context;
+  X509V3_set_ctx_nodb(&context);
+  X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
+  X509_EXTENSION* const extension = X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str());
+  if (extension == nullptr) return false;
+  const bool added = X509_add_ext(certificate, extension, -1) == 1;
+  X509_EXTENSION_free(extension);
+  return added;
+}
+
+// Serial, validity, subject and key: what a CA and a leaf share.
+X509Ptr StartCertificate(const std::string& common_name, int days, EVP_PKEY* key) {
+  X509Ptr certificate(X509_new(), &X509_free);
+  unsigned char serial[16];
+  RAND_bytes(serial, sizeof serial);
+  serial[0] &= 0x7f;  // Positive (RFC 5280 4.1.2.2).
+  BIGNUM* const number = BN_bin2bn(serial, sizeof serial, nullptr);
+  BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate.get()));
+  BN_free(number);
+  X509_set_version(certificate.get(), X509_VERSION_3);
+  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -300);  // Clocks differ.
+  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 86400L * days);
+  X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate.get()), "CN", MBSTRING_UTF8,
+                             reinterpret_cast<const unsigned char*>(common_name.data()),
+                             static_cast<int>(common_name.size()), -1, 0);
+  X509_set_pubkey(certificate.get(), key);
+  return certificate;
+}
+
+std::string AlternativeNames(const CertificateRequest& request) {
+  std::vector<std::string> names;
+  for (const std::string& name : request.dns_names) names.push_back("DNS:" + name);
+  for (const std::string& address : request.ip_addresses) names.push_back("IP:" + address);
+  if (!request.uri.empty()) names.push_back("URI:" + request.uri);
+  return Join(names, ",");
+}
+
+std::string ExtendedUsage(const CertificateRequest& request) {
+  if (request.server && request.client) return "serverAuth,clientAuth";
+  return request.server ? "serverAuth" : "clientAuth";
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::Open(
+    const std::string& directory) {
+  auto authority = std::unique_ptr<CertificateAuthority>(new CertificateAuthority());
+  const absl::StatusOr<std::string> key = ReadFile(directory + "/ca.key");
+  if (key.ok()) {
+    ASSIGN_OR_RETURN(authority->certificate_pem_, ReadFile(directory + "/ca.crt"));
+    RETURN_IF_ERROR(authority->Parse(*key));
+    return authority;
+  }
+  RETURN_IF_ERROR(authority->Generate());
+  // The certificate first: a key without one would be taken for a whole CA at the next start.
+  RETURN_IF_ERROR(WriteFile(directory + "/ca.crt", authority->certificate_pem_, 0644));
+  RETURN_IF_ERROR(WriteFile(directory + "/ca.key", authority->key_pem_, 0600));
+  return authority;
+}
+
+absl::Status CertificateAuthority::Parse(const std::string& key_pem) {
+  key_pem_ = key_pem;
+  certificate_ = ParseCertificate(certificate_pem_);
+  key_ = KeyPtr(PEM_read_bio_PrivateKey(OpenPem(key_pem).get(), nullptr, nullptr, nullptr),
+                &EVP_PKEY_free);
+  if (certificate_ == nullptr || key_ == nullptr ||
+      X509_check_private_key(certificate_.get(), key_.get()) != 1) {
+    return OpenSslError("ca.crt and ca.key do not belong together");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CertificateAuthority::Generate() {
+  key_ = NewKey();
+  if (key_ == nullptr) return OpenSslError("CA key");
+  certificate_ = StartCertificate("APK gateway CA", kCaDays, key_.get());
+  X509* const certificate = certificate_.get();
+  X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
+  if (!AddExtension(certificate, certificate, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") ||
+      !AddExtension(certificate, certificate, NID_key_usage, "critical,keyCertSign,cRLSign") ||
+      !AddExtension(certificate, certificate, NID_subject_key_identifier, "hash") ||
+      X509_sign(certificate, key_.get(), EVP_sha256()) == 0) {
+    return OpenSslError("CA certificate");
+  }
+  certificate_pem_ = CertificatePem(certificate);
+  key_pem_ = KeyPem(key_.get());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<KeyPair> CertificateAuthority::Issue(const CertificateRequest& request) const {
+  const KeyPtr key = NewKey();
+  if (key == nullptr) return OpenSslError("key");
+  const X509Ptr leaf = StartCertificate(request.common_name, request.days, key.get());
+  X509_set_issuer_name(leaf.get(), X509_get_subject_name(certificate_.get()));
+  X509* const issuer = certificate_.get();
+  if (!AddExtension(leaf.get(), issuer, NID_basic_constraints, "critical,CA:FALSE") ||
+      !AddExtension(leaf.get(), issuer, NID_key_usage, "critical,digitalSignature") ||
+      !AddExtension(leaf.get(), issuer, NID_ext_key_usage, ExtendedUsage(request)) ||
+      !AddExtension(leaf.get(), issuer, NID_subject_key_identifier, "hash") ||
+      !AddExtension(leaf.get(), issuer, NID_authority_key_identifier, "keyid") ||
+      !AddExtension(leaf.get(), issuer, NID_subject_alt_name, AlternativeNames(request)) ||
+      X509_sign(leaf.get(), key_.get(), EVP_sha256()) == 0) {
+    return OpenSslError(Concat("certificate for ", request.common_name));
+  }
+  KeyPair pair;
+  pair.certificate_pem = CertificatePem(leaf.get()) + certificate_pem_;
+  pair.key_pem = KeyPem(key.get());
+  return pair;
+}
+
+bool ValidForDays(const std::string& certificate_pem, int days) {
+  const X509Ptr certificate = ParseCertificate(certificate_pem);
+  if (certificate == nullptr) return false;
+  time_t then = time(nullptr) + 86400L * days;
+  return X509_cmp_time(X509_get0_notAfter(certificate.get()), &then) > 0;
+}
+
+}  // namespace apk

@@ -1,0 +1,53 @@
+// The control plane's own CA (ECDSA P-256): it signs the server's, agents' and users' certificates, and
+// those of development listeners. Immutable once open; thread-safe.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+typedef struct x509_st X509;
+typedef struct evp_pkey_st EVP_PKEY;
+
+namespace apk {
+
+struct KeyPair {
+  std::string certificate_pem;  // Leaf, then the CA.
+  std::string key_pem;
+};
+
+struct CertificateRequest {
+  std::string common_name;
+  std::vector<std::string> dns_names;
+  std::vector<std::string> ip_addresses;
+  std::string uri;
+  int days = 365;
+  bool server = false;
+  bool client = false;
+};
+
+class CertificateAuthority {
+ public:
+  // Reads ca.crt and ca.key of `directory`, or makes them.
+  static absl::StatusOr<std::unique_ptr<CertificateAuthority>> Open(const std::string& directory);
+
+  absl::StatusOr<KeyPair> Issue(const CertificateRequest& request) const;
+  const std::string& certificate_pem() const { return certificate_pem_; }
+
+ private:
+  CertificateAuthority() = default;
+  absl::Status Generate();
+  absl::Status Parse(const std::string& key_pem);
+
+  std::string certificate_pem_;
+  std::string key_pem_;
+  std::shared_ptr<X509> certificate_;
+  std::shared_ptr<EVP_PKEY> key_;
+};
+
+// True while the first certificate of the PEM is valid for at least `days` more.
+bool ValidForDays(const std::string& certificate_pem, int days);
+
+}  // namespace apk

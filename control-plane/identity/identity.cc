@@ -1,0 +1,117 @@
+// First start: make; later: reuse, renew what runs out.
+#include "control-plane/identity/identity.h"
+
+#include <arpa/inet.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/status_macros.h"
+#include "common/strings.h"
+#include "control-plane/identity/private_file.h"
+
+namespace apk {
+namespace {
+
+constexpr int kRenewDaysBefore = 30;
+
+bool IsAddress(const std::string& name) {
+  in6_addr parsed;
+  return inet_pton(AF_INET, name.c_str(), &parsed) == 1 ||
+         inet_pton(AF_INET6, name.c_str(), &parsed) == 1;
+}
+
+// Reads <path>.crt and .key, or issues them anew.
+absl::StatusOr<KeyPair> ReadOrIssue(const CertificateAuthority& authority, const std::string& path,
+                                    const CertificateRequest& request) {
+  KeyPair pair;
+  const absl::StatusOr<std::string> certificate = ReadFile(path + ".crt");
+  const absl::StatusOr<std::string> key = ReadFile(path + ".key");
+  if (certificate.ok() && key.ok() && ValidForDays(*certificate, kRenewDaysBefore)) {
+    pair.certificate_pem = *certificate;
+    pair.key_pem = *key;
+    return pair;
+  }
+  ASSIGN_OR_RETURN(pair, authority.Issue(request));
+  RETURN_IF_ERROR(WriteFile(path + ".key", pair.key_pem, 0600));
+  RETURN_IF_ERROR(WriteFile(path + ".crt", pair.certificate_pem, 0644));
+  return pair;
+}
+
+CertificateRequest ServerRequest(const std::vector<std::string>& names) {
+  CertificateRequest request;
+  request.common_name = "apk-control-plane";
+  request.server = true;
+  request.uri = "spiffe://apk/control-plane";
+  request.dns_names = {"localhost", "apk-control-plane"};
+  request.ip_addresses = {"127.0.0.1", "::1"};
+  char host[HOST_NAME_MAX + 1] = "";
+  if (gethostname(host, sizeof host - 1) == 0 && host[0] != '\0') request.dns_names.emplace_back(host);
+  for (const std::string& name : names) {
+    (IsAddress(name) ? request.ip_addresses : request.dns_names).push_back(name);
+  }
+  return request;
+}
+
+CertificateRequest ClientRequest(const std::string& role, const std::string& name) {
+  CertificateRequest request;
+  request.common_name = name;
+  request.client = true;
+  request.uri = Concat("spiffe://apk/", role, "/", name);
+  return request;
+}
+
+}  // namespace
+
+absl::StatusOr<Identity> OpenIdentity(const std::string& data_dir,
+                                      const std::vector<std::string>& names) {
+  Identity identity;
+  identity.directory = data_dir + "/pki";
+  RETURN_IF_ERROR(MakeDirectory(data_dir, 0700));
+  RETURN_IF_ERROR(MakeDirectory(identity.directory, 0700));
+  ASSIGN_OR_RETURN(identity.authority, CertificateAuthority::Open(identity.directory));
+  const std::string& directory = identity.directory;
+  // Names may have changed since the last start: the server's certificate is cheap, so it is always new.
+  ASSIGN_OR_RETURN(identity.server, identity.authority->Issue(ServerRequest(names)));
+  RETURN_IF_ERROR(WriteFile(directory + "/server.key", identity.server.key_pem, 0600));
+  RETURN_IF_ERROR(WriteFile(directory + "/server.crt", identity.server.certificate_pem, 0644));
+  RETURN_IF_ERROR(ReadOrIssue(*identity.authority, directory + "/admin",
+                              ClientRequest("user", "admin")).status());
+  RETURN_IF_ERROR(ReadOrIssue(*identity.authority, directory + "/agent",
+                              ClientRequest("agent", "default")).status());
+  return identity;
+}
+
+absl::Status IssueClientCertificate(const CertificateAuthority& authority, const std::string& role,
+                                    const std::string& name, const std::string& out) {
+  for (const char c : name) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '_' || c == '.';
+    if (!plain) return absl::InvalidArgumentError(Concat("name ", name, ": letters, digits, - _ . only"));
+  }
+  if (name.empty() || name[0] == '.') return absl::InvalidArgumentError("a name is needed");
+  ASSIGN_OR_RETURN(const KeyPair pair, authority.Issue(ClientRequest(role, name)));
+  RETURN_IF_ERROR(MakeDirectory(out, 0700));
+  RETURN_IF_ERROR(WriteFile(Concat(out, "/ca.crt"), authority.certificate_pem(), 0644));
+  RETURN_IF_ERROR(WriteFile(Concat(out, "/", name, ".key"), pair.key_pem, 0600));
+  return WriteFile(Concat(out, "/", name, ".crt"), pair.certificate_pem, 0644);
+}
+
+absl::Status WriteClientConfig(const std::string& data_dir, const std::string& server) {
+  char resolved[PATH_MAX];
+  const std::string directory = realpath(data_dir.c_str(), resolved) != nullptr ? resolved : data_dir;
+  const std::string pki = directory + "/pki";
+  const std::string text = Concat(
+      "# Written by apk-control-plane at each start; for apkctl on this machine.\n"
+      "currentContext: local\n"
+      "contexts:\n"
+      "- name: local\n"
+      "  server: \"", server, "\"\n"
+      "  namespace: default\n"
+      "  certificateAuthority: \"", pki, "/ca.crt\"\n"
+      "  clientCertificate: \"", pki, "/admin.crt\"\n"
+      "  clientKey: \"", pki, "/admin.key\"\n");
+  return WriteFile(directory + "/apkctl.yaml", text, 0600);
+}
+
+}  // namespace apk

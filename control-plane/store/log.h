@@ -1,0 +1,46 @@
+// The one durable thing: a log of change-sets. Every apply, however many objects, is one change-set and one
+// revision; the present state is the sum of the log. Thread-safe where an engine says so; callers hold
+// one lock over append.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "control-plane/resources/resource_set.h"
+
+namespace apk {
+
+struct Operation {
+  ResourceKey key;
+  ResourcePtr object;  // nullptr: deleted.
+};
+
+struct ChangeSet {
+  std::string id;  // Unique; made by who appends.
+  std::string author;
+  int64_t unix_ms = 0;
+  bool status_only = false;
+  std::vector<Operation> operations;
+};
+
+struct StoredState {
+  uint64_t revision = 0;  // 0: empty.
+  ResourceSet resources;
+};
+
+class Log {
+ public:
+  virtual ~Log() = default;
+
+  // Everything, at the newest revision.
+  virtual absl::StatusOr<StoredState> Load() = 0;
+  // Durable when it returns OK: the change-set is then revision `expected_head` + 1. ABORTED when the head
+  // is another; nothing has changed then.
+  virtual absl::Status Append(uint64_t expected_head, const ChangeSet& change_set) = 0;
+};
+
+}  // namespace apk

@@ -1,0 +1,226 @@
+// Objects are stored as the deterministic bytes of their message, with the kind in the key.
+#include "control-plane/store/sqlite_log.h"
+
+#include <fcntl.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include "common/status_macros.h"
+#include "common/strings.h"
+#include "control-plane/resources/kind_registry.h"
+
+namespace apk {
+namespace {
+
+constexpr int kSchemaVersion = 1;
+
+constexpr char kSchema[] = R"(
+CREATE TABLE IF NOT EXISTS change_set (
+  revision INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, author TEXT NOT NULL,
+  unix_ms INTEGER NOT NULL, status_only INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS operation (
+  revision INTEGER NOT NULL, sequence INTEGER NOT NULL, api_group TEXT NOT NULL, kind TEXT NOT NULL,
+  namespace TEXT NOT NULL, name TEXT NOT NULL, object BLOB,
+  PRIMARY KEY (revision, sequence)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS state (
+  api_group TEXT NOT NULL, kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
+  object BLOB NOT NULL, PRIMARY KEY (api_group, kind, namespace, name)) WITHOUT ROWID;
+)";
+
+absl::Status ErrorOf(sqlite3* database, int code, std::string_view what) {
+  const std::string message = Concat(what, ": ", sqlite3_errmsg(database));
+  switch (code & 0xff) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return absl::DataLossError(message);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return absl::FailedPreconditionError(message);
+    default:
+      return absl::UnavailableError(message);
+  }
+}
+
+class Statement {
+ public:
+  Statement(sqlite3* database, const char* sql) : database_(database) {
+    code_ = sqlite3_prepare_v2(database, sql, -1, &statement_, nullptr);
+  }
+  ~Statement() { sqlite3_finalize(statement_); }
+  Statement(const Statement&) = delete;
+  Statement& operator=(const Statement&) = delete;
+
+  Statement& Text(int index, const std::string& value) {
+    sqlite3_bind_text(statement_, index, value.data(), static_cast<int>(value.size()), SQLITE_TRANSIENT);
+    return *this;
+  }
+  Statement& Blob(int index, const std::string& value) {
+    sqlite3_bind_blob(statement_, index, value.data(), static_cast<int>(value.size()), SQLITE_TRANSIENT);
+    return *this;
+  }
+  Statement& Number(int index, int64_t value) {
+    sqlite3_bind_int64(statement_, index, value);
+    return *this;
+  }
+  // True while there is a row; OK-ness in status().
+  bool Next() {
+    if (code_ != SQLITE_OK && code_ != SQLITE_ROW) return false;
+    code_ = sqlite3_step(statement_);
+    return code_ == SQLITE_ROW;
+  }
+  absl::Status Run() {
+    while (Next()) {
+    }
+    sqlite3_reset(statement_);
+    sqlite3_clear_bindings(statement_);
+    const absl::Status status = Status();
+    if (status.ok()) code_ = SQLITE_OK;
+    return status;
+  }
+  absl::Status Status() const {
+    if (code_ == SQLITE_OK || code_ == SQLITE_DONE || code_ == SQLITE_ROW) return absl::OkStatus();
+    return ErrorOf(database_, code_, "store");
+  }
+  int64_t NumberAt(int column) { return sqlite3_column_int64(statement_, column); }
+  std::string TextAt(int column) {
+    const void* const bytes = sqlite3_column_blob(statement_, column);
+    const auto size = static_cast<size_t>(sqlite3_column_bytes(statement_, column));
+    return std::string(static_cast<const char*>(bytes), size);
+  }
+
+ private:
+  sqlite3* database_;
+  sqlite3_stmt* statement_ = nullptr;
+  int code_ = SQLITE_OK;
+};
+
+absl::Status Execute(sqlite3* database, const char* sql) {
+  const int code = sqlite3_exec(database, sql, nullptr, nullptr, nullptr);
+  return code == SQLITE_OK ? absl::OkStatus() : ErrorOf(database, code, "store");
+}
+
+std::string DeterministicBytes(const google::protobuf::Message& message) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    message.SerializeToCodedStream(&coded);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SqliteLog>> SqliteLog::Open(const std::string& path) {
+  const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (file >= 0) close(file);
+  sqlite3* database = nullptr;
+  const int code = sqlite3_open_v2(path.c_str(), &database,
+                                   SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  auto log = std::unique_ptr<SqliteLog>(new SqliteLog(database));
+  if (code != SQLITE_OK) return ErrorOf(database, code, path);
+  if (const absl::Status prepared = log->Prepare(); !prepared.ok()) {
+    return absl::Status(prepared.code(), Concat(path, ": ", std::string(prepared.message())));
+  }
+  return log;
+}
+
+SqliteLog::~SqliteLog() { sqlite3_close(database_); }
+
+absl::Status SqliteLog::Prepare() {
+  RETURN_IF_ERROR(Execute(database_,
+                          "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;"
+                          "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"));
+  Statement check(database_, "PRAGMA quick_check");
+  if (!check.Next() || check.TextAt(0) != "ok") {
+    RETURN_IF_ERROR(check.Status());
+    return absl::DataLossError("the file is damaged; restore a back-up");
+  }
+  Statement version(database_, "PRAGMA user_version");
+  const int64_t found = version.Next() ? version.NumberAt(0) : -1;
+  RETURN_IF_ERROR(version.Status());
+  if (found > kSchemaVersion) {
+    return absl::FailedPreconditionError("written by a newer version of this program");
+  }
+  RETURN_IF_ERROR(Execute(database_, "BEGIN IMMEDIATE"));
+  RETURN_IF_ERROR(Execute(database_, kSchema));
+  RETURN_IF_ERROR(Execute(database_, "PRAGMA user_version=1"));
+  return Execute(database_, "COMMIT");
+}
+
+absl::StatusOr<uint64_t> SqliteLog::Head() {
+  Statement head(database_, "SELECT coalesce(max(revision), 0) FROM change_set");
+  if (!head.Next()) return head.Status();
+  return static_cast<uint64_t>(head.NumberAt(0));
+}
+
+absl::StatusOr<StoredState> SqliteLog::Load() {
+  StoredState state;
+  ASSIGN_OR_RETURN(state.revision, Head());
+  Statement rows(database_, "SELECT api_group, kind, object FROM state");
+  while (rows.Next()) {
+    const Kind* const kind = FindKind(rows.TextAt(0), rows.TextAt(1));
+    if (kind == nullptr) {
+      return absl::FailedPreconditionError(
+          Concat("the store holds a ", rows.TextAt(1), ", which this version does not know"));
+    }
+    std::shared_ptr<google::protobuf::Message> object = kind->New();
+    if (!object->ParseFromString(rows.TextAt(2))) {
+      return absl::DataLossError(Concat("the store holds a ", kind->name, " that can't be read"));
+    }
+    state.resources.Put(std::move(object));
+  }
+  RETURN_IF_ERROR(rows.Status());
+  return state;
+}
+
+absl::Status SqliteLog::Append(uint64_t expected_head, const ChangeSet& change_set) {
+  RETURN_IF_ERROR(Execute(database_, "BEGIN IMMEDIATE"));
+  absl::Status written = [&] {
+    ASSIGN_OR_RETURN(const uint64_t head, Head());
+    if (head != expected_head) {
+      return absl::AbortedError(Concat("the store is at revision ", std::to_string(head), ", not ",
+                                       std::to_string(expected_head)));
+    }
+    return Write(head + 1, change_set);
+  }();
+  if (written.ok()) written = Execute(database_, "COMMIT");
+  if (!written.ok()) Execute(database_, "ROLLBACK").IgnoreError();
+  return written;
+}
+
+absl::Status SqliteLog::Write(uint64_t revision, const ChangeSet& change_set) {
+  const auto number = static_cast<int64_t>(revision);
+  Statement header(database_, "INSERT INTO change_set VALUES (?, ?, ?, ?, ?)");
+  RETURN_IF_ERROR(header.Number(1, number)
+                      .Text(2, change_set.id)
+                      .Text(3, change_set.author)
+                      .Number(4, change_set.unix_ms)
+                      .Number(5, change_set.status_only ? 1 : 0)
+                      .Run());
+  Statement operation(database_, "INSERT INTO operation VALUES (?, ?, ?, ?, ?, ?, ?)");
+  Statement put(database_, "INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?, ?)");
+  Statement remove(database_,
+                   "DELETE FROM state WHERE api_group=? AND kind=? AND namespace=? AND name=?");
+  int64_t sequence = 0;
+  for (const Operation& change : change_set.operations) {
+    const ResourceKey& key = change.key;
+    operation.Number(1, number).Number(2, sequence++).Text(3, key.group).Text(4, key.kind);
+    operation.Text(5, key.namespace_name).Text(6, key.name);
+    Statement& state = change.object == nullptr ? remove : put;
+    state.Text(1, key.group).Text(2, key.kind).Text(3, key.namespace_name).Text(4, key.name);
+    if (change.object != nullptr) {
+      const std::string bytes = DeterministicBytes(*change.object);
+      operation.Blob(7, bytes);
+      state.Blob(5, bytes);
+    }
+    RETURN_IF_ERROR(operation.Run());
+    RETURN_IF_ERROR(state.Run());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace apk

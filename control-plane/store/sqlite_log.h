@@ -1,0 +1,33 @@
+// The embedded engine: SQLite in WAL mode, one connection, one writer. The present state stands in a table
+// of its own, written in the same transaction as the log, so that a start does not replay history.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "control-plane/store/log.h"
+
+struct sqlite3;
+
+namespace apk {
+
+class SqliteLog final : public Log {
+ public:
+  // Opens or makes the file (mode 0600). FAILED_PRECONDITION when another process has it or it was written
+  // by a newer program, DATA_LOSS when it is damaged.
+  static absl::StatusOr<std::unique_ptr<SqliteLog>> Open(const std::string& path);
+  ~SqliteLog() override;
+
+  absl::StatusOr<StoredState> Load() override;
+  absl::Status Append(uint64_t expected_head, const ChangeSet& change_set) override;
+
+ private:
+  explicit SqliteLog(sqlite3* database) : database_(database) {}
+  absl::Status Prepare();
+  absl::StatusOr<uint64_t> Head();
+  absl::Status Write(uint64_t revision, const ChangeSet& change_set);
+
+  sqlite3* database_;
+};
+
+}  // namespace apk
