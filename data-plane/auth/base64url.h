@@ -1,0 +1,14 @@
+// base64url without padding (RFC 7515, 2). Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace apk {
+
+// nullopt for padding, foreign characters, impossible lengths and unused bits that are set: each byte
+// string has one spelling.
+std::optional<std::string> DecodeBase64Url(std::string_view text);
+
+}  // namespace apk

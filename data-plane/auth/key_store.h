@@ -1,0 +1,18 @@
+// What workers know of token issuers' keys. Immutable, shared by shared_ptr, replaced as a whole.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "common/strings.h"
+#include "data-plane/auth/jwks.h"
+
+namespace apk {
+
+struct KeyStore {
+  // By TokenIssuer::name. Absent: the issuer's keys were never available.
+  StringMap<std::shared_ptr<const KeySet>> keys;
+  uint64_t version = 0;  // Grows with each change; verdicts of an older one are void.
+};
+
+}  // namespace apk
