@@ -14,6 +14,7 @@
 #include "data-plane/agent/snapshot_builder.h"
 #include "data-plane/auth/jwks_fetcher.h"
 #include "data-plane/observe/admin_server.h"
+#include "data-plane/routing/compile.h"
 #include "data-plane/worker/worker_group.h"
 
 namespace apk {

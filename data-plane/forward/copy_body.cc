@@ -115,7 +115,7 @@ Task<> RequestBody::Stop() {
   Timer waiter(io_.get_executor(), TimePoint::max());
   waiter_ = &waiter;
   while (running_) {
-    const auto [ignored] = co_await waiter.async_wait(kTuple);
+    co_await waiter.async_wait(kTuple);
   }
   waiter_ = nullptr;
 }

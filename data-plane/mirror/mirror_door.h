@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/clock.h"
 #include "data-plane/mirror/mirror_ring.h"
 #include "data-plane/mirror/mirror_stats.h"
 #include "data-plane/routing/route_table.h"

@@ -337,7 +337,7 @@ bool MirrorSender::Idle() const {
 Task<> MirrorSender::Sweep() {
   for (;;) {
     sweep_timer_.expires_after(DeadlineList::kSweepInterval);
-    const auto [ignored] = co_await sweep_timer_.async_wait(kTuple);
+    co_await sweep_timer_.async_wait(kTuple);
     const TimePoint now = Now();
     deadlines_.Sweep(now);
     for (const auto& [name, channel] : channels_) {

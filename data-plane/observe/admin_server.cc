@@ -21,7 +21,7 @@ Task<> SweepDeadlines(DeadlineList* deadlines, asio::io_context* io) {
   Timer timer(io->get_executor());
   for (;;) {
     timer.expires_after(std::chrono::milliseconds(250));
-    const auto [ignored] = co_await timer.async_wait(kTuple);
+    co_await timer.async_wait(kTuple);
     deadlines->Sweep(std::chrono::steady_clock::now());
   }
 }

@@ -158,7 +158,7 @@ Task<> Worker::AcceptLoop(std::shared_ptr<Acceptor> acceptor) {
     if (error) {
       // Out of descriptors, mostly: accepting again at once would only spin.
       pause.expires_after(std::chrono::milliseconds(50));
-      const auto [ignored] = co_await pause.async_wait(kTuple);
+      co_await pause.async_wait(kTuple);
       continue;
     }
     if (connections_ >= options_.connections_max) continue;
@@ -214,7 +214,7 @@ Task<> Worker::Sweep() {
   Timer timer(io_.get_executor());
   for (int round = 0;; ++round) {
     timer.expires_after(DeadlineList::kSweepInterval);
-    const auto [ignored] = co_await timer.async_wait(kTuple);
+    co_await timer.async_wait(kTuple);
     deadlines_.Sweep(std::chrono::steady_clock::now());
     if (round % 40 == 0) pool_.CloseExpired();
   }

@@ -1,0 +1,162 @@
+// A list of due times, and a thread that sleeps until the first.
+#include "data-plane/auth/jwks_fetcher.h"
+
+#include <curl/curl.h>
+
+#include <algorithm>
+#include <random>
+
+#include "common/log.h"
+
+namespace apk {
+namespace {
+
+constexpr size_t kBytesMax = 256 * 1024;
+constexpr long kTimeoutMs = 5000;
+constexpr std::chrono::seconds kRefresh{300};
+constexpr std::chrono::seconds kLongestPause{60};
+
+size_t AppendBytes(char* data, size_t size, size_t count, void* target) {
+  auto* const text = static_cast<std::string*>(target);
+  const size_t bytes = size * count;
+  if (text->size() + bytes > kBytesMax) return 0;  // libcurl ends the transfer with an error.
+  text->append(data, bytes);
+  return bytes;
+}
+
+bool SameSource(const TokenIssuer& a, const TokenIssuer& b) {
+  return a.name == b.name && a.jwks_url == b.jwks_url && a.jwks_ca_pem == b.jwks_ca_pem &&
+         a.certificate_pem == b.certificate_pem;
+}
+
+TimePoint Now() { return std::chrono::steady_clock::now(); }
+
+}  // namespace
+
+absl::StatusOr<std::string> FetchJwks(const std::string& url, const std::string& ca_pem) {
+  const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(), &curl_easy_cleanup);
+  std::string body;
+  char error[CURL_ERROR_SIZE] = "";
+  curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
+  curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(curl.get(), CURLOPT_FOLLOWLOCATION, 0L);
+  curl_easy_setopt(curl.get(), CURLOPT_PROXY, "");
+  curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT_MS, kTimeoutMs);
+  curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl.get(), CURLOPT_FAILONERROR, 1L);
+  curl_easy_setopt(curl.get(), CURLOPT_ERRORBUFFER, error);
+  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, &AppendBytes);
+  curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &body);
+  if (!ca_pem.empty()) {
+    curl_blob blob{};
+    blob.data = const_cast<char*>(ca_pem.data());
+    blob.len = ca_pem.size();
+    blob.flags = CURL_BLOB_COPY;
+    curl_easy_setopt(curl.get(), CURLOPT_CAINFO_BLOB, &blob);
+  }
+  const CURLcode code = curl_easy_perform(curl.get());
+  if (code != CURLE_OK) {
+    return absl::UnavailableError(error[0] != '\0' ? error : curl_easy_strerror(code));
+  }
+  return body;
+}
+
+JwksFetcher::JwksFetcher(Publish publish) : publish_(std::move(publish)) {
+  curl_global_init(CURL_GLOBAL_DEFAULT);
+  thread_ = Thread("jwks", 0, [this] { Run(); });
+}
+
+JwksFetcher::~JwksFetcher() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.Join();
+}
+
+void JwksFetcher::SetIssuers(const RouteTable& table) {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::unique_ptr<Source>> sources;
+  for (const auto& issuer : table.token_issuers()) {
+    const auto known = std::find_if(sources_.begin(), sources_.end(), [&](const auto& source) {
+      return source != nullptr && SameSource(source->issuer, *issuer);
+    });
+    if (known != sources_.end()) {
+      sources.push_back(std::move(*known));
+      continue;
+    }
+    auto source = std::make_unique<Source>();
+    source->issuer = *issuer;
+    source->due = Now();
+    if (issuer->jwks_url.empty()) {
+      source->due = TimePoint::max();
+      absl::StatusOr<KeySet> keys = KeySetOfCertificate(issuer->certificate_pem);
+      if (keys.ok()) {
+        source->keys = std::make_shared<const KeySet>(*std::move(keys));
+      } else {
+        LogWarning("token issuer's certificate can't be used",
+                   {{"issuer", issuer->name}, {"reason", std::string(keys.status().message())}});
+      }
+    }
+    sources.push_back(std::move(source));
+  }
+  sources_ = std::move(sources);
+  PublishKeys();
+  changed_.notify_all();
+}
+
+void JwksFetcher::PublishKeys() {
+  auto store = std::make_shared<KeyStore>();
+  store->version = ++version_;
+  for (const auto& source : sources_) {
+    if (source->keys != nullptr) store->keys[source->issuer.name] = source->keys;
+  }
+  publish_(std::move(store));
+}
+
+JwksFetcher::Source* JwksFetcher::NextDue(TimePoint now) {
+  for (const auto& source : sources_) {
+    if (source->due <= now) return source.get();
+  }
+  return nullptr;
+}
+
+void JwksFetcher::Run() {
+  std::minstd_rand random(std::random_device{}());
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    Source* const due = NextDue(Now());
+    if (due == nullptr) {
+      TimePoint next = Now() + kRefresh;
+      for (const auto& source : sources_) next = std::min(next, source->due);
+      changed_.wait_until(lock, next);
+      continue;
+    }
+    const TokenIssuer issuer = due->issuer;
+    lock.unlock();
+    absl::StatusOr<std::string> body = FetchJwks(issuer.jwks_url, issuer.jwks_ca_pem);
+    absl::StatusOr<KeySet> keys =
+        body.ok() ? ParseJwks(*body) : absl::StatusOr<KeySet>(body.status());
+    lock.lock();
+    for (const auto& source : sources_) {
+      if (!SameSource(source->issuer, issuer)) continue;
+      if (keys.ok()) {
+        source->keys = std::make_shared<const KeySet>(*std::move(keys));
+        source->pause = std::chrono::seconds(1);
+        source->due = Now() + kRefresh;
+        PublishKeys();
+      } else {
+        LogWarning("token issuer's keys can't be fetched",
+                   {{"issuer", issuer.name}, {"url", issuer.jwks_url},
+                    {"reason", std::string(keys.status().message())}});
+        const auto jitter = std::chrono::milliseconds(random() % 500);
+        source->due = Now() + source->pause + jitter;
+        source->pause = std::min(source->pause * 2, kLongestPause);
+      }
+      break;
+    }
+  }
+}
+
+}  // namespace apk
