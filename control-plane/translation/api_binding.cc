@@ -1,0 +1,198 @@
+// Without any Authentication an API asks for an OAuth 2.0 token; policies can only say otherwise.
+#include "control-plane/translation/api_binding.h"
+
+#include <algorithm>
+
+#include "apk/v1/routes.pb.h"
+#include "common/strings.h"
+#include "control-plane/translation/age_order.h"
+#include "control-plane/translation/certificate_check.h"
+#include "control-plane/translation/resolve_backends.h"
+
+namespace apk {
+namespace {
+
+// "/sample-api/0.1.0" and version 0.1.0 give "/sample-api".
+std::string WithoutVersion(const std::string& base_path, const std::string& version) {
+  const std::string segment = "/" + version;
+  const size_t at = base_path.find(segment);
+  if (at == std::string::npos) return base_path;
+  return base_path.substr(0, at) + base_path.substr(at + segment.size());
+}
+
+std::vector<std::string> BasePathsOf(const v1::API& api) {
+  std::vector<std::string> paths;
+  const auto add = [&paths](std::string path) {
+    while (path.ends_with('/')) path.pop_back();
+    if (std::find(paths.begin(), paths.end(), path) == paths.end()) paths.push_back(path);
+  };
+  add(api.spec().base_path());
+  if (api.spec().is_default_version()) {
+    add(WithoutVersion(api.spec().base_path(), api.spec().api_version()));
+  }
+  return paths;
+}
+
+std::string OrganizationOf(const v1::API& api) {
+  return api.spec().organization().empty() ? "default" : api.spec().organization();
+}
+
+bool Applies(const v1::TokenIssuer& issuer, const v1::API& api) {
+  if (issuer.spec().organization() != OrganizationOf(api)) return false;
+  const auto& environments = issuer.spec().environments();
+  if (environments.empty()) return true;
+  return std::any_of(environments.begin(), environments.end(), [&api](const std::string& name) {
+    return name == "*" || name == api.spec().environment();
+  });
+}
+
+std::string IssuerName(const v1::TokenIssuer& issuer) {
+  return Concat("token-issuer/", issuer.metadata().namespace_(), "/", issuer.metadata().name());
+}
+
+std::string ReadCertificate(const ResourceSet& resources, const std::string& namespace_name,
+                            const v1::CertificateSource& source, Problem& problem) {
+  std::string pem;
+  if (!source.certificate_inline().empty()) {
+    pem = source.certificate_inline();
+  } else if (source.has_secret_ref()) {
+    pem = ReadSecretKey(resources, namespace_name, source.secret_ref().name(),
+                        source.secret_ref().key(), problem);
+  } else if (source.has_config_map_ref()) {
+    pem = ReadConfigMapKey(resources, namespace_name, source.config_map_ref().name(),
+                           source.config_map_ref().key(), problem);
+  }
+  if (problem.empty() && !HasCertificate(pem)) {
+    problem.Add("InvalidCertificateRef", "spec.signatureValidation: there is no PEM certificate in it");
+  }
+  return pem;
+}
+
+Problem FillIssuer(const ResourceSet& resources, const v1::TokenIssuer& issuer,
+                   v1::TokenIssuerConfig& config) {
+  Problem problem;
+  const v1::TokenIssuerSpec& spec = issuer.spec();
+  const std::string& namespace_name = issuer.metadata().namespace_();
+  config.set_issuer(spec.issuer());
+  config.set_consumer_key_claim(spec.consumer_key_claim());
+  config.set_scopes_claim(spec.scopes_claim());
+  const v1::SignatureValidation& validation = spec.signature_validation();
+  if (validation.has_jwks()) {
+    config.set_jwks_url(validation.jwks().url());
+    if (validation.jwks().has_tls()) {
+      config.set_jwks_ca_pem(
+          ReadCertificate(resources, namespace_name, validation.jwks().tls(), problem));
+    }
+  } else if (validation.has_certificate()) {
+    config.set_certificate_pem(
+        ReadCertificate(resources, namespace_name, validation.certificate(), problem));
+  } else {
+    problem.Add("Invalid", "spec.signatureValidation: neither jwks nor certificate is given");
+  }
+  return problem;
+}
+
+// A policy changes the check: override beats default, and what is absent stays as it is.
+void ApplyPolicy(const v1::AuthenticationSpec& spec,
+                 std::optional<v1::AuthenticationConfig>& check) {
+  for (const v1::AuthenticationPolicy* const policy : {&spec.default_(), &spec.override()}) {
+    const v1::OAuth2Authentication& oauth2 = policy->auth_types().oauth2();
+    if (policy->disabled() || oauth2.disabled()) {
+      check.reset();
+      continue;
+    }
+    if (!check.has_value() || !policy->has_auth_types()) continue;
+    if (oauth2.required() == "optional") check->set_optional(true);
+    if (!oauth2.header().empty()) check->set_header(ToLower(oauth2.header()));
+    check->set_send_token_to_upstream(oauth2.send_token_to_upstream());
+  }
+}
+
+}  // namespace
+
+ApiBindings::ApiBindings(const ResourceSet& resources, SnapshotAssembly& assembly)
+    : resources_(resources), assembly_(assembly) {
+  AddIssuers();
+  std::vector<const v1::API*> apis = resources.All<v1::API>();
+  std::stable_sort(apis.begin(), apis.end(), OlderFirst<v1::API>);
+  for (const v1::API* const api : apis) Bind(*api);
+}
+
+void ApiBindings::AddIssuers() {
+  for (const v1::TokenIssuer* const issuer : resources_.All<v1::TokenIssuer>()) {
+    v1::TokenIssuerConfig config;
+    Problem problem = FillIssuer(resources_, *issuer, config);
+    if (problem.empty()) {
+      *assembly_.Resource(IssuerName(*issuer)).mutable_token_issuer() = std::move(config);
+    }
+    issuer_problems_[issuer] = std::move(problem);
+  }
+}
+
+v1::AuthenticationConfig ApiBindings::DefaultCheck(const v1::API& api) {
+  v1::AuthenticationConfig check;
+  check.set_header("authorization");
+  for (const auto& [issuer, problem] : issuer_problems_) {
+    if (problem.empty() && Applies(*issuer, api)) check.add_token_issuers(IssuerName(*issuer));
+  }
+  std::sort(check.mutable_token_issuers()->begin(), check.mutable_token_issuers()->end());
+  return check;
+}
+
+void ApiBindings::Bind(const v1::API& api) {
+  problems_[&api];
+  for (int i = 0; i < api.spec().production_size(); ++i) {
+    for (const std::string& route : api.spec().production(i).route_refs()) {
+      BindRoute(api, route, Concat("spec.production[", std::to_string(i), "].routeRefs"));
+    }
+  }
+  for (int i = 0; i < api.spec().sandbox_size(); ++i) {
+    for (const std::string& route : api.spec().sandbox(i).route_refs()) {
+      BindRoute(api, route, Concat("spec.sandbox[", std::to_string(i), "].routeRefs"));
+    }
+  }
+}
+
+void ApiBindings::BindRoute(const v1::API& api, const std::string& route, const std::string& field) {
+  const std::string& namespace_name = api.metadata().namespace_();
+  if (resources_.Find<v1::HTTPRoute>(namespace_name, route) == nullptr) {
+    problems_[&api].Add("RouteNotFound",
+                        Concat(field, ": HTTPRoute ", namespace_name, "/", route, " not found"));
+    return;
+  }
+  ApiBinding& binding = bindings_[{namespace_name, route}];
+  if (binding.api != nullptr) {
+    problems_[&api].Add("RouteInUse", Concat(field, ": HTTPRoute ", namespace_name, "/", route,
+                                             " belongs to API ", binding.api->metadata().name()));
+    return;
+  }
+  binding.api = &api;
+  binding.base_paths = BasePathsOf(api);
+  binding.authentication = DefaultCheck(api);
+  // Of several policies for one API the oldest counts.
+  const v1::Authentication* chosen = nullptr;
+  for (const v1::Authentication* const policy : resources_.All<v1::Authentication>()) {
+    const v1::PolicyTargetReference& target = policy->spec().target_ref();
+    if (policy->metadata().namespace_() != namespace_name || target.kind() != "API" ||
+        target.name() != api.metadata().name()) {
+      continue;
+    }
+    if (chosen == nullptr || OlderFirst(policy, chosen)) chosen = policy;
+  }
+  if (chosen != nullptr) ApplyPolicy(chosen->spec(), binding.authentication);
+}
+
+const ApiBinding* ApiBindings::Find(const std::string& namespace_name,
+                                    const std::string& route) const {
+  const auto found = bindings_.find({namespace_name, route});
+  return found == bindings_.end() ? nullptr : &found->second;
+}
+
+std::optional<v1::AuthenticationConfig> ApiBindings::ForRule(const ApiBinding& binding,
+                                                             const v1::Authentication* of_rule) const {
+  std::optional<v1::AuthenticationConfig> check = binding.authentication;
+  if (of_rule != nullptr) ApplyPolicy(of_rule->spec(), check);
+  return check;
+}
+
+}  // namespace apk

@@ -1,0 +1,252 @@
+// A reference that leads nowhere is a condition; what it stands for is answered 500.
+#include "control-plane/translation/resolve_backends.h"
+
+#include <openssl/evp.h>
+
+#include <set>
+
+#include "apk/v1/core.pb.h"
+#include "common/strings.h"
+#include "control-plane/translation/certificate_check.h"
+#include "control-plane/translation/reference_grants.h"
+
+namespace apk {
+namespace {
+
+std::string Base64(std::string_view bytes) {
+  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
+  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                                   reinterpret_cast<const unsigned char*>(bytes.data()),
+                                   static_cast<int>(bytes.size()));
+  text.resize(static_cast<size_t>(size));
+  return text;
+}
+
+// The CA that the backend's certificate must come from; "": the system's roots.
+std::string ReadCa(const ResourceSet& resources, const v1::Backend& backend, Problem& problem) {
+  const v1::BackendTls& tls = backend.spec().tls();
+  const std::string& namespace_name = backend.metadata().namespace_();
+  std::string pem;
+  if (!tls.certificate_inline().empty()) {
+    pem = tls.certificate_inline();
+  } else if (tls.has_secret_ref()) {
+    pem = ReadSecretKey(resources, namespace_name, tls.secret_ref().name(), tls.secret_ref().key(), problem);
+  } else if (tls.has_config_map_ref()) {
+    pem = ReadConfigMapKey(resources, namespace_name, tls.config_map_ref().name(),
+                           tls.config_map_ref().key(), problem);
+  } else {
+    return "";
+  }
+  if (problem.empty() && !HasCertificate(pem)) {
+    problem.Add("InvalidCACertificateRef", "spec.tls: there is no PEM certificate in it");
+  }
+  return pem;
+}
+
+void AddCredentials(const ResourceSet& resources, const v1::Backend& backend, Problem& problem,
+                    v1::BackendConfig* config) {
+  const v1::BackendSecurity& security = backend.spec().security();
+  const std::string& namespace_name = backend.metadata().namespace_();
+  if (security.has_basic()) {
+    const v1::BackendBasicSecretReference& reference = security.basic().secret_ref();
+    const std::string user =
+        ReadSecretKey(resources, namespace_name, reference.name(), reference.username_key(), problem);
+    const std::string password =
+        ReadSecretKey(resources, namespace_name, reference.name(), reference.password_key(), problem);
+    v1::HeaderValueConfig* const header = config->add_set_headers();
+    header->set_name("Authorization");
+    header->set_value(Concat("Basic ", Base64(Concat(user, ":", password))));
+  }
+  if (security.has_api_key()) {
+    const v1::BackendApiKeySecurity& key = security.api_key();
+    const std::string value = ReadSecretKey(resources, namespace_name, key.value_from().name(),
+                                            key.value_from().value_key(), problem);
+    if (key.in() == "Query") {
+      problem.Add("UnsupportedValue", "spec.security.apiKey.in: Query is not supported, Header is");
+      return;
+    }
+    v1::HeaderValueConfig* const header = config->add_set_headers();
+    header->set_name(key.name());
+    header->set_value(value);
+  }
+}
+
+void FillBackend(const ResourceSet& resources, const v1::Backend& backend, Problem& problem,
+                 v1::BackendConfig* config) {
+  const v1::BackendSpec& spec = backend.spec();
+  for (const v1::BackendService& service : spec.services()) {
+    v1::EndpointConfig* const endpoint = config->add_endpoints();
+    endpoint->set_host(service.host());
+    endpoint->set_port(static_cast<uint32_t>(service.port()));
+  }
+  config->set_rewrite_host(true);
+  std::string base_path = spec.base_path();
+  while (base_path.ends_with('/')) base_path.pop_back();
+  if (!base_path.empty() && base_path[0] != '/') base_path.insert(0, "/");
+  config->set_base_path(base_path);
+  if (spec.protocol() == "https" || spec.protocol() == "wss") {
+    config->set_tls_enabled(true);
+    config->mutable_tls()->set_ca_pem(ReadCa(resources, backend, problem));
+    *config->mutable_tls()->mutable_allowed_sans() = spec.tls().allowed_sans();
+  }
+  constexpr uint32_t kMilliseconds = 1000;
+  if (spec.has_timeout()) {
+    config->set_response_timeout_ms(
+        static_cast<uint32_t>(spec.timeout().upstream_response_timeout()) * kMilliseconds);
+    config->set_idle_timeout_ms(
+        static_cast<uint32_t>(spec.timeout().downstream_request_idle_timeout()) * kMilliseconds);
+  }
+  if (spec.has_circuit_breaker()) {
+    config->set_max_connections(static_cast<uint32_t>(spec.circuit_breaker().max_connections()));
+  }
+  AddCredentials(resources, backend, problem, config);
+}
+
+// Ready where the condition is absent (discovery.k8s.io/v1).
+bool IsReady(const v1::SliceEndpoint& endpoint) {
+  return !endpoint.conditions().has_ready() || endpoint.conditions().ready();
+}
+
+// True where the Service has slices at all.
+bool AddSliceEndpoints(const ResourceSet& resources, const v1::Service& service,
+                       const v1::ServicePort& port, v1::BackendConfig* config) {
+  bool has_slices = false;
+  std::set<std::pair<std::string, int>> seen;
+  for (const v1::EndpointSlice* const slice : resources.All<v1::EndpointSlice>()) {
+    if (slice->metadata().namespace_() != service.metadata().namespace_()) continue;
+    const auto owner = slice->metadata().labels().find("kubernetes.io/service-name");
+    if (owner == slice->metadata().labels().end() || owner->second != service.metadata().name()) continue;
+    has_slices = true;
+    for (const v1::SlicePort& slice_port : slice->ports()) {
+      if (slice_port.name() != port.name() || slice_port.port() == 0) continue;
+      for (const v1::SliceEndpoint& endpoint : slice->endpoints()) {
+        if (!IsReady(endpoint)) continue;
+        // All addresses of one endpoint are the same pod: the first serves.
+        if (endpoint.addresses().empty()) continue;
+        if (!seen.emplace(endpoint.addresses(0), slice_port.port()).second) continue;
+        v1::EndpointConfig* const added = config->add_endpoints();
+        added->set_host(endpoint.addresses(0));
+        added->set_port(static_cast<uint32_t>(slice_port.port()));
+      }
+    }
+  }
+  return has_slices;
+}
+
+}  // namespace
+
+std::string BackendReference::ToString() const {
+  const std::string name_text = Concat(kind, " ", namespace_name, "/", name);
+  return port == 0 ? name_text : Concat(name_text, ":", std::to_string(port));
+}
+
+std::string ReadSecretKey(const ResourceSet& resources, const std::string& namespace_name,
+                          const std::string& name, const std::string& key, Problem& problem) {
+  const auto* const secret = resources.Find<v1::Secret>(namespace_name, name);
+  if (secret == nullptr) {
+    problem.Add("RefNotFound", Concat("Secret ", namespace_name, "/", name, " not found"));
+    return "";
+  }
+  const auto found = secret->data().find(key);
+  if (found != secret->data().end()) return found->second;
+  problem.Add("RefNotFound", Concat("Secret ", namespace_name, "/", name, " has no key ", key));
+  return "";
+}
+
+std::string ReadConfigMapKey(const ResourceSet& resources, const std::string& namespace_name,
+                             const std::string& name, const std::string& key, Problem& problem) {
+  const auto* const map = resources.Find<v1::ConfigMap>(namespace_name, name);
+  if (map == nullptr) {
+    problem.Add("RefNotFound", Concat("ConfigMap ", namespace_name, "/", name, " not found"));
+    return "";
+  }
+  const auto found = map->data().find(key);
+  if (found != map->data().end()) return found->second;
+  problem.Add("RefNotFound", Concat("ConfigMap ", namespace_name, "/", name, " has no key ", key));
+  return "";
+}
+
+Problem CheckBackend(const ResourceSet& resources, const v1::Backend& backend) {
+  Problem problem;
+  v1::BackendConfig unused;
+  FillBackend(resources, backend, problem, &unused);
+  return problem;
+}
+
+std::string BackendResolver::Resolve(const BackendReference& reference,
+                                     const std::string& route_namespace, const std::string& where,
+                                     Problem& problem) {
+  const bool is_backend = reference.group == kApkGroup && reference.kind == "Backend";
+  const bool is_service = reference.group.empty() && reference.kind == "Service";
+  if (!is_backend && !is_service) {
+    problem.Add("InvalidKind", Concat(where, ": kind ", reference.kind, " of group \"", reference.group,
+                                      "\" can't be a backend; Service and dp.wso2.com Backend can"));
+    return "";
+  }
+  const ReferenceFrom from{kGatewayGroup, "HTTPRoute", route_namespace};
+  const ResourceKey to{.group = reference.group,
+                       .kind = reference.kind,
+                       .namespace_name = reference.namespace_name,
+                       .name = reference.name};
+  if (!ReferenceAllowed(resources_, from, to)) {
+    problem.Add("RefNotPermitted",
+                Concat(where, ": no ReferenceGrant in namespace ", reference.namespace_name,
+                       " permits ", reference.ToString(), " to HTTPRoutes of ", route_namespace));
+    return "";
+  }
+  return is_backend ? ResolveBackend(reference, where, problem)
+                    : ResolveService(reference, where, problem);
+}
+
+std::string BackendResolver::ResolveBackend(const BackendReference& reference,
+                                            const std::string& where, Problem& problem) {
+  const auto* const backend = resources_.Find<v1::Backend>(reference.namespace_name, reference.name);
+  if (backend == nullptr) {
+    problem.Add("BackendNotFound", Concat(where, ": ", reference.ToString(), " not found"));
+    return "";
+  }
+  Problem own;
+  v1::BackendConfig config;
+  FillBackend(resources_, *backend, own, &config);
+  if (!own.empty()) {
+    // A backend that can't be verified or authenticated to is not used.
+    problem.Add("BackendNotFound",
+                Concat(where, ": ", reference.ToString(), " can't be used: ", own.message()));
+    return "";
+  }
+  const std::string name = Concat("backend/Backend/", reference.namespace_name, "/", reference.name);
+  *assembly_.Resource(name).mutable_backend() = std::move(config);
+  return name;
+}
+
+std::string BackendResolver::ResolveService(const BackendReference& reference,
+                                            const std::string& where, Problem& problem) {
+  const auto* const service = resources_.Find<v1::Service>(reference.namespace_name, reference.name);
+  if (service == nullptr) {
+    problem.Add("BackendNotFound", Concat(where, ": ", reference.ToString(), " not found"));
+    return "";
+  }
+  const v1::ServicePort* port = nullptr;
+  for (const v1::ServicePort& candidate : service->spec().ports()) {
+    if (candidate.port() == reference.port) port = &candidate;
+  }
+  if (port == nullptr) {
+    problem.Add("BackendNotFound",
+                Concat(where, ": Service ", reference.namespace_name, "/", reference.name,
+                       " has no port ", std::to_string(reference.port)));
+    return "";
+  }
+  const std::string name = Concat("backend/Service/", reference.namespace_name, "/", reference.name,
+                                  ":", std::to_string(reference.port));
+  v1::BackendConfig config;
+  const bool has_slices = AddSliceEndpoints(resources_, *service, *port, &config);
+  if (!has_slices && service->spec().type() == "ExternalName") {
+    v1::EndpointConfig* const endpoint = config.add_endpoints();
+    endpoint->set_host(service->spec().external_name());
+    endpoint->set_port(static_cast<uint32_t>(port->port()));
+  }
+  *assembly_.Resource(name).mutable_backend() = std::move(config);
+  return name;
+}
+
+}  // namespace apk

@@ -1,0 +1,299 @@
+// Field by field; what does not resolve stays in the rule as a share that is answered 500.
+#include "control-plane/translation/translate_route.h"
+
+#include <ctime>
+#include <limits>
+
+#include "common/strings.h"
+
+namespace apk {
+namespace {
+
+v1::PathMatchConfig::Type PathTypeOf(const std::string& type) {
+  if (type == "Exact") return v1::PathMatchConfig::EXACT;
+  if (type == "RegularExpression") return v1::PathMatchConfig::REGULAR_EXPRESSION;
+  return v1::PathMatchConfig::PATH_PREFIX;
+}
+
+template <class Match>
+void FillValueMatch(const Match& match, v1::ValueMatchConfig* config) {
+  config->set_name(match.name());
+  config->set_value(match.value());
+  config->set_regular_expression(match.type() == "RegularExpression");
+}
+
+void FillMatch(const v1::HTTPRouteMatch& match, v1::RequestMatchConfig* config) {
+  v1::PathMatchConfig* const path = config->mutable_path();
+  path->set_type(PathTypeOf(match.path().type()));
+  path->set_value(match.path().has_value() ? match.path().value() : "/");
+  config->set_method(match.method());
+  for (const v1::HTTPHeaderMatch& header : match.headers()) FillValueMatch(header, config->add_headers());
+  for (const v1::HTTPQueryParamMatch& parameter : match.query_params()) {
+    FillValueMatch(parameter, config->add_query_params());
+  }
+}
+
+void FillHeaderModifier(const v1::HTTPHeaderFilter& filter, v1::HeaderModifierConfig* config) {
+  for (const v1::HTTPHeader& header : filter.set()) {
+    v1::HeaderValueConfig* const entry = config->add_set();
+    entry->set_name(header.name());
+    entry->set_value(header.value());
+  }
+  for (const v1::HTTPHeader& header : filter.add()) {
+    v1::HeaderValueConfig* const entry = config->add_add();
+    entry->set_name(header.name());
+    entry->set_value(header.value());
+  }
+  *config->mutable_remove() = filter.remove();
+}
+
+void FillPathModifier(const v1::HTTPPathModifier& modifier, v1::PathModifierConfig* config) {
+  if (modifier.type() == "ReplacePrefixMatch") {
+    config->set_replace_prefix_match(modifier.replace_prefix_match());
+  } else {
+    config->set_replace_full_path(modifier.replace_full_path());
+  }
+}
+
+// False for kinds that are no value filter (mirrors, extensions).
+bool FillFilter(const v1::HTTPRouteFilter& filter, v1::FilterConfig* config) {
+  if (filter.type() == "RequestHeaderModifier") {
+    FillHeaderModifier(filter.request_header_modifier(), config->mutable_request_header_modifier());
+  } else if (filter.type() == "ResponseHeaderModifier") {
+    FillHeaderModifier(filter.response_header_modifier(), config->mutable_response_header_modifier());
+  } else if (filter.type() == "URLRewrite") {
+    v1::UrlRewriteConfig* const rewrite = config->mutable_url_rewrite();
+    rewrite->set_hostname(filter.url_rewrite().hostname());
+    if (filter.url_rewrite().has_path()) {
+      FillPathModifier(filter.url_rewrite().path(), rewrite->mutable_path());
+    }
+  } else if (filter.type() == "RequestRedirect") {
+    const v1::HTTPRequestRedirectFilter& from = filter.request_redirect();
+    v1::RedirectConfig* const redirect = config->mutable_redirect();
+    redirect->set_scheme(from.scheme());
+    redirect->set_hostname(from.hostname());
+    redirect->set_port(static_cast<uint32_t>(from.port()));
+    redirect->set_status_code(from.has_status_code() ? static_cast<uint32_t>(from.status_code()) : 302);
+    if (from.has_path()) FillPathModifier(from.path(), redirect->mutable_path());
+  } else {
+    return false;
+  }
+  return true;
+}
+
+int64_t UnixSeconds(const std::string& rfc3339) {
+  std::tm calendar{};
+  if (strptime(rfc3339.c_str(), "%Y-%m-%dT%H:%M:%SZ", &calendar) == nullptr) return 0;
+  return timegm(&calendar);
+}
+
+// Rules of one route, one after the other.
+class RuleTranslator {
+ public:
+  RuleTranslator(const ResourceSet& resources, const v1::HTTPRoute& route,
+                 const ApiBinding* binding, const ApiBindings& apis, BackendResolver& backends,
+                 RouteTranslation& result)
+      : resources_(resources),
+        namespace_(route.metadata().namespace_()),
+        binding_(binding),
+        apis_(apis),
+        backends_(backends),
+        result_(result) {}
+
+  // False where the rule can't be served.
+  bool Translate(const v1::HTTPRouteRule& rule, int index) {
+    v1::RuleConfig* const config = result_.config.add_rules();
+    path_ = Concat("spec.rules[", std::to_string(index), "]");
+    config->set_name(rule.name());
+    for (const v1::HTTPRouteMatch& match : rule.matches()) FillMatch(match, config->add_matches());
+    if (rule.matches().empty()) FillMatch(v1::HTTPRouteMatch(), config->add_matches());
+    const v1::Authentication* authentication = nullptr;
+    for (int i = 0; i < rule.filters_size(); ++i) {
+      const std::string where = Concat(path_, ".filters[", std::to_string(i), "]");
+      const v1::HTTPRouteFilter& filter = rule.filters(i);
+      if (filter.type() == "RequestMirror") {
+        AddMirror(filter.request_mirror(), where, config);
+      } else if (filter.type() == "ExtensionRef") {
+        authentication = FindExtension(filter.extension_ref(), where, config);
+      } else {
+        FillFilter(filter, config->add_filters());
+      }
+    }
+    for (int i = 0; i < rule.backend_refs_size(); ++i) AddBackend(rule.backend_refs(i), i, config);
+    SetTimeouts(rule.timeouts(), config);
+    if (binding_ != nullptr) {
+      std::optional<v1::AuthenticationConfig> check = apis_.ForRule(*binding_, authentication);
+      if (check.has_value()) *config->mutable_authentication() = *std::move(check);
+    }
+    return !config->invalid();
+  }
+
+ private:
+  void AddMirror(const v1::HTTPRequestMirrorFilter& mirror, const std::string& where,
+                 v1::RuleConfig* config) {
+    const BackendReference reference = ReferenceOf(mirror.backend_ref(), namespace_);
+    v1::MirrorConfig* const entry = config->add_mirrors();
+    entry->set_name(reference.ToString());
+    entry->set_backend(backends_.Resolve(reference, namespace_, where + ".requestMirror.backendRef",
+                                         result_.resolved));
+    entry->set_numerator(1);
+    entry->set_denominator(1);
+    if (mirror.has_percent()) {
+      entry->set_numerator(static_cast<uint32_t>(mirror.percent()));
+      entry->set_denominator(100);
+    } else if (mirror.has_fraction()) {
+      const int denominator = mirror.fraction().has_denominator() ? mirror.fraction().denominator() : 100;
+      entry->set_numerator(static_cast<uint32_t>(mirror.fraction().numerator()));
+      entry->set_denominator(static_cast<uint32_t>(denominator));
+    }
+  }
+
+  // nullptr where the extension is none of ours: the rule is then not served, lest a check be left out.
+  const v1::Authentication* FindExtension(const v1::LocalObjectReference& reference,
+                                          const std::string& where, v1::RuleConfig* config) {
+    const bool known = reference.group() == kApkGroup && reference.kind() == "Authentication";
+    const auto* const found =
+        known ? resources_.Find<v1::Authentication>(namespace_, reference.name()) : nullptr;
+    if (found != nullptr) return found;
+    config->set_invalid(true);
+    result_.invalid_rules.Add(
+        "UnsupportedValue",
+        Concat(where, ".extensionRef: ", reference.kind(), " ", reference.name(),
+               known ? Concat(" not found in namespace ", namespace_)
+                     : Concat(" of group \"", reference.group(), "\" is no filter known here")));
+    return nullptr;
+  }
+
+  void AddBackend(const v1::HTTPBackendRef& backend, int index, v1::RuleConfig* config) {
+    const std::string where = Concat(path_, ".backendRefs[", std::to_string(index), "]");
+    v1::WeightedBackendConfig* const entry = config->add_backends();
+    entry->set_weight(backend.has_weight() ? static_cast<uint32_t>(backend.weight()) : 1);
+    entry->set_backend(backends_.Resolve(ReferenceOf(backend, namespace_), namespace_, where,
+                                         result_.resolved));
+    for (int i = 0; i < backend.filters_size(); ++i) {
+      v1::FilterConfig filter;
+      if (FillFilter(backend.filters(i), &filter)) {
+        *entry->add_filters() = std::move(filter);
+        continue;
+      }
+      config->set_invalid(true);
+      result_.invalid_rules.Add("UnsupportedValue",
+                                Concat(where, ".filters[", std::to_string(i), "]: ",
+                                       backend.filters(i).type(), " is not supported on a backendRef"));
+    }
+  }
+
+  void SetTimeouts(const v1::HTTPRouteTimeouts& timeouts, v1::RuleConfig* config) {
+    if (timeouts.has_request()) {
+      const uint32_t request = ParseDurationMs(timeouts.request()).value_or(0);
+      config->set_request_timeout_ms(request);
+      config->set_request_timeout_disabled(request == 0);
+    }
+    config->set_backend_request_timeout_ms(ParseDurationMs(timeouts.backend_request()).value_or(0));
+  }
+
+  const ResourceSet& resources_;
+  const std::string& namespace_;
+  const ApiBinding* binding_;
+  const ApiBindings& apis_;
+  BackendResolver& backends_;
+  RouteTranslation& result_;
+  std::string path_;
+};
+
+}  // namespace
+
+std::optional<uint32_t> ParseDurationMs(std::string_view text) {
+  if (text.empty()) return std::nullopt;
+  uint64_t total = 0;
+  while (!text.empty()) {
+    uint64_t number = 0;
+    size_t digits = 0;
+    while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') {
+      number = number * 10 + static_cast<uint64_t>(text[digits++] - '0');
+      if (digits > 5) return std::nullopt;
+    }
+    if (digits == 0) return std::nullopt;
+    text.remove_prefix(digits);
+    uint64_t unit = 0;
+    size_t unit_size = 1;
+    if (text.starts_with("ms")) {
+      unit = 1;
+      unit_size = 2;
+    } else if (text.starts_with('h')) {
+      unit = 3'600'000;
+    } else if (text.starts_with('m')) {
+      unit = 60'000;
+    } else if (text.starts_with('s')) {
+      unit = 1000;
+    } else {
+      return std::nullopt;
+    }
+    text.remove_prefix(unit_size);
+    total += number * unit;
+  }
+  return static_cast<uint32_t>(std::min<uint64_t>(total, std::numeric_limits<uint32_t>::max()));
+}
+
+RouteTranslation TranslateRoute(const ResourceSet& resources, const v1::HTTPRoute& route,
+                                const Attachments& attachments, const ApiBindings& apis,
+                                BackendResolver& backends) {
+  RouteTranslation result;
+  const v1::ObjectMeta& metadata = route.metadata();
+  const ApiBinding* const binding = apis.Find(metadata.namespace_(), metadata.name());
+  result.config.set_name(Concat(metadata.namespace_(), "/", metadata.name()));
+  result.config.set_created_unix_seconds(UnixSeconds(metadata.creation_timestamp()));
+  for (const v1::RouteAttachment& attachment : attachments.listeners) {
+    *result.config.add_attachments() = attachment;
+  }
+  if (binding != nullptr) {
+    for (const std::string& path : binding->base_paths) result.config.add_base_paths(path);
+    const v1::ObjectMeta& api = binding->api->metadata();
+    result.config.set_api(Concat(api.namespace_(), "/", api.name()));
+  }
+  RuleTranslator translator(resources, route, binding, apis, backends, result);
+  int served = 0;
+  for (int i = 0; i < route.spec().rules_size(); ++i) {
+    if (translator.Translate(route.spec().rules(i), i)) ++served;
+  }
+  result.all_invalid = route.spec().rules_size() > 0 && served == 0;
+  return result;
+}
+
+v1::RouteStatus StatusOf(const v1::HTTPRoute& route, const Attachments& attachments,
+                         const RouteTranslation& translation, const std::string& now) {
+  v1::RouteStatus status;
+  for (size_t i = 0; i < attachments.parents.size(); ++i) {
+    const ParentOutcome& parent = attachments.parents[i];
+    v1::RouteParentStatus* const entry = status.add_parents();
+    *entry->mutable_parent_ref() = *parent.reference;
+    entry->mutable_parent_ref()->set_group(kGatewayGroup);
+    entry->mutable_parent_ref()->set_kind("Gateway");
+    entry->set_controller_name(kControllerName);
+    const bool known = static_cast<int>(i) < route.status().parents_size();
+    const ConditionScope scope{
+        .generation = route.metadata().generation(),
+        .now = &now,
+        .previous = known ? &route.status().parents(static_cast<int>(i)).conditions() : nullptr};
+    Conditions* const conditions = entry->mutable_conditions();
+    if (!parent.problem.empty()) {
+      SetCondition(scope, "Accepted", false, parent.problem.reason(), parent.problem.message(), conditions);
+    } else if (translation.all_invalid) {
+      SetCondition(scope, "Accepted", false, translation.invalid_rules.reason(),
+                   translation.invalid_rules.message(), conditions);
+    } else {
+      SetCondition(scope, "Accepted", true, "Accepted", "the route is accepted", conditions);
+    }
+    const Problem& resolved = translation.resolved;
+    SetCondition(scope, "ResolvedRefs", resolved.empty(),
+                 resolved.empty() ? "ResolvedRefs" : resolved.reason(),
+                 resolved.empty() ? "all references resolve" : resolved.message(), conditions);
+    if (!translation.invalid_rules.empty() && !translation.all_invalid) {
+      SetCondition(scope, "PartiallyInvalid", true, translation.invalid_rules.reason(),
+                   Concat("rules that are not served: ", translation.invalid_rules.message()), conditions);
+    }
+  }
+  return status;
+}
+
+}  // namespace apk
