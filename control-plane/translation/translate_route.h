@@ -26,7 +26,4 @@ RouteTranslation TranslateRoute(const ResourceSet& resources, const v1::HTTPRout
 v1::RouteStatus StatusOf(const v1::HTTPRoute& route, const Attachments& attachments,
                          const RouteTranslation& translation, const std::string& now);
 
-// GEP-2257, for example "1h30m" or "500ms". nullopt where it is none.
-std::optional<uint32_t> ParseDurationMs(std::string_view text);
-
 }  // namespace apk

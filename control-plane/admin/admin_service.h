@@ -1,0 +1,50 @@
+// The gRPC face of the admin API: it checks who asks, and moves messages.
+#pragma once
+
+#include <atomic>
+
+#include "apk/v1/admin.grpc.pb.h"
+#include "control-plane/admin/configuration.h"
+
+namespace apk {
+
+class TokenIssuer;
+
+class AdminService final : public v1::AdminService::Service {
+ public:
+  // `issuer` is nullptr where the development issuer is turned off. All outlive it.
+  AdminService(Configuration& configuration, ChangeFeed& feed, AgentRegistry& agents,
+               SnapshotCache& snapshots, const TokenIssuer* issuer)
+      : configuration_(configuration), feed_(feed), agents_(agents), snapshots_(snapshots), issuer_(issuer) {}
+
+  // Ends watches; further calls are refused.
+  void Shutdown();
+
+  grpc::Status Apply(grpc::ServerContext* context, const v1::ApplyRequest* request,
+                     v1::ApplyResponse* response) override;
+  grpc::Status Delete(grpc::ServerContext* context, const v1::DeleteRequest* request,
+                      v1::DeleteResponse* response) override;
+  grpc::Status Get(grpc::ServerContext* context, const v1::GetRequest* request,
+                   v1::GetResponse* response) override;
+  grpc::Status List(grpc::ServerContext* context, const v1::ListRequest* request,
+                    v1::ListResponse* response) override;
+  grpc::Status Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
+                     grpc::ServerWriter<v1::WatchEvent>* writer) override;
+  grpc::Status ListAgents(grpc::ServerContext* context, const v1::ListAgentsRequest* request,
+                          v1::ListAgentsResponse* response) override;
+  grpc::Status IssueToken(grpc::ServerContext* context, const v1::IssueTokenRequest* request,
+                          v1::IssueTokenResponse* response) override;
+  grpc::Status GetServerInfo(grpc::ServerContext* context, const v1::GetServerInfoRequest* request,
+                             v1::ServerInfo* response) override;
+
+ private:
+  Configuration& configuration_;
+  ChangeFeed& feed_;
+  AgentRegistry& agents_;
+  SnapshotCache& snapshots_;
+  const TokenIssuer* issuer_;
+  std::atomic<bool> shut_down_{false};
+  std::atomic<int> watches_{0};
+};
+
+}  // namespace apk

@@ -1,0 +1,104 @@
+// Equality is by value, with what the server owns left out.
+#include "control-plane/admin/stage.h"
+
+#include <google/protobuf/util/message_differencer.h>
+#include <openssl/rand.h>
+
+namespace apk {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::util::MessageDifferencer;
+
+void ClearField(Message& message, const char* name) {
+  const FieldDescriptor* const field = message.GetDescriptor()->FindFieldByName(name);
+  if (field != nullptr) message.GetReflection()->ClearField(&message, field);
+}
+
+bool HasField(const Message& message, const char* name) {
+  return message.GetDescriptor()->FindFieldByName(name) != nullptr;
+}
+
+void CopyStatus(const Message& from, Message& to) {
+  const FieldDescriptor* const field = from.GetDescriptor()->FindFieldByName("status");
+  if (field == nullptr || !from.GetReflection()->HasField(from, field)) return;
+  to.GetReflection()->MutableMessage(&to, field)->CopyFrom(from.GetReflection()->GetMessage(from, field));
+}
+
+// All but metadata and status: what generation counts.
+std::unique_ptr<Message> Desired(const Message& object) {
+  std::unique_ptr<Message> desired(object.New());
+  desired->CopyFrom(object);
+  ClearField(*desired, "metadata");
+  ClearField(*desired, "status");
+  return desired;
+}
+
+v1::ObjectMeta WrittenMetadata(const v1::ObjectMeta& metadata) {
+  v1::ObjectMeta written = metadata;
+  written.clear_uid();
+  written.clear_resource_version();
+  written.clear_generation();
+  written.clear_creation_timestamp();
+  written.clear_deletion_timestamp();
+  return written;
+}
+
+}  // namespace
+
+StagedObject StageObject(std::unique_ptr<Message> wanted, const Message* current, uint64_t revision,
+                         const std::string& now, const std::string& uid) {
+  ClearField(*wanted, "status");
+  v1::ObjectMeta* const metadata = MutableMetadataOf(*wanted);
+  *metadata = WrittenMetadata(*metadata);
+  const bool counts_generations = HasField(*wanted, "spec");
+  StagedObject staged;
+  if (current == nullptr) {
+    metadata->set_uid(uid);
+    metadata->set_creation_timestamp(now);
+    if (counts_generations) metadata->set_generation(1);
+    staged.action = v1::ObjectResult::CREATED;
+  } else {
+    const v1::ObjectMeta& before = MetadataOf(*current);
+    const bool same_content = MessageDifferencer::Equals(*Desired(*wanted), *Desired(*current));
+    const bool same_metadata = MessageDifferencer::Equals(*metadata, WrittenMetadata(before));
+    metadata->set_uid(before.uid());
+    metadata->set_creation_timestamp(before.creation_timestamp());
+    metadata->set_resource_version(before.resource_version());
+    if (counts_generations) {
+      metadata->set_generation(same_content ? before.generation() : before.generation() + 1);
+    }
+    CopyStatus(*current, *wanted);
+    if (!same_content || !same_metadata) staged.action = v1::ObjectResult::CONFIGURED;
+  }
+  if (staged.action != v1::ObjectResult::UNCHANGED) {
+    metadata->set_resource_version(std::to_string(revision));
+  }
+  staged.object = std::move(wanted);
+  return staged;
+}
+
+ResourcePtr WithRevision(const Message& object, uint64_t revision) {
+  std::shared_ptr<Message> copy(object.New());
+  copy->CopyFrom(object);
+  MutableMetadataOf(*copy)->set_resource_version(std::to_string(revision));
+  return copy;
+}
+
+std::string NewUid() {
+  unsigned char bytes[16];
+  RAND_bytes(bytes, sizeof bytes);
+  bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0f) | 0x40);
+  bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3f) | 0x80);
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string uid;
+  for (size_t i = 0; i < sizeof bytes; ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) uid += '-';
+    uid += kDigits[bytes[i] >> 4];
+    uid += kDigits[bytes[i] & 15];
+  }
+  return uid;
+}
+
+}  // namespace apk

@@ -1,0 +1,37 @@
+// The gRPC port: admin API, discovery, health and reflection, mutual TLS on all of them.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <absl/status/statusor.h>
+
+#include "control-plane/identity/identity.h"
+
+namespace grpc {
+class Server;
+class Service;
+}  // namespace grpc
+
+namespace apk {
+
+class GrpcServer {
+ public:
+  // Serves until Shutdown. "127.0.0.1:7443"; port 0 takes a free one. The services outlive it.
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const std::string& address,
+                                                           const Identity& identity,
+                                                           grpc::Service* admin,
+                                                           grpc::Service* discovery);
+  ~GrpcServer();
+
+  // Open calls get a few seconds, then they are cancelled.
+  void Shutdown();
+  const std::string& address() const { return address_; }  // With the port really bound.
+
+ private:
+  GrpcServer() = default;
+  std::unique_ptr<grpc::Server> server_;
+  std::string address_;
+};
+
+}  // namespace apk

@@ -1,0 +1,38 @@
+// The rules of a kind that field options can't say: the CEL rules of the official schemas and what
+// follows from the specifications. Pure; one file a family of kinds.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apk/v1/api.pb.h"
+#include "apk/v1/backend.pb.h"
+#include "apk/v1/gateway.pb.h"
+#include "apk/v1/policies.pb.h"
+#include "apk/v1/routes.pb.h"
+#include "control-plane/validation/validate.h"
+
+namespace apk {
+
+class IssueList {
+ public:
+  explicit IssueList(std::vector<FieldIssue>& issues) : issues_(issues) {}
+  void Error(std::string path, std::string message, std::string hint = "") {
+    issues_.push_back({FieldIssue::Severity::kError, std::move(path), std::move(message), std::move(hint)});
+  }
+  void Warning(std::string path, std::string message, std::string hint = "") {
+    issues_.push_back({FieldIssue::Severity::kWarning, std::move(path), std::move(message), std::move(hint)});
+  }
+
+ private:
+  std::vector<FieldIssue>& issues_;
+};
+
+void CheckGateway(const v1::Gateway& gateway, IssueList& issues);
+void CheckHttpRoute(const v1::HTTPRoute& route, IssueList& issues);
+void CheckBackend(const v1::Backend& backend, IssueList& issues);
+void CheckApi(const v1::API& api, IssueList& issues);
+void CheckAuthentication(const v1::Authentication& authentication, IssueList& issues);
+void CheckTokenIssuer(const v1::TokenIssuer& issuer, IssueList& issues);
+
+}  // namespace apk
