@@ -1,0 +1,39 @@
+// The admin API as plain calls: gRPC stays behind this header. Blocking; one thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "apk/v1/admin.pb.h"
+#include "control-plane/apkctl/client_config.h"
+
+namespace apk {
+
+class AdminClient {
+ public:
+  // Connects at the first call. NOT_FOUND where a certificate file is missing.
+  static absl::StatusOr<std::unique_ptr<AdminClient>> Open(const ClientContextConfig& context);
+  ~AdminClient();
+
+  absl::StatusOr<v1::ApplyResponse> Apply(const v1::ApplyRequest& request);
+  absl::StatusOr<v1::DeleteResponse> Delete(const v1::DeleteRequest& request);
+  absl::StatusOr<v1::GetResponse> Get(const v1::GetRequest& request);
+  absl::StatusOr<v1::ListResponse> List(const v1::ListRequest& request);
+  absl::StatusOr<v1::ListAgentsResponse> ListAgents();
+  absl::StatusOr<v1::IssueTokenResponse> IssueToken(const std::string& scope);
+  absl::StatusOr<v1::ServerInfo> GetServerInfo();
+  // Until the stream ends or `on_event` says false.
+  absl::Status Watch(const v1::WatchRequest& request,
+                     const std::function<bool(const v1::WatchEvent&)>& on_event);
+
+ private:
+  struct Stub;
+  AdminClient() = default;
+  std::unique_ptr<Stub> stub_;
+};
+
+}  // namespace apk

@@ -1,0 +1,84 @@
+// What apkctl's commands share, and their entry points: flags in, exit code out.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control-plane/apkctl/admin_client.h"
+#include "control-plane/resources/kind_registry.h"
+
+namespace apk {
+
+struct GlobalFlags {
+  std::string config;
+  std::string context;
+  std::string server;
+  std::string namespace_name;  // "": the context's.
+  bool all_namespaces = false;
+};
+
+// A connection and the namespace that objects without one get. Prints what is wrong and is empty then.
+struct Session {
+  std::unique_ptr<AdminClient> client;
+  std::string namespace_name;
+};
+std::optional<Session> OpenSession(const GlobalFlags& flags);
+
+// "Error from server (NotFound): …", or "error: …" for what is not the server's. Returns exit code 1.
+int PrintError(const absl::Status& status);
+int PrintError(std::string_view message);
+
+// Prints what is wrong; nullptr then.
+const Kind* RequireKind(std::string_view word);
+
+struct FileFlags {
+  std::vector<std::string> files;  // Files, directories, "-".
+  bool recursive = false;
+};
+
+struct ApplyFlags {
+  FileFlags input;
+  std::string dry_run = "none";  // none, client, server
+};
+int RunApply(const GlobalFlags& global, const ApplyFlags& flags);
+int RunValidate(const GlobalFlags& global, const FileFlags& input);
+
+struct DeleteFlags {
+  FileFlags input;
+  std::vector<std::string> names;  // KIND NAME… or KIND/NAME…
+  bool ignore_not_found = false;
+};
+int RunDelete(const GlobalFlags& global, const DeleteFlags& flags);
+
+struct GetFlags {
+  std::vector<std::string> names;
+  std::string output = "table";
+  std::string selector;
+  bool watch = false;
+  bool no_headers = false;
+};
+int RunGet(const GlobalFlags& global, const GetFlags& flags);
+int RunDescribe(const GlobalFlags& global, const std::vector<std::string>& names);
+
+int RunAgents(const GlobalFlags& global, const std::string& output);
+int RunToken(const GlobalFlags& global, const std::string& scope);
+int RunVersion(const GlobalFlags& global, bool client_only);
+int RunConfig(const GlobalFlags& global, const std::string& verb, const std::string& name);
+int RunCompletion(const std::string& shell);
+
+// One KIND NAME pair, or a whole kind where `name` is "".
+struct Target {
+  const Kind* kind = nullptr;
+  std::string name;
+};
+// "httproute a b", "httproute/a svc/b", "gateways,routes". Prints what is wrong and is empty then.
+std::optional<std::vector<Target>> ParseTargets(const std::vector<std::string>& words);
+
+// "httproute.gateway.networking.k8s.io/production-httproute"
+std::string ResourceName(const v1::ObjectKey& key);
+// The object in an Any; nullptr for kinds that this program does not know.
+std::unique_ptr<google::protobuf::Message> Unpack(const google::protobuf::Any& any);
+
+}  // namespace apk

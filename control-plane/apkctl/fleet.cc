@@ -1,0 +1,109 @@
+// agents, token, version, config.
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "common/strings.h"
+#include "control-plane/apkctl/commands.h"
+#include "control-plane/apkctl/table.h"
+#include "control-plane/resources/json.h"
+
+namespace apk {
+
+int RunAgents(const GlobalFlags& global, const std::string& output) {
+  std::optional<Session> session = OpenSession(global);
+  if (!session.has_value()) return 1;
+  const absl::StatusOr<v1::ListAgentsResponse> response = session->client->ListAgents();
+  if (!response.ok()) return PrintError(response.status());
+  if (output == "json" || output == "yaml") {
+    // Here what is false counts, too: scripts wait for upToDate.
+    nlohmann::ordered_json list;
+    list["snapshotVersion"] = response->snapshot_version();
+    list["revision"] = response->revision();
+    list["agents"] = nlohmann::ordered_json::array();
+    for (const v1::AgentStatus& agent : response->agents()) {
+      nlohmann::ordered_json entry;
+      entry["id"] = agent.id();
+      entry["address"] = agent.address();
+      entry["version"] = agent.version();
+      entry["connected"] = agent.connected();
+      entry["upToDate"] = agent.up_to_date();
+      entry["snapshotVersion"] = agent.snapshot_version();
+      entry["snapshotRevision"] = agent.snapshot_revision();
+      entry["lastError"] = agent.last_error();
+      entry["connectedSince"] = agent.connected_since();
+      entry["lastSeen"] = agent.last_seen();
+      entry["listenerErrors"] = nlohmann::ordered_json::array();
+      for (const v1::AgentListenerError& error : agent.listener_errors()) {
+        entry["listenerErrors"].push_back({{"listener", error.listener()}, {"message", error.message()}});
+      }
+      list["agents"].push_back(std::move(entry));
+    }
+    std::cout << (output == "json" ? list.dump(4) + "\n" : ToYaml(list));
+    return 0;
+  }
+  if (response->agents().empty()) {
+    std::cerr << "No agents have connected.\n";
+    return 0;
+  }
+  std::vector<Row> rows = {{"ID", "ADDRESS", "CONNECTED", "UP-TO-DATE", "REVISION", "SNAPSHOT", "MESSAGE"}};
+  for (const v1::AgentStatus& agent : response->agents()) {
+    std::string message = agent.last_error();
+    for (const v1::AgentListenerError& error : agent.listener_errors()) {
+      if (message.empty()) message = error.message();
+    }
+    rows.push_back({agent.id(), agent.address(), agent.connected() ? "True" : "False",
+                    agent.up_to_date() ? "True" : "False", std::to_string(agent.snapshot_revision()),
+                    agent.snapshot_version().substr(0, 12), message});
+  }
+  std::cout << FormatTable(rows);
+  return 0;
+}
+
+int RunToken(const GlobalFlags& global, const std::string& scope) {
+  std::optional<Session> session = OpenSession(global);
+  if (!session.has_value()) return 1;
+  const absl::StatusOr<v1::IssueTokenResponse> response = session->client->IssueToken(scope);
+  if (!response.ok()) return PrintError(response.status());
+  std::cout << response->access_token() << "\n";
+  return 0;
+}
+
+int RunVersion(const GlobalFlags& global, bool client_only) {
+  std::cout << "Client Version: " << APK_VERSION << "\n";
+  if (client_only) return 0;
+  std::optional<Session> session = OpenSession(global);
+  if (!session.has_value()) return 1;
+  const absl::StatusOr<v1::ServerInfo> info = session->client->GetServerInfo();
+  if (!info.ok()) return PrintError(info.status());
+  std::cout << "Server Version: " << info->version() << "\n"
+            << "Revision: " << info->revision() << "\n"
+            << "Snapshot: " << info->snapshot_version() << "\n";
+  return 0;
+}
+
+int RunConfig(const GlobalFlags& global, const std::string& verb, const std::string& name) {
+  const absl::StatusOr<ClientConfig> config = ReadClientConfig(FindClientConfig(global.config));
+  if (!config.ok()) return PrintError(std::string(config.status().message()));
+  if (verb == "current-context") {
+    std::cout << config->current_context << "\n";
+    return 0;
+  }
+  if (verb == "use-context") {
+    if (config->Find(name) == nullptr) {
+      return PrintError(Concat("there is no context \"", name, "\" in ", config->path));
+    }
+    const absl::Status written = WriteCurrentContext(*config, name);
+    if (!written.ok()) return PrintError(std::string(written.message()));
+    std::cout << "Switched to context \"" << name << "\".\n";
+    return 0;
+  }
+  std::vector<Row> rows = {{"CURRENT", "NAME", "SERVER", "NAMESPACE"}};
+  for (const ClientContextConfig& context : config->contexts) {
+    rows.push_back({context.name == config->current_context ? "*" : "", context.name, context.server,
+                    context.namespace_name});
+  }
+  std::cout << FormatTable(rows);
+  return 0;
+}
+
+}  // namespace apk

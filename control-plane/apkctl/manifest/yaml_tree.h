@@ -1,0 +1,56 @@
+// One YAML document as a tree that remembers lines and columns. JSON is YAML.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace apk {
+
+struct YamlNode {
+  enum class Kind : uint8_t { kNull, kScalar, kList, kMap };
+  Kind kind = Kind::kNull;
+  std::string scalar;
+  bool quoted = false;  // Then it is a string whatever it looks like.
+  std::vector<std::unique_ptr<YamlNode>> items;                               // kList
+  std::vector<std::pair<std::unique_ptr<YamlNode>, std::unique_ptr<YamlNode>>> members;  // kMap
+  uint32_t line = 0;    // From 1.
+  uint32_t column = 0;  // From 1.
+};
+
+struct YamlProblem {
+  uint32_t line = 0;
+  uint32_t column = 0;
+  std::string message;
+};
+
+struct YamlLimits {
+  size_t depth_max = 64;
+  size_t document_bytes_max = 1024 * 1024;
+  size_t nodes_max = 200'000;  // Of a document.
+  size_t documents_max = 20'000;
+};
+
+// Reads documents one after the other.
+class YamlReader {
+ public:
+  YamlReader(std::string_view text, const YamlLimits& limits);
+  ~YamlReader();
+
+  // The next document; nullptr at the end or after a problem.
+  std::unique_ptr<YamlNode> Next();
+  const std::optional<YamlProblem>& problem() const { return problem_; }
+
+ private:
+  struct Parser;
+  std::unique_ptr<Parser> parser_;
+  YamlLimits limits_;
+  size_t documents_ = 0;
+  std::optional<YamlProblem> problem_;
+};
+
+}  // namespace apk

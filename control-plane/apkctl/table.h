@@ -1,0 +1,29 @@
+// kubectl's tables: columns by kind, padded with three spaces. Pure.
+#pragma once
+
+#include <google/protobuf/message.h>
+
+#include <string>
+#include <vector>
+
+#include "control-plane/resources/kind_registry.h"
+
+namespace apk {
+
+struct TableOptions {
+  bool wide = false;
+  bool with_namespace = false;
+  bool with_kind = false;  // "httproute.gateway.networking.k8s.io/name".
+  int64_t now_unix_seconds = 0;
+};
+
+using Row = std::vector<std::string>;
+
+Row HeaderOf(const Kind& kind, const TableOptions& options);
+Row RowOf(const Kind& kind, const google::protobuf::Message& object, const TableOptions& options);
+std::string FormatTable(const std::vector<Row>& rows);
+
+// "5s", "3m", "2h", "4d", as kubectl shortens ages; "<unknown>" where it can't be read.
+std::string AgeOf(const std::string& rfc3339, int64_t now_unix_seconds);
+
+}  // namespace apk
