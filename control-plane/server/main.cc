@@ -64,12 +64,10 @@ absl::Status Seed(const Flags& flags, uint16_t token_port, const CertificateAuth
     if (!defaults.ok()) return defaults.status();
     request = *std::move(defaults);
   } else if (options.gateway && token_port != 0) {
-    for (const google::protobuf::Any& object : MakeTokenRoute(options, authority).objects()) {
-      const ResourceKey backend{.group = "dp.wso2.com", .kind = "Backend",
-                                .namespace_name = "apk-system", .name = "token-issuer"};
-      if (view.resources->Find(backend) == nullptr) return absl::OkStatus();  // Its user removed it.
-      *request.add_objects() = object;
-    }
+    const ResourceKey backend{.group = "dp.wso2.com", .kind = "Backend",
+                              .namespace_name = "apk-system", .name = "token-issuer"};
+    if (view.resources->Find(backend) == nullptr) return absl::OkStatus();  // Its user removed it.
+    request = MakeTokenRoute(options, authority);
   }
   const absl::StatusOr<v1::ApplyResponse> applied = configuration.Apply(request, "control-plane");
   if (!applied.ok()) return applied.status();

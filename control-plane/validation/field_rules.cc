@@ -67,7 +67,7 @@ class Walker {
     const bool present = field.is_repeated() ? reflection.FieldSize(message, &field) > 0
                                              : reflection.HasField(message, &field);
     if (!present) {
-      if (rules.required() && rules.default_value().empty()) Add(path, "is required");
+      if (rules.required() && !rules.has_default_value()) Add(path, "is required");
       return;
     }
     if (!rules.only_in().empty() &&
@@ -249,7 +249,7 @@ void FillDefaults(Message& message) {
     }
     const v1::FieldRules& rules = RulesOf(field);
     if (field.is_repeated() || reflection.HasField(message, &field)) continue;
-    if (!rules.default_value().empty()) SetDefault(message, field, rules.default_value());
+    if (rules.has_default_value()) SetDefault(message, field, rules.default_value());
   }
 }
 

@@ -1,0 +1,80 @@
+# Sourced by the quickstart and the test runner: installs packages, says what it does, builds.
+# shellcheck shell=bash
+
+started_at=$SECONDS
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
+  bold=$'\033[1m' dim=$'\033[2m' green=$'\033[32m' red=$'\033[31m' plain=$'\033[0m'
+else
+  bold='' dim='' green='' red='' plain=''
+fi
+
+step() { printf '%s==>%s %s%s%s %s(%ds)%s\n' "$green" "$plain" "$bold" "$*" "$plain" "$dim" "$((SECONDS - started_at))" "$plain"; }
+note() { printf '    %s\n' "$*"; }
+fail() {
+  printf '%serror:%s %s\n' "$red" "$plain" "$1" >&2
+  shift
+  for line in "$@"; do printf '       %s\n' "$line" >&2; done
+  exit 1
+}
+
+# install_packages LIST…: the named lists of deploy/packages; nothing where all are there.
+install_packages() {
+  local root=$1 wanted=() missing=() list name
+  shift
+  for list in "$@"; do
+    while read -r name; do wanted+=("$name"); done \
+      < <(sed -n "s/^$list: //p" "$root/deploy/packages" | tr ' ' '\n')
+  done
+  for name in "${wanted[@]}"; do
+    [ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null | cut -c1-2)" = ii ] || missing+=("$name")
+  done
+  [ ${#missing[@]} -eq 0 ] && return 0
+  command -v apt-get >/dev/null || fail "apt-get is missing" \
+    "This script installs packages on Debian 12. Elsewhere install by hand: ${missing[*]}"
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || fail "packages are missing and neither root nor sudo is at hand" \
+      "Install as root: apt-get install ${missing[*]}"
+    as_root=(sudo)
+  fi
+  step "Installing ${#missing[@]} packages from the distribution"
+  note "${missing[*]}"
+  local log
+  log=$(mktemp)
+  if ! { "${as_root[@]}" apt-get update -qq &&
+         "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+           apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    tail -n 15 "$log" >&2
+    fail "the packages could not be installed" "The whole log is $log"
+  fi
+  rm -f "$log"
+}
+
+# build PRESET TARGET…: configures when needed and builds; shows progress, and the log where it fails.
+build() {
+  local root=$1 preset=$2 log="$1/build/$2.log"
+  shift 2
+  mkdir -p "$root/build"
+  local launcher=()
+  command -v ccache >/dev/null || launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=)
+  (cd "$root" && cmake --preset "$preset" "${launcher[@]}") >"$log" 2>&1 ||
+    { tail -n 20 "$log" >&2; fail "CMake could not configure the build" "The whole log is $log"; }
+  local targets=()
+  [ $# -gt 0 ] && targets=(--target "$@")
+  if [ -t 1 ]; then
+    # Ninja's own counter, on one line.
+    (cd "$root" && NINJA_STATUS="    [%f/%t] " cmake --build "build/$preset" "${targets[@]}" 2>&1) |
+      tee -a "$log" | stdbuf -oL cut -c1-100 | while IFS= read -r line; do
+        case $line in *"["*) printf '\r\033[K%s' "$line" ;; esac
+      done
+    printf '\r\033[K'
+  else
+    (cd "$root" && cmake --build "build/$preset" "${targets[@]}") 2>&1 | tee -a "$log" |
+      awk -F'[][/]' '/^\[[0-9]+\/[0-9]+\]/ { if ($2 - last >= 25 || $2 == $3) { print "    built " $2 " of " $3; fflush(); last = $2 } }'
+  fi
+  local status=${PIPESTATUS[0]}
+  if [ "$status" -ne 0 ]; then
+    grep -E 'error|FAILED' "$log" | head -n 20 >&2
+    fail "the build failed" "The whole log is $log"
+  fi
+}
