@@ -194,6 +194,16 @@ HeadError ParseRequestLine(std::string_view line, const HeadLimits& limits, Requ
 
 }  // namespace
 
+// The same verdict however the bytes are cut: `line_size` is without its CRLF, `end` counts all bytes.
+bool HeadScanner::CheckSize(size_t line_size, size_t end, const HeadLimits& limits) {
+  if (lines_ == 0 && line_size > limits.request_line_bytes_max) {
+    error_ = HeadError::kTargetTooLong;
+  } else if (end - begin_ > limits.head_bytes_max) {
+    error_ = HeadError::kHeadTooLarge;
+  }
+  return error_ == HeadError::kNone;
+}
+
 HeadScanner::State HeadScanner::Scan(std::string_view bytes, const HeadLimits& limits) {
   for (;;) {
     const size_t from = line_ + scanned_;
@@ -201,10 +211,8 @@ HeadScanner::State HeadScanner::Scan(std::string_view bytes, const HeadLimits& l
         from < bytes.size() ? std::memchr(bytes.data() + from, '\n', bytes.size() - from) : nullptr;
     if (found == nullptr) {
       scanned_ = bytes.size() - line_;
-      const bool first = lines_ == 0;
-      if (first && scanned_ > limits.request_line_bytes_max) error_ = HeadError::kTargetTooLong;
-      if (bytes.size() - begin_ > limits.head_bytes_max) error_ = HeadError::kHeadTooLarge;
-      return error_ == HeadError::kNone ? State::kIncomplete : State::kError;
+      const size_t pending = scanned_ - (bytes.ends_with('\r') && scanned_ > 0 ? 1 : 0);
+      return CheckSize(pending, bytes.size(), limits) ? State::kIncomplete : State::kError;
     }
     const size_t newline = static_cast<size_t>(static_cast<const char*>(found) - bytes.data());
     if (newline == line_ || bytes[newline - 1] != '\r') {
@@ -212,13 +220,12 @@ HeadScanner::State HeadScanner::Scan(std::string_view bytes, const HeadLimits& l
       return State::kError;
     }
     const bool empty = newline == line_ + 1;
+    if (!CheckSize(newline - 1 - line_, newline + 1, limits)) return State::kError;
     line_ = newline + 1;
     scanned_ = 0;
     if (!empty) {
       ++lines_;
-      if (line_ - begin_ <= limits.head_bytes_max) continue;
-      error_ = HeadError::kHeadTooLarge;
-      return State::kError;
+      continue;
     }
     if (lines_ > 0) {
       end_ = line_;

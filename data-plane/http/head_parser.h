@@ -41,6 +41,8 @@ class HeadScanner {
   void Reset() { *this = HeadScanner(); }
 
  private:
+  bool CheckSize(size_t line_size, size_t end, const HeadLimits& limits);
+
   size_t begin_ = 0;
   size_t line_ = 0;     // Where the line that is being scanned begins.
   size_t scanned_ = 0;  // No LF before this, within the line.

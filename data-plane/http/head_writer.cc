@@ -22,7 +22,7 @@ void AppendRequestHead(std::string& out, const OutgoingRequest& request) {
   const RequestHead& head = *request.head;
   out.append(head.method);
   out += ' ';
-  out.append(request.base_path);
+  if (head.path != "*") out.append(request.base_path);
   out.append(head.path);
   if (head.has_query) {
     out += '?';

@@ -57,7 +57,8 @@ class HeaderMap {
   void Add(std::string_view name, std::string_view value);
   // Replaces the first of that name, removes the others; adds where there was none.
   void Set(std::string_view name, std::string_view value);
-  // Appends ", value" to the first of that name; adds where there was none.
+  // Appends ", value" to the last of that name, so that it stands last over all; adds where there was
+  // none.
   void Append(std::string_view name, std::string_view value);
   bool Remove(std::string_view name);
   void Remove(HeaderId id);

@@ -74,6 +74,7 @@ bool AppendEscape(std::string_view text, size_t i, std::string& out) {
   if (high < 0 || low < 0) return false;
   const int byte = high * 16 + low;
   if (byte < 0x20 || byte == 0x7f || byte == '/' || byte == '\\') return false;
+  if (byte == 0xc0 || byte == 0xc1 || byte > 0xf4) return false;  // In no UTF-8: overlong forms.
   if (IsUnreserved(byte)) {
     out += static_cast<char>(byte);
     return true;
@@ -198,7 +199,8 @@ bool NormalizePath(std::string_view path, std::string& out) {
   }
   if (!DecodePath(path, out)) return false;
   ResolveSegments(out);
-  return true;
+  // Servers that know path parameters take "..;" for "..".
+  return out.find("/..;") == std::string::npos && out.find("/.;") == std::string::npos;
 }
 
 bool ParseAuthority(std::string_view authority, std::string& host) {
@@ -224,8 +226,9 @@ bool ParseAuthority(std::string_view authority, std::string& host) {
   if (!rest.empty() && (rest[0] != ':' || !IsPort(rest.substr(1)))) return false;
   host.assign(name);
   for (char& c : host) c = AsciiLower(c);
-  if (host.size() > 1 && host.ends_with('.')) host.pop_back();  // The root label adds nothing.
-  return true;
+  if (host.ends_with('.')) host.pop_back();  // The root label adds nothing.
+  return !host.empty() && host.front() != '.' && host.find("..") == std::string::npos &&
+         !host.ends_with('.');
 }
 
 }  // namespace apk

@@ -352,11 +352,11 @@ Task<> MirrorSender::Sweep() {
         }
         channel->waiting.clear();
       }
+      deadlines_.ExpireAll();
     }
-    if (Idle() || now >= stop_at_ + limits_.timeout) {
+    if (Idle()) {
       for (const auto& [name, channel] : channels_) channel->idle.clear();
-      io_.stop();
-      co_return;
+      co_return;  // Nothing is left to do: the loop ends.
     }
   }
 }

@@ -42,9 +42,9 @@ class AdminServer {
   Task<> Serve(TcpSocket socket);
 
   Handler handler_;
+  DeadlineList deadlines_;  // Before io_: connections that die with it still unregister here.
   asio::io_context io_{1};
   asio::basic_socket_acceptor<asio::ip::tcp, Executor> acceptor_;
-  DeadlineList deadlines_;
   uint16_t port_ = 0;
   size_t connections_ = 0;
   Thread thread_;

@@ -62,7 +62,9 @@ Task<H1ServerConnection::ReadOutcome> H1ServerConnection::ReadRequest() {
     }
     const ReadBuffer::Space space = buffer_.Prepare(limits_.head.head_bytes_max + 64);
     if (space.size == 0) co_return Refuse(HeadError::kHeadTooLarge);
+    waiting_ = true;
     const ReadResult result = co_await stream_->Read(space.data, space.size);
+    waiting_ = false;
     if (!result.ok || result.bytes == 0) co_return ReadOutcome::kClosed;
     buffer_.Commit(result.bytes);
   }
@@ -170,6 +172,10 @@ Task<bool> H1ServerConnection::Flush() {
   const bool written = co_await writer_.Flush();
   GuardWrite(kNoDeadline);
   co_return written;
+}
+
+void H1ServerConnection::CloseIfIdle() {
+  if (waiting_ && buffer_.empty()) stream_->Close();
 }
 
 void H1ServerConnection::Abort() {

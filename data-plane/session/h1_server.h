@@ -53,8 +53,8 @@ class H1ServerConnection final : public ServerExchange {
   bool head_written() const override { return head_written_; }
 
   ByteStream& stream() { return *stream_; }
-  // After the response the connection is closed.
-  void CloseAfter() { keep_alive_ = false; }
+  // Closes it where it waits for a next request of which nothing has come.
+  void CloseIfIdle();
 
  private:
   ReadOutcome Refuse(HeadError error);
@@ -79,6 +79,7 @@ class H1ServerConnection final : public ServerExchange {
   TimePoint write_deadline_ = kNoDeadline;
   uint64_t requests_ = 0;
   uint16_t refusal_ = 0;
+  bool waiting_ = false;  // In ReadRequest, between requests.
   bool keep_alive_ = false;
   bool continue_wanted_ = false;
   bool head_written_ = false;

@@ -39,6 +39,22 @@ boost::system::error_code OpenAcceptor(TcpAcceptor& acceptor, const TcpEndpoint&
   return error;
 }
 
+// In the set for as long as it lives.
+class SessionRegistration {
+ public:
+  SessionRegistration(absl::flat_hash_set<H1ServerConnection*>& sessions, H1ServerConnection* session)
+      : sessions_(sessions), session_(session) {
+    sessions_.insert(session);
+  }
+  ~SessionRegistration() { sessions_.erase(session_); }
+  SessionRegistration(const SessionRegistration&) = delete;
+  SessionRegistration& operator=(const SessionRegistration&) = delete;
+
+ private:
+  absl::flat_hash_set<H1ServerConnection*>& sessions_;
+  H1ServerConnection* session_;
+};
+
 }  // namespace
 
 struct Worker::Acceptor {
@@ -82,9 +98,23 @@ void Worker::Start() {
   });
 }
 
+// Coroutines refer to what the worker owns, so they are unwound while all of it is there: their streams are
+// closed, and the loop ends when nothing is left to do.
 void Worker::Stop() {
-  io_.stop();
+  draining_.store(true);
+  asio::post(io_, [this] {
+    stopping_ = true;
+    CloseAcceptors();
+  });
   thread_.Join();
+}
+
+void Worker::CloseAcceptors() {
+  for (const auto& acceptor : acceptors_) {
+    boost::system::error_code ignored;
+    acceptor->socket.close(ignored);
+  }
+  acceptors_.clear();
 }
 
 void Worker::Adopt(std::shared_ptr<const RouteTable> table,
@@ -106,11 +136,8 @@ void Worker::AdoptKeys(std::shared_ptr<const KeyStore> keys) {
 void Worker::Drain() {
   draining_.store(true);
   asio::post(io_, [this] {
-    for (const auto& acceptor : acceptors_) {
-      boost::system::error_code ignored;
-      acceptor->socket.close(ignored);
-    }
-    acceptors_.clear();
+    CloseAcceptors();
+    for (H1ServerConnection* const session : sessions_) session->CloseIfIdle();
   });
 }
 
@@ -194,6 +221,7 @@ Task<> Worker::ServeSession(std::unique_ptr<ByteStream> stream, std::string clie
                             std::shared_ptr<Acceptor> acceptor) {
   H1ServerConnection connection(std::move(stream), std::move(client_address), acceptor->tls,
                                 options_.session, draining_);
+  const SessionRegistration registration(sessions_, &connection);
   for (;;) {
     const H1ServerConnection::ReadOutcome outcome = co_await connection.ReadRequest();
     if (outcome == H1ServerConnection::ReadOutcome::kClosed) co_return;
@@ -217,6 +245,9 @@ Task<> Worker::Sweep() {
     co_await timer.async_wait(kTuple);
     deadlines_.Sweep(std::chrono::steady_clock::now());
     if (round % 40 == 0) pool_.CloseExpired();
+    if (!stopping_) continue;
+    deadlines_.ExpireAll();
+    if (connections_ == 0) co_return;
   }
 }
 

@@ -2,6 +2,8 @@
 // to the route table in force. Other threads talk to it by posting immutable values.
 #pragma once
 
+#include <absl/container/flat_hash_set.h>
+
 #include <atomic>
 #include <memory>
 #include <string>
@@ -47,6 +49,7 @@ class Worker {
  private:
   struct Acceptor;
 
+  void CloseAcceptors();
   std::vector<PortError> UpdateAcceptors(const RouteTable& table);
   Task<> AcceptLoop(std::shared_ptr<Acceptor> acceptor);
   Task<> ServeConnection(TcpSocket socket, std::string client_address,
@@ -68,7 +71,9 @@ class Worker {
   std::shared_ptr<const PortContexts> contexts_;
   std::vector<std::shared_ptr<Acceptor>> acceptors_;
   std::atomic<bool> draining_{false};
+  bool stopping_ = false;  // The thread's own.
   size_t connections_ = 0;
+  absl::flat_hash_set<H1ServerConnection*> sessions_;  // For Drain: some wait for a request.
   Thread thread_;
 };
 
