@@ -151,6 +151,31 @@ class Apkctl(unittest.TestCase):
             if check:
                 subprocess.run(check, input=script, text=True, check=True)
 
+    def grpc(self, method, message, certificate="admin"):
+        """A gRPC call by curl: (status, messages as bytes)."""
+        pki = self.gateway.data / "pki"
+        body = b"\0" + len(message).to_bytes(4, "big") + message
+        run = subprocess.run(
+            ["curl", "-sS", "--http2", "--max-time", "10", "--cacert", str(pki / "ca.crt"), "--cert",
+             str(pki / f"{certificate}.crt"), "--key", str(pki / f"{certificate}.key"), "-H",
+             "content-type: application/grpc", "-H", "te: trailers", "--data-binary", "@-", "-D", "/dev/stderr",
+             f"https://127.0.0.1:{self.gateway.grpc_port}/{method}"], input=body, capture_output=True)
+        return run.stderr.decode(), run.stdout
+
+    def test_health_and_reflection_are_served(self):
+        heads, answer = self.grpc("grpc.health.v1.Health/Check", b"")
+        self.assertEqual(answer, b"\0\0\0\0\2\x08\x01", heads)  # SERVING
+        _, answer = self.grpc("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", b"\x3a\x00")
+        for service in (b"apk.v1.AdminService", b"apk.v1.DiscoveryService", b"grpc.health.v1.Health"):
+            self.assertIn(service, answer)
+
+    def test_without_a_client_certificate_nothing_is_served(self):
+        run = subprocess.run(["curl", "-sS", "--http2", "--max-time", "10", "--cacert",
+                              str(self.gateway.data / "pki/ca.crt"), f"https://127.0.0.1:{self.gateway.grpc_port}/"],
+                             capture_output=True)
+        self.assertNotEqual(run.returncode, 0)
+        self.assertEqual(run.stdout, b"")
+
 
 if __name__ == "__main__":
     harness.main()
