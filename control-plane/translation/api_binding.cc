@@ -63,7 +63,8 @@ std::string ReadCertificate(const ResourceSet& resources, const std::string& nam
                            source.config_map_ref().key(), problem);
   }
   if (problem.empty() && !HasCertificate(pem)) {
-    problem.Add("InvalidCertificateRef", "spec.signatureValidation: there is no PEM certificate in it");
+    problem.Add("InvalidCertificateRef",
+                "spec.signatureValidation: there is no PEM certificate in it");
   }
   return pem;
 }
@@ -153,7 +154,8 @@ void ApiBindings::Bind(const v1::API& api) {
   }
 }
 
-void ApiBindings::BindRoute(const v1::API& api, const std::string& route, const std::string& field) {
+void ApiBindings::BindRoute(const v1::API& api, const std::string& route,
+                            const std::string& field) {
   const std::string& namespace_name = api.metadata().namespace_();
   if (resources_.Find<v1::HTTPRoute>(namespace_name, route) == nullptr) {
     problems_[&api].Add("RouteNotFound",
@@ -188,8 +190,8 @@ const ApiBinding* ApiBindings::Find(const std::string& namespace_name,
   return found == bindings_.end() ? nullptr : &found->second;
 }
 
-std::optional<v1::AuthenticationConfig> ApiBindings::ForRule(const ApiBinding& binding,
-                                                             const v1::Authentication* of_rule) const {
+std::optional<v1::AuthenticationConfig> ApiBindings::ForRule(
+    const ApiBinding& binding, const v1::Authentication* of_rule) const {
   std::optional<v1::AuthenticationConfig> check = binding.authentication;
   if (of_rule != nullptr) ApplyPolicy(of_rule->spec(), check);
   return check;

@@ -1,4 +1,5 @@
-// API resources: the base paths, and the token checks, that they give to the routes they name. Pure.
+// API resources: the base paths, and the token checks, that they give to the routes they name.
+// Pure.
 #pragma once
 
 #include <map>
@@ -28,15 +29,17 @@ class ApiBindings {
 
   // nullptr for a route that no API names.
   const ApiBinding* Find(const std::string& namespace_name, const std::string& route) const;
-  // The check for one rule: the API's, unless the Authentication that the rule's ExtensionRef names says
-  // otherwise.
+  // The check for one rule: the API's, unless the Authentication that the rule's ExtensionRef names
+  // says otherwise.
   std::optional<v1::AuthenticationConfig> ForRule(const ApiBinding& binding,
                                                   const v1::Authentication* of_rule) const;
 
   // Problems by API, for its status; an empty one for an API that is well.
   const std::map<const v1::API*, Problem>& problems() const { return problems_; }
   // The same for TokenIssuers.
-  const std::map<const v1::TokenIssuer*, Problem>& issuer_problems() const { return issuer_problems_; }
+  const std::map<const v1::TokenIssuer*, Problem>& issuer_problems() const {
+    return issuer_problems_;
+  }
 
  private:
   void Bind(const v1::API& api);

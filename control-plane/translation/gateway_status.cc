@@ -135,7 +135,8 @@ void SetGatewayConditions(const GatewayState& state, const FleetReport& fleet,
   Conditions* const conditions = status->mutable_conditions();
   const bool all_valid = AllTrue(*status, "Accepted") && AllTrue(*status, "ResolvedRefs");
   if (!state.accepted.empty()) {
-    SetCondition(scope, "Accepted", false, state.accepted.reason(), state.accepted.message(), conditions);
+    SetCondition(scope, "Accepted", false, state.accepted.reason(), state.accepted.message(),
+                 conditions);
   } else if (all_valid) {
     SetCondition(scope, "Accepted", true, "Accepted", "the Gateway is accepted", conditions);
   } else {
@@ -147,7 +148,8 @@ void SetGatewayConditions(const GatewayState& state, const FleetReport& fleet,
   if (!state.accepted.empty()) {
     SetCondition(scope, "Programmed", false, "Invalid", state.accepted.message(), conditions);
   } else if (AnyTrue(*status, "Programmed")) {
-    SetCondition(scope, "Programmed", true, "Programmed", "every connected agent serves it", conditions);
+    SetCondition(scope, "Programmed", true, "Programmed", "every connected agent serves it",
+                 conditions);
   } else if (fleet.agents_connected == 0) {
     SetCondition(scope, "Programmed", false, "Pending",
                  "no agent is connected to the control plane", conditions);

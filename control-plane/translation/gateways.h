@@ -14,9 +14,9 @@ namespace apk {
 
 struct ListenerState {
   const v1::GatewayListener* spec = nullptr;
-  std::string name;  // Of the ListenerConfig: "listener/<namespace>/<gateway>/<listener>".
+  std::string name;      // Of the ListenerConfig: "listener/<namespace>/<gateway>/<listener>".
   std::string hostname;  // Lower case.
-  Problem accepted;   // Empty: it is.
+  Problem accepted;      // Empty: it is.
   Problem resolved;
   Problem conflicted;
   bool routes_resolved = true;  // allowedRoutes.kinds names only what exists.
@@ -41,10 +41,12 @@ struct GatewayState {
 std::vector<std::string> OurClasses(const ResourceSet& resources);
 
 // Oldest first. Certificates and listeners that are served are put into the assembly.
-std::vector<GatewayState> EvaluateGateways(const ResourceSet& resources, SnapshotAssembly& assembly);
+std::vector<GatewayState> EvaluateGateways(const ResourceSet& resources,
+                                           SnapshotAssembly& assembly);
 
 // With routes counted: the status of one Gateway, of one class.
-v1::GatewayStatus StatusOf(const GatewayState& state, const FleetReport& fleet, const std::string& now);
+v1::GatewayStatus StatusOf(const GatewayState& state, const FleetReport& fleet,
+                           const std::string& now);
 v1::GatewayClassStatus StatusOf(const v1::GatewayClass& gateway_class, const std::string& now);
 
 }  // namespace apk

@@ -157,8 +157,8 @@ bool HeaderMap::Has(HeaderId id) const {
 }
 
 size_t HeaderMap::Count(HeaderId id) const {
-  return static_cast<size_t>(std::count_if(
-      fields_.begin(), fields_.end(), [id](const Field& field) { return field.id == id; }));
+  return static_cast<size_t>(std::count_if(fields_.begin(), fields_.end(),
+                                           [id](const Field& field) { return field.id == id; }));
 }
 
 void RequestHead::Clear() {

@@ -168,13 +168,15 @@ std::optional<TargetParts> SplitTarget(std::string_view target) {
       return parts;
     }
     const std::string_view scheme = target.substr(0, scheme_end);
-    if (!EqualsIgnoreCase(scheme, "http") && !EqualsIgnoreCase(scheme, "https")) return std::nullopt;
+    if (!EqualsIgnoreCase(scheme, "http") && !EqualsIgnoreCase(scheme, "https"))
+      return std::nullopt;
     parts.form = TargetForm::kAbsolute;
     rest = target.substr(scheme_end + 3);
     const size_t authority_end = rest.find_first_of("/?");
     parts.authority = rest.substr(0, authority_end);
     if (parts.authority.empty()) return std::nullopt;
-    rest = authority_end == std::string_view::npos ? std::string_view() : rest.substr(authority_end);
+    rest =
+        authority_end == std::string_view::npos ? std::string_view() : rest.substr(authority_end);
   }
   const size_t question = rest.find('?');
   parts.path = rest.substr(0, question);

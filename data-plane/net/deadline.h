@@ -1,5 +1,5 @@
-// One deadline per stream, looked at by one coarse timer per loop, so that guarding a read costs a store.
-// A deadline fires up to one sweep interval late. Used by one thread.
+// One deadline per stream, looked at by one coarse timer per loop, so that guarding a read costs a
+// store. A deadline fires up to one sweep interval late. Used by one thread.
 #pragma once
 
 #include <cstddef>

@@ -196,8 +196,8 @@ Task<bool> H1ServerConnection::FinishExchange() {
   co_return false;
 }
 
-// RFC 9112 9.6: half-close, read what still comes for a while, then close, lest a reset destroys the
-// response before the client has read it.
+// RFC 9112 9.6: half-close, read what still comes for a while, then close, lest a reset destroys
+// the response before the client has read it.
 Task<> H1ServerConnection::CloseGracefully() {
   GuardRead(In(std::chrono::milliseconds(1000)));
   co_await stream_->ShutdownWrite();

@@ -1,11 +1,12 @@
 // Accepting, and the loop of one connection. What happens to a request is forward/'s.
 #include "data-plane/worker/worker.h"
 
+#include <pthread.h>
+#include <sys/socket.h>
+
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
-#include <pthread.h>
-#include <sys/socket.h>
 
 #include "data-plane/forward/serve_request.h"
 #include "data-plane/net/tls_stream.h"
@@ -42,7 +43,8 @@ boost::system::error_code OpenAcceptor(TcpAcceptor& acceptor, const TcpEndpoint&
 // In the set for as long as it lives.
 class SessionRegistration {
  public:
-  SessionRegistration(absl::flat_hash_set<H1ServerConnection*>& sessions, H1ServerConnection* session)
+  SessionRegistration(absl::flat_hash_set<H1ServerConnection*>& sessions,
+                      H1ServerConnection* session)
       : sessions_(sessions), session_(session) {
     sessions_.insert(session);
   }
@@ -98,8 +100,8 @@ void Worker::Start() {
   });
 }
 
-// Coroutines refer to what the worker owns, so they are unwound while all of it is there: their streams are
-// closed, and the loop ends when nothing is left to do.
+// Coroutines refer to what the worker owns, so they are unwound while all of it is there: their
+// streams are closed, and the loop ends when nothing is left to do.
 void Worker::Stop() {
   draining_.store(true);
   asio::post(io_, [this] {
@@ -153,14 +155,16 @@ std::vector<PortError> Worker::UpdateAcceptors(const RouteTable& table) {
   for (const Port& port : table.ports()) {
     bool known = false;
     for (const auto& acceptor : acceptors_) {
-      known = known || (acceptor->arrival.address == port.address && acceptor->arrival.port == port.port);
+      known = known ||
+              (acceptor->arrival.address == port.address && acceptor->arrival.port == port.port);
     }
     const bool taken = contexts_->taken.contains({port.address, port.port});
     if (known || taken || draining_.load()) continue;
     const std::string& address = port.address.empty() ? options_.default_address : port.address;
     boost::system::error_code error;
     const asio::ip::address parsed = asio::ip::make_address(address, error);
-    auto acceptor = std::make_shared<Acceptor>(io_.get_executor(), port.address, port.port, port.tls);
+    auto acceptor =
+        std::make_shared<Acceptor>(io_.get_executor(), port.address, port.port, port.tls);
     if (!error) error = OpenAcceptor(acceptor->socket, TcpEndpoint(parsed, port.port));
     if (error) {
       PortError& failed = errors.emplace_back();

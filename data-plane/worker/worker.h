@@ -1,5 +1,5 @@
-// One thread, one loop, and all that belongs to it: acceptors, connections, pools, counters, and a pointer
-// to the route table in force. Other threads talk to it by posting immutable values.
+// One thread, one loop, and all that belongs to it: acceptors, connections, pools, counters, and a
+// pointer to the route table in force. Other threads talk to it by posting immutable values.
 #pragma once
 
 #include <absl/container/flat_hash_set.h>
@@ -18,7 +18,7 @@ namespace apk {
 
 struct WorkerOptions {
   std::string default_address = "127.0.0.1";  // For ports that name none.
-  size_t connections_max = 20'000;             // Of clients, per worker.
+  size_t connections_max = 20'000;            // Of clients, per worker.
   std::chrono::milliseconds handshake_timeout{10'000};
   SessionLimits session;
   ForwardLimits forward;
@@ -33,8 +33,9 @@ class Worker {
   ~Worker();
 
   void Start();
-  // Takes the table at the next request; binds what is new and closes what is gone. `done` is called on
-  // the worker's thread with one message per port that could not be bound, "address:port: reason".
+  // Takes the table at the next request; binds what is new and closes what is gone. `done` is
+  // called on the worker's thread with one message per port that could not be bound, "address:port:
+  // reason".
   void Adopt(std::shared_ptr<const RouteTable> table, std::shared_ptr<const PortContexts> contexts,
              std::function<void(std::vector<PortError>)> done);
   void AdoptKeys(std::shared_ptr<const KeyStore> keys);

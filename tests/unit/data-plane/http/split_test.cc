@@ -12,7 +12,8 @@ namespace {
 HeadError ScanWhole(const std::string& bytes) {
   HeadScanner scanner;
   const HeadLimits limits;
-  return scanner.Scan(bytes, limits) == HeadScanner::State::kError ? scanner.error() : HeadError::kNone;
+  return scanner.Scan(bytes, limits) == HeadScanner::State::kError ? scanner.error()
+                                                                   : HeadError::kNone;
 }
 
 HeadError ScanByteByByte(const std::string& bytes) {
@@ -73,7 +74,8 @@ bool DecodesCutAt(const std::string& body, size_t cut) {
   size_t offset = 0;
   for (const size_t end : {cut, body.size()}) {
     for (;;) {
-      const BodyDecoder::Step step = decoder.Next(std::string_view(body).substr(offset, end - offset));
+      const BodyDecoder::Step step =
+          decoder.Next(std::string_view(body).substr(offset, end - offset));
       if (step.error) return false;
       offset += step.consumed;
       if (step.done) return offset == body.size();

@@ -13,14 +13,16 @@ CapturedRequest WithHeaders(std::vector<CapturedHeader> headers) {
 }
 
 TEST(Access, LoopbackNamesAreServedWithAndWithoutPort) {
-  for (const char* const host : {"localhost", "LOCALHOST:9601", "127.0.0.1:9601", "127.9.9.9", "[::1]:9601"}) {
+  for (const char* const host :
+       {"localhost", "LOCALHOST:9601", "127.0.0.1:9601", "127.9.9.9", "[::1]:9601"}) {
     EXPECT_TRUE(IsAllowedHost(host, {})) << host;
   }
 }
 
 TEST(Access, NamesThatAnAttackerCanPointAtLoopbackAreRefused) {
-  for (const char* const host : {"", "evil.example", "127.0.0.1.evil.example", "localhost.evil.example",
-                                 "10.0.0.1", "[::1", "[fe80::1]", "0x7f.1.evil"}) {
+  for (const char* const host :
+       {"", "evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", "[::1",
+        "[fe80::1]", "0x7f.1.evil"}) {
     EXPECT_FALSE(IsAllowedHost(host, {})) << host;
   }
 }

@@ -71,7 +71,8 @@ TEST(Bins, OnlyListedBinsTakeRequestsWhenAsked) {
 
 TEST(Bins, TargetsWithoutATokenAreRefused) {
   Bins bins(BinsOptions{});
-  for (const char* const target : {"/", "/short/", "*", "http://host/token-01/", "/token_01/", "/token%2d1/"}) {
+  for (const char* const target :
+       {"/", "/short/", "*", "http://host/token-01/", "/token_01/", "/token%2d1/"}) {
     EXPECT_EQ(bins.Capture(Request(target)).code(), absl::StatusCode::kInvalidArgument) << target;
   }
 }

@@ -56,7 +56,8 @@ TEST(CurlCommand, BinaryBodiesSurviveTheShellByteForByte) {
 
 TEST(CurlCommand, TextBodiesAndHeadersSurviveTheShell) {
   CapturedRequest request = Post(kHostile);
-  request.headers = {{.name = "X-Quote", .value = "a'b $(id) `id`"}, {.name = "X-Empty", .value = ""}};
+  request.headers = {{.name = "X-Quote", .value = "a'b $(id) `id`"},
+                     {.name = "X-Empty", .value = ""}};
   const absl::StatusOr<std::string> command = CurlCommand(request, "http://127.0.0.1:1");
   ASSERT_TRUE(command.ok());
   // A function in place of the program prints its arguments.

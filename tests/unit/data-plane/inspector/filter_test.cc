@@ -12,7 +12,8 @@ CapturedRequest Order() {
   CapturedRequest request;
   request.method = "POST";
   request.target = "/token-01/orders/17?from=me&note=two%20words";
-  request.headers = {{.name = "X-Env", .value = "Prod"}, {.name = "X-Tag", .value = "a"},
+  request.headers = {{.name = "X-Env", .value = "Prod"},
+                     {.name = "X-Tag", .value = "a"},
                      {.name = "X-Tag", .value = "b"}};
   request.body = R"({"reason": "refund please"})";
   request.body_bytes = request.body.size();
@@ -28,17 +29,33 @@ bool Matches(std::string_view text) {
 }
 
 TEST(Filter, AllTermsMustHold) {
-  for (const char* const text :
-       {"", "  ", "method:post", "path:/orders", "path=/orders/17", "header.x-env=prod", "header.x-env~ro",
-        "header.x-env", "header.X-Tag=b", "query.from=me", "query.note=\"two words\"", "query.from",
-        "body~refund", "body~\"refund please\"", "\"refund please\"", "source:10.0.", "after:2m", "PROD",
-        "-method:GET", "method:POST path:/orders -header.absent", "body~\"\\\"reason\\\"\""}) {
+  for (const char* const text : {"",
+                                 "  ",
+                                 "method:post",
+                                 "path:/orders",
+                                 "path=/orders/17",
+                                 "header.x-env=prod",
+                                 "header.x-env~ro",
+                                 "header.x-env",
+                                 "header.X-Tag=b",
+                                 "query.from=me",
+                                 "query.note=\"two words\"",
+                                 "query.from",
+                                 "body~refund",
+                                 "body~\"refund please\"",
+                                 "\"refund please\"",
+                                 "source:10.0.",
+                                 "after:2m",
+                                 "PROD",
+                                 "-method:GET",
+                                 "method:POST path:/orders -header.absent",
+                                 "body~\"\\\"reason\\\"\""}) {
     EXPECT_TRUE(Matches(text)) << text;
   }
   for (const char* const text :
-       {"method:GET", "path=/orders", "path:/Orders", "header.x-env=pro", "header.absent", "query.from=you",
-        "query.absent", "body~Refund", "source:11.", "after:30s", "nothing-of-it", "-method:POST",
-        "method:POST path:/absent", "token-01"}) {
+       {"method:GET", "path=/orders", "path:/Orders", "header.x-env=pro", "header.absent",
+        "query.from=you", "query.absent", "body~Refund", "source:11.", "after:30s", "nothing-of-it",
+        "-method:POST", "method:POST path:/absent", "token-01"}) {
     EXPECT_FALSE(Matches(text)) << text;
   }
 }
@@ -49,7 +66,8 @@ TEST(Filter, QuotesMakeAnythingPlainText) {
 }
 
 TEST(Filter, MistakesAreExplained) {
-  for (const char* const text : {"\"open", "method:", "header.=x", "after:soon", "after:m", "after:9999999s"}) {
+  for (const char* const text :
+       {"\"open", "method:", "header.=x", "after:soon", "after:m", "after:9999999s"}) {
     EXPECT_FALSE(Filter::Parse(text).ok()) << text;
   }
 }
