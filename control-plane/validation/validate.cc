@@ -24,6 +24,16 @@ std::string TextOf(const Message& object, const char* name) {
   return object.GetReflection()->GetString(object, object.GetDescriptor()->FindFieldByName(name));
 }
 
+// [prefix/]name, as label and annotation keys are written.
+bool IsQualifiedName(std::string_view key) {
+  const size_t slash = key.find('/');
+  const std::string_view name = slash == std::string_view::npos ? key : key.substr(slash + 1);
+  if (name.empty() || name.size() > 63 || !MatchesPattern(kLabelValue, name)) return false;
+  if (slash == std::string_view::npos) return true;
+  const std::string_view prefix = key.substr(0, slash);
+  return !prefix.empty() && prefix.size() <= 253 && MatchesPattern(kSubdomain, ToLower(prefix));
+}
+
 void CheckName(const Kind& kind, const std::string& name, IssueList& issues) {
   if (name.empty()) {
     issues.Error("metadata.name", "is required");
@@ -56,9 +66,17 @@ void CheckMetadata(const Kind& kind, const v1::ObjectMeta& metadata, IssueList& 
                  Concat("\"", metadata.namespace_(), "\" is no valid namespace"));
   }
   for (const auto& [key, value] : metadata.labels()) {
-    if (value.size() > 63 || !MatchesPattern(kLabelValue, value)) {
-      issues.Error(Concat("metadata.labels.", key),
-                   Concat("\"", value, "\" is no valid label value"));
+    const std::string path = Concat("metadata.labels.", key);
+    if (!IsQualifiedName(key)) {
+      issues.Error(path, "is no valid label key", "[prefix/]name, for example app.example/name");
+    } else if (value.size() > 63 || !MatchesPattern(kLabelValue, value)) {
+      issues.Error(path, Concat("\"", value, "\" is no valid label value"));
+    }
+  }
+  for (const auto& [key, value] : metadata.annotations()) {
+    if (!IsQualifiedName(key)) {
+      issues.Error(Concat("metadata.annotations.", key), "is no valid annotation key",
+                   "[prefix/]name, for example app.example/name");
     }
   }
 }

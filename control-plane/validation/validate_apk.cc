@@ -39,10 +39,12 @@ void CheckBackend(const v1::Backend& backend, IssueList& issues) {
 
 void CheckApi(const v1::API& api, IssueList& issues) {
   const v1::ApiSpec& spec = api.spec();
-  if (!spec.base_path().ends_with(spec.api_version())) {
-    issues.Error("spec.basePath",
-                 Concat("must end with the version, \"/", spec.api_version(), "\""),
-                 Concat("for example ", spec.base_path(), "/", spec.api_version()));
+  const std::string last_segment = Concat("/", spec.api_version());
+  if (spec.base_path().starts_with('/') && !spec.base_path().ends_with(last_segment)) {
+    std::string longer = spec.base_path();
+    while (longer.ends_with('/')) longer.pop_back();
+    issues.Error("spec.basePath", Concat("must end with the version, \"", last_segment, "\""),
+                 Concat("for example ", longer, last_segment));
   }
   if (spec.production().empty() && spec.sandbox().empty()) {
     issues.Error("spec.production", "production or sandbox must name a route");

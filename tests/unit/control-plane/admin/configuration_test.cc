@@ -1,0 +1,183 @@
+// Applies against a real store: all or nothing, with the metadata that Kubernetes would set.
+#include "control-plane/admin/configuration.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "apk/v1/backend.pb.h"
+#include "apk/v1/core.pb.h"
+#include "control-plane/store/sqlite_log.h"
+
+namespace apk {
+namespace {
+
+class ConfigurationTest : public testing::Test {
+ protected:
+  ConfigurationTest() {
+    char pattern[] = "/tmp/apk-configuration-XXXXXX";
+    directory_ = mkdtemp(pattern);
+    Open();
+  }
+  ~ConfigurationTest() override {
+    configuration_.reset();
+    log_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  void Open() {
+    configuration_.reset();
+    log_.reset();
+    absl::StatusOr<std::unique_ptr<SqliteLog>> log = SqliteLog::Open(directory_ + "/store.db");
+    ASSERT_TRUE(log.ok());
+    log_ = *std::move(log);
+    configuration_ = std::make_unique<Configuration>(*log_, snapshots_, agents_, feed_);
+    ASSERT_TRUE(configuration_->Load().ok());
+  }
+
+  v1::ApplyResponse Apply(const std::vector<const google::protobuf::Message*>& objects,
+                          bool dry_run = false) {
+    v1::ApplyRequest request;
+    request.set_dry_run(dry_run);
+    for (const auto* const object : objects) request.add_objects()->PackFrom(*object);
+    absl::StatusOr<v1::ApplyResponse> response = configuration_->Apply(request, "test");
+    EXPECT_TRUE(response.ok());
+    return *std::move(response);
+  }
+
+  const v1::Backend* Find(const std::string& name) {
+    current_ = configuration_->Current().resources;
+    return current_->Find<v1::Backend>("default", name);
+  }
+
+  std::string directory_;
+  SnapshotCache snapshots_;
+  AgentRegistry agents_;
+  ChangeFeed feed_;
+  std::unique_ptr<SqliteLog> log_;
+  std::unique_ptr<Configuration> configuration_;
+  std::shared_ptr<const ResourceSet> current_;
+};
+
+v1::Backend MakeBackend(const std::string& name, int port) {
+  v1::Backend backend;
+  backend.set_api_version("dp.wso2.com/v1alpha1");
+  backend.set_kind("Backend");
+  backend.mutable_metadata()->set_name(name);
+  v1::BackendService* const service = backend.mutable_spec()->add_services();
+  service->set_host("h");
+  service->set_port(port);
+  return backend;
+}
+
+TEST_F(ConfigurationTest, SetsMetadataAsKubernetesDoes) {
+  v1::Backend backend = MakeBackend("a", 1);
+  EXPECT_EQ(Apply({&backend}).results(0).action(), v1::ObjectResult::CREATED);
+  const v1::ObjectMeta created = Find("a")->metadata();
+  EXPECT_EQ(created.generation(), 1);
+  EXPECT_EQ(created.uid().size(), 36u);
+  EXPECT_FALSE(created.creation_timestamp().empty());
+  EXPECT_EQ(created.namespace_(), "default");
+
+  EXPECT_EQ(Apply({&backend}).results(0).action(), v1::ObjectResult::UNCHANGED);
+  EXPECT_EQ(Find("a")->metadata().resource_version(), created.resource_version());
+
+  (*backend.mutable_metadata()->mutable_labels())["l"] = "v";
+  EXPECT_EQ(Apply({&backend}).results(0).action(), v1::ObjectResult::CONFIGURED);
+  EXPECT_EQ(Find("a")->metadata().generation(), 1);
+
+  backend.mutable_spec()->mutable_services(0)->set_port(2);
+  EXPECT_EQ(Apply({&backend}).results(0).action(), v1::ObjectResult::CONFIGURED);
+  const v1::ObjectMeta changed = Find("a")->metadata();
+  EXPECT_EQ(changed.generation(), 2);
+  EXPECT_EQ(changed.uid(), created.uid());
+  EXPECT_EQ(changed.creation_timestamp(), created.creation_timestamp());
+  EXPECT_GT(std::stoi(changed.resource_version()), std::stoi(created.resource_version()));
+}
+
+TEST_F(ConfigurationTest, AnErrorAnywhereInABatchChangesNothing) {
+  const v1::Backend good = MakeBackend("good", 1);
+  const v1::Backend bad = MakeBackend("bad", 0);
+  const uint64_t before = configuration_->Current().revision;
+  const v1::ApplyResponse response = Apply({&good, &bad});
+  EXPECT_EQ(response.results_size(), 0);
+  ASSERT_EQ(response.violations_size(), 1);
+  EXPECT_EQ(response.violations(0).object_index(), 1u);
+  EXPECT_EQ(response.violations(0).field_path(), "spec.services[0].port");
+  EXPECT_EQ(Find("good"), nullptr);
+  EXPECT_EQ(configuration_->Current().revision, before);
+}
+
+TEST_F(ConfigurationTest, TheSameObjectTwiceInABatchIsAnError) {
+  const v1::Backend first = MakeBackend("a", 1);
+  const v1::Backend second = MakeBackend("a", 2);
+  const v1::ApplyResponse response = Apply({&first, &second});
+  ASSERT_EQ(response.violations_size(), 1);
+  EXPECT_EQ(response.violations(0).severity(), v1::Violation::ERROR);
+  EXPECT_EQ(Find("a"), nullptr);
+}
+
+TEST_F(ConfigurationTest, OneBatchIsOneRevisionAndOneThatChangesNothingIsNone) {
+  const v1::Backend a = MakeBackend("a", 1);
+  const v1::Backend b = MakeBackend("b", 1);
+  const uint64_t before = configuration_->Current().revision;
+  Apply({&a, &b});
+  EXPECT_EQ(configuration_->Current().revision, before + 1);
+  Apply({&a, &b});
+  EXPECT_EQ(configuration_->Current().revision, before + 1);
+}
+
+TEST_F(ConfigurationTest, ADryRunShowsTheResultAndKeepsNothing) {
+  const v1::Backend a = MakeBackend("a", 1);
+  const v1::ApplyResponse response = Apply({&a}, true);
+  EXPECT_EQ(response.results(0).action(), v1::ObjectResult::CREATED);
+  EXPECT_EQ(Find("a"), nullptr);
+}
+
+TEST_F(ConfigurationTest, EverythingIsThereAfterAReload) {
+  const v1::Backend a = MakeBackend("a", 1);
+  Apply({&a});
+  const std::string before = Find("a")->SerializeAsString();
+  const uint64_t revision = configuration_->Current().revision;
+  const std::string version = snapshots_.Newest()->version();
+  Open();
+  ASSERT_NE(Find("a"), nullptr);
+  EXPECT_EQ(Find("a")->SerializeAsString(), before);
+  EXPECT_EQ(configuration_->Current().revision, revision);
+  EXPECT_EQ(snapshots_.Newest()->version(), version);
+}
+
+TEST_F(ConfigurationTest, DeletesOnlyWhatIsThereAndAllOrNothing) {
+  const v1::Backend a = MakeBackend("a", 1);
+  Apply({&a});
+  v1::DeleteRequest request;
+  for (const char* const name : {"a", "missing"}) {
+    v1::ObjectKey* const key = request.add_keys();
+    key->set_group("dp.wso2.com");
+    key->set_kind("Backend");
+    key->set_namespace_("default");
+    key->set_name(name);
+  }
+  EXPECT_TRUE(absl::IsNotFound(configuration_->Delete(request, "test").status()));
+  EXPECT_NE(Find("a"), nullptr);
+  request.set_ignore_not_found(true);
+  EXPECT_EQ(configuration_->Delete(request, "test")->results_size(), 1);
+  EXPECT_EQ(Find("a"), nullptr);
+}
+
+TEST_F(ConfigurationTest, WatchersSeeEveryChangeInOrder) {
+  const uint64_t from = configuration_->Current().revision;
+  v1::Backend a = MakeBackend("a", 1);
+  Apply({&a});
+  a.mutable_spec()->mutable_services(0)->set_port(2);
+  Apply({&a});
+  const auto changes = feed_.After(from, std::chrono::milliseconds(0));
+  ASSERT_TRUE(changes.has_value());
+  ASSERT_EQ(changes->size(), 2u);
+  EXPECT_EQ((*changes)[0].type, v1::WatchEvent::ADDED);
+  EXPECT_EQ((*changes)[1].type, v1::WatchEvent::MODIFIED);
+  EXPECT_LT((*changes)[0].revision, (*changes)[1].revision);
+}
+
+}  // namespace
+}  // namespace apk

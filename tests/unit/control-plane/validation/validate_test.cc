@@ -1,0 +1,173 @@
+// A table of documents that break one rule each, and the normal form of good ones.
+#include "control-plane/validation/validate.h"
+
+#include <gtest/gtest.h>
+
+#include "apk/v1/api.pb.h"
+#include "apk/v1/gateway.pb.h"
+#include "apk/v1/routes.pb.h"
+#include "control-plane/apkctl/manifest/read_manifest.h"
+
+namespace apk {
+namespace {
+
+std::unique_ptr<google::protobuf::Message> Parse(const std::string& text) {
+  ManifestResult result = ReadManifest(text, "test");
+  EXPECT_TRUE(result.problems.empty()) << text << result.problems[0].message;
+  return result.documents.empty() ? nullptr : std::move(result.documents[0].object);
+}
+
+std::vector<std::string> Errors(const std::string& text) {
+  std::vector<std::string> errors;
+  const auto object = Parse(text);
+  if (object == nullptr) return errors;
+  for (const FieldIssue& issue : Validate(*object)) {
+    if (issue.severity == FieldIssue::Severity::kError) {
+      errors.push_back(issue.field_path + ": " + issue.message);
+    }
+  }
+  return errors;
+}
+
+std::string Rule(const std::string& rule) {
+  return "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: a}\n"
+         "spec: {parentRefs: [{name: g}], rules: [" + rule + "]}\n";
+}
+
+std::string Filter(const std::string& filter) {
+  return Rule("{backendRefs: [{name: s, port: 1}], filters: [" + filter + "]}");
+}
+
+std::string Listener(const std::string& listener) {
+  return "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: a}\n"
+         "spec: {gatewayClassName: c, listeners: [" + listener + "]}\n";
+}
+
+std::string Api(const std::string& fields) {
+  return "apiVersion: dp.wso2.com/v1alpha3\nkind: API\nmetadata: {name: a}\nspec: {apiName: n, "
+         "apiType: REST, production: [{routeRefs: [r]}], " + fields + "}\n";
+}
+
+struct Broken {
+  std::string text;
+  std::string error;
+};
+
+TEST(Validate, NamesTheFieldAndWhatIsWrong) {
+  const std::vector<Broken> cases = {
+      {Rule("{backendRefs: [{name: s}]}"), "spec.rules[0].backendRefs[0].port: is required for a Service"},
+      {Rule("{backendRefs: [{name: s, port: 0}]}"),
+       "spec.rules[0].backendRefs[0].port: 0 is out of range: must be between 1 and 65535"},
+      {Rule("{backendRefs: [{name: s, port: 1, weight: -1}]}"),
+       "spec.rules[0].backendRefs[0].weight: -1 is out of range: must be between 0 and 1000000"},
+      {Rule("{matches: [{path: {value: x}}], backendRefs: [{name: s, port: 1}]}"),
+       "spec.rules[0].matches[0].path.value: \"x\" must begin with '/'"},
+      {Rule("{matches: [{path: {value: /a//b}}], backendRefs: [{name: s, port: 1}]}"),
+       "spec.rules[0].matches[0].path.value: must not contain \"//\""},
+      {Rule("{matches: [{path: {value: /a/..}}], backendRefs: [{name: s, port: 1}]}"),
+       "spec.rules[0].matches[0].path.value: must not end with \"/..\""},
+      {Rule("{matches: [{path: {type: RegularExpression, value: '('}}], backendRefs: [{name: s, port: 1}]}"),
+       "spec.rules[0].matches[0].path.value: is no regular expression: missing ): ("},
+      {Rule("{matches: [{method: get}], backendRefs: [{name: s, port: 1}]}"),
+       "spec.rules[0].matches[0].method: \"get\" is not allowed"},
+      {Rule("{matches: [{headers: [{name: a, value: b}, {name: a, value: c}]}], backendRefs: [{name: s, port: 1}]}"),
+       "spec.rules[0].matches[0].headers[1]: has the same name as item 0"},
+      {Rule("{timeouts: {request: 1s, backendRequest: 2s}, backendRefs: [{name: s, port: 1}]}"),
+       "spec.rules[0].timeouts.backendRequest: must not be longer than request"},
+      {Rule("{timeouts: {request: soon}, backendRefs: [{name: s, port: 1}]}"),
+       "spec.rules[0].timeouts.request: \"soon\" is malformed"},
+      {Filter("{type: URLRewrite}"), "spec.rules[0].filters[0].urlRewrite: is required where type is URLRewrite"},
+      {Filter("{type: RequestMirror, urlRewrite: {hostname: a}, requestMirror: {backendRef: {name: m, port: 1}}}"),
+       "spec.rules[0].filters[0].urlRewrite: does not belong to type RequestMirror"},
+      {Filter("{type: RequestMirror, requestMirror: {backendRef: {name: m}}}"),
+       "spec.rules[0].filters[0].requestMirror.backendRef.port: is required for a Service"},
+      {Filter("{type: RequestMirror, requestMirror: {percent: 101, backendRef: {name: m, port: 1}}}"),
+       "spec.rules[0].filters[0].requestMirror.percent: 101 is out of range: must be between 0 and 100"},
+      {Filter("{type: RequestMirror, requestMirror: {percent: 1, fraction: {numerator: 1}, backendRef: {name: m, port: 1}}}"),
+       "spec.rules[0].filters[0].requestMirror: percent and fraction are both set"},
+      {Filter("{type: RequestMirror, requestMirror: {fraction: {numerator: 3, denominator: 2}, backendRef: {name: m, port: 1}}}"),
+       "spec.rules[0].filters[0].requestMirror.fraction: numerator must not be greater than denominator"},
+      {Filter("{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: Host, value: a}]}}"),
+       "spec.rules[0].filters[0].requestHeaderModifier.set[0].name: Host can't be changed by a header modifier"},
+      {Filter("{type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath}}}"),
+       "spec.rules[0].filters[0].urlRewrite.path.replaceFullPath: is required where type is ReplaceFullPath"},
+      {Rule("{matches: [{path: {type: Exact, value: /a}}], backendRefs: [{name: s, port: 1}], filters: "
+            "[{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /b}}}]}"),
+       "spec.rules[0].filters[0].urlRewrite.path: ReplacePrefixMatch needs exactly one match, of type PathPrefix"},
+      {Filter("{type: URLRewrite, urlRewrite: {hostname: a}}, {type: URLRewrite, urlRewrite: {hostname: a}}"),
+       "spec.rules[0].filters[1]: URLRewrite stands twice, first as filter 0"},
+      {Rule("{filters: [{type: RequestRedirect, requestRedirect: {statusCode: 305}}]}"),
+       "spec.rules[0].filters[0].requestRedirect.statusCode: 305 is not allowed"},
+      {Rule("{backendRefs: [{name: s, port: 1}], filters: [{type: RequestRedirect, requestRedirect: {port: 1}}]}"),
+       "spec.rules[0].backendRefs: must not be set beside a RequestRedirect filter"},
+      {Listener("{name: a, port: 1, protocol: HTTPS}"),
+       "spec.listeners[0].tls.certificateRefs: is required for protocol HTTPS"},
+      {Listener("{name: a, port: 1, protocol: HTTP, tls: {}}"),
+       "spec.listeners[0].tls: must not be set for protocol HTTP"},
+      {Listener("{name: a, port: 1, protocol: HTTP}, {name: a, port: 2, protocol: HTTP}"),
+       "spec.listeners[1]: has the same name as item 0"},
+      {Listener("{name: a, port: 1, protocol: HTTP, hostname: '1.2.3.4:80'}"),
+       "spec.listeners[0].hostname: \"1.2.3.4:80\" is malformed"},
+      {Listener("{name: a, port: 1, protocol: HTTP, allowedRoutes: {namespaces: {from: Selector}}}"),
+       "spec.listeners[0].allowedRoutes.namespaces.selector: is required where from is Selector"},
+      {Listener(""), "spec.listeners: is required"},
+      {Api("apiVersion: '1', basePath: /foo1"), "spec.basePath: must end with the version, \"/1\""},
+      {Api("apiVersion: '1', basePath: /foo"), "spec.basePath: must end with the version, \"/1\""},
+      {Api("apiVersion: '1', basePath: foo/1"), "spec.basePath: \"foo/1\" is malformed"},
+      {"apiVersion: dp.wso2.com/v1alpha1\nkind: API\nmetadata: {name: a}\nspec: {apiName: n, apiType: REST, "
+       "apiVersion: '1', basePath: /a/1, production: [{routeRefs: [r]}]}\n",
+       "spec.production[0].routeRefs: does not exist in version v1alpha1"},
+      {"apiVersion: v1\nkind: Namespace\nmetadata: {name: a, namespace: b}\n",
+       "metadata.namespace: must not be set: a Namespace has no namespace"},
+      {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: A_b}\n", "metadata.name: \"A_b\" is no valid name"},
+      {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: {k: '-'}}\n",
+       "metadata.labels.k: \"-\" is no valid label value"},
+      {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: {'a b': c}}\n",
+       "metadata.labels.a b: is no valid label key"},
+      {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, annotations: {'x/y/z': c}}\n",
+       "metadata.annotations.x/y/z: is no valid annotation key"},
+      {"apiVersion: dp.wso2.com/v1alpha1\nkind: Backend\nmetadata: {name: a}\nspec: {services: []}\n",
+       "spec.services: is required"},
+      {"apiVersion: dp.wso2.com/v1alpha1\nkind: Backend\nmetadata: {name: a}\nspec: {services: [{host: a, "
+       "port: 1}], protocol: ftp}\n",
+       "spec.protocol: \"ftp\" is not allowed"},
+  };
+  for (const Broken& broken : cases) {
+    EXPECT_EQ(Errors(broken.text), std::vector<std::string>{broken.error}) << broken.text;
+  }
+}
+
+TEST(Normalize, FillsInTheDefaultsOfTheOfficialSchemas) {
+  auto object = Parse(Rule("{backendRefs: [{name: s, port: 1}]}"));
+  Normalize(*object);
+  const auto& route = static_cast<const v1::HTTPRoute&>(*object);
+  EXPECT_EQ(route.spec().parent_refs(0).group(), "gateway.networking.k8s.io");
+  EXPECT_EQ(route.spec().parent_refs(0).kind(), "Gateway");
+  const v1::HTTPRouteRule& rule = route.spec().rules(0);
+  EXPECT_EQ(rule.matches(0).path().type(), "PathPrefix");
+  EXPECT_EQ(rule.matches(0).path().value(), "/");
+  EXPECT_TRUE(rule.backend_refs(0).has_group());
+  EXPECT_EQ(rule.backend_refs(0).kind(), "Service");
+  EXPECT_EQ(rule.backend_refs(0).weight(), 1);
+
+  object = Parse(Listener("{name: a, port: 1, protocol: HTTP}"));
+  Normalize(*object);
+  const auto& gateway = static_cast<const v1::Gateway&>(*object);
+  EXPECT_EQ(gateway.spec().listeners(0).allowed_routes().namespaces().from(), "Same");
+}
+
+TEST(Normalize, BringsOlderVersionsToTheStoredOne) {
+  auto object = Parse(
+      "apiVersion: dp.wso2.com/v1alpha1\nkind: API\nmetadata: {name: a}\nspec: {apiName: n, apiType: REST, "
+      "apiVersion: '1', basePath: /a/1, production: [{httpRouteRefs: [r]}]}\n");
+  EXPECT_TRUE(Validate(*object).empty());
+  Normalize(*object);
+  const auto& api = static_cast<const v1::API&>(*object);
+  EXPECT_EQ(api.api_version(), "dp.wso2.com/v1alpha3");
+  EXPECT_EQ(api.spec().production(0).route_refs(0), "r");
+  EXPECT_EQ(api.spec().production(0).http_route_refs_size(), 0);
+  EXPECT_EQ(api.spec().definition_path(), "/api-definition");
+}
+
+}  // namespace
+}  // namespace apk
