@@ -12,18 +12,24 @@
 namespace apk {
 namespace {
 
-// "/sample-api/0.1.0" and version 0.1.0 give "/sample-api".
+// "/sample-api/0.1.0" and version 0.1.0 give "/sample-api": the first segment that is the version goes.
 std::string WithoutVersion(const std::string& base_path, const std::string& version) {
   const std::string segment = "/" + version;
-  const size_t at = base_path.find(segment);
-  if (at == std::string::npos) return base_path;
-  return base_path.substr(0, at) + base_path.substr(at + segment.size());
+  for (size_t at = base_path.find(segment); at != std::string::npos;
+       at = base_path.find(segment, at + 1)) {
+    const size_t end = at + segment.size();
+    const bool whole = end == base_path.size() || base_path[end] == '/';
+    if (whole) return base_path.substr(0, at) + base_path.substr(end);
+  }
+  return base_path;
 }
 
+// Agents take "/" for the root, and no empty path.
 std::vector<std::string> BasePathsOf(const v1::API& api) {
   std::vector<std::string> paths;
   const auto add = [&paths](std::string path) {
     while (path.ends_with('/')) path.pop_back();
+    if (!path.starts_with('/')) path.insert(0, "/");
     if (std::find(paths.begin(), paths.end(), path) == paths.end()) paths.push_back(path);
   };
   add(api.spec().base_path());
