@@ -91,12 +91,10 @@ int64_t UnixSeconds(const std::string& rfc3339) {
 class RuleTranslator {
  public:
   RuleTranslator(const ResourceSet& resources, const v1::HTTPRoute& route,
-                 const ApiBinding* binding, const ApiBindings& apis, BackendResolver& backends,
-                 RouteTranslation& result)
+                 const ApiBinding* binding, BackendResolver& backends, RouteTranslation& result)
       : resources_(resources),
         namespace_(route.metadata().namespace_()),
         binding_(binding),
-        apis_(apis),
         backends_(backends),
         result_(result) {}
 
@@ -121,10 +119,7 @@ class RuleTranslator {
     }
     for (int i = 0; i < rule.backend_refs_size(); ++i) AddBackend(rule.backend_refs(i), i, config);
     SetTimeouts(rule.timeouts(), config);
-    if (binding_ != nullptr) {
-      std::optional<v1::AuthenticationConfig> check = apis_.ForRule(*binding_, authentication);
-      if (check.has_value()) *config->mutable_authentication() = *std::move(check);
-    }
+    SetAuthentication(authentication, config);
     return !config->invalid();
   }
 
@@ -183,6 +178,22 @@ class RuleTranslator {
     }
   }
 
+  // A check that no API gives issuers to could not be made: better no answer than one without it.
+  void SetAuthentication(const v1::Authentication* of_rule, v1::RuleConfig* config) {
+    if (binding_ == nullptr && of_rule == nullptr) return;
+    std::optional<v1::AuthenticationConfig> check =
+        ApiBindings::ForRule(binding_ == nullptr ? ApiBinding() : *binding_, of_rule);
+    if (!check.has_value()) return;
+    if (binding_ != nullptr) {
+      *config->mutable_authentication() = *std::move(check);
+      return;
+    }
+    config->set_invalid(true);
+    result_.invalid_rules.Add("UnsupportedValue",
+                              Concat(path_, ": Authentication ", of_rule->metadata().name(),
+                                     " can't be enforced: no API names this route"));
+  }
+
   void SetTimeouts(const v1::HTTPRouteTimeouts& timeouts, v1::RuleConfig* config) {
     if (timeouts.has_request()) {
       const uint32_t request = ParseDurationMs(timeouts.request()).value_or(0);
@@ -195,7 +206,6 @@ class RuleTranslator {
   const ResourceSet& resources_;
   const std::string& namespace_;
   const ApiBinding* binding_;
-  const ApiBindings& apis_;
   BackendResolver& backends_;
   RouteTranslation& result_;
   std::string path_;
@@ -219,7 +229,7 @@ RouteTranslation TranslateRoute(const ResourceSet& resources, const v1::HTTPRout
     const v1::ObjectMeta& api = binding->api->metadata();
     result.config.set_api(Concat(api.namespace_(), "/", api.name()));
   }
-  RuleTranslator translator(resources, route, binding, apis, backends, result);
+  RuleTranslator translator(resources, route, binding, backends, result);
   int served = 0;
   for (int i = 0; i < route.spec().rules_size(); ++i) {
     if (translator.Translate(route.spec().rules(i), i)) ++served;
