@@ -1,9 +1,13 @@
 // References to what answers requests: Backend (dp.wso2.com) and Service with its EndpointSlices. Pure.
 #pragma once
 
+#include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "apk/v1/backend.pb.h"
+#include "apk/v1/core.pb.h"
 #include "apk/v1/routes.pb.h"
 #include "control-plane/resources/resource_set.h"
 #include "control-plane/translation/conditions.h"
@@ -18,8 +22,10 @@ struct BackendReference {
   std::string name;
   int port = 0;  // 0: none.
 
-  // "Service default/a:80".
+  // "Service default/a:80", for messages.
   std::string ToString() const;
+  // "Service/default/a:80", for names in the snapshot.
+  std::string Id() const;
 };
 
 // From a backendRef of a route or a mirror, with the API's defaults.
@@ -35,8 +41,7 @@ BackendReference ReferenceOf(const Reference& reference, const std::string& rout
 
 class BackendResolver {
  public:
-  BackendResolver(const ResourceSet& resources, SnapshotAssembly& assembly)
-      : resources_(resources), assembly_(assembly) {}
+  BackendResolver(const ResourceSet& resources, SnapshotAssembly& assembly);
 
   // The name of its BackendConfig, which is then in the assembly; "" where it does not resolve, with the
   // reason added to `problem`. `where` is the field path for the message.
@@ -51,6 +56,8 @@ class BackendResolver {
 
   const ResourceSet& resources_;
   SnapshotAssembly& assembly_;
+  // By namespace and name of the Service that they belong to.
+  std::map<std::pair<std::string, std::string>, std::vector<const v1::EndpointSlice*>> slices_;
 };
 
 // What is wrong with a Backend itself, whoever refers to it: certificates and credentials.
