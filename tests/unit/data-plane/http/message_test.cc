@@ -142,9 +142,8 @@ TEST(HeaderMap, RemoveAtKeepsTheOrderOfTheRest) {
 
 TEST(HeaderMap, RemoveIfSeesIdAndNameAsReceived) {
   HeaderMap headers = Map({{"Host", "1"}, {"X-Drop", "2"}, {"x-drop", "3"}, {"Via", "4"}});
-  headers.RemoveIf([](HeaderId id, std::string_view name) {
-    return id == HeaderId::kVia || name == "X-Drop";
-  });
+  headers.RemoveIf(
+      [](HeaderId id, std::string_view name) { return id == HeaderId::kVia || name == "X-Drop"; });
   EXPECT_EQ(Dump(headers), "Host=1|x-drop=3");
 }
 
