@@ -12,7 +12,7 @@
 namespace apk {
 namespace {
 
-// "/sample-api/0.1.0" and version 0.1.0 give "/sample-api": the first segment that is the version goes.
+// "/sample-api/0.1.0" and version 0.1.0 give "/sample-api": the first such segment goes.
 std::string WithoutVersion(const std::string& base_path, const std::string& version) {
   const std::string segment = "/" + version;
   for (size_t at = base_path.find(segment); at != std::string::npos;

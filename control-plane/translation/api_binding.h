@@ -24,7 +24,7 @@ struct ApiBinding {
 
 class ApiBindings {
  public:
-  // Puts the token issuers of bound APIs into the assembly.
+  // Puts the token issuers that are well into the assembly.
   ApiBindings(const ResourceSet& resources, SnapshotAssembly& assembly);
 
   // nullptr for a route that no API names.
