@@ -1,6 +1,8 @@
 // Field by field; what does not resolve stays in the rule as a share that is answered 500.
 #include "control-plane/translation/translate_route.h"
 
+#include <google/protobuf/util/message_differencer.h>
+
 #include <ctime>
 
 #include "common/strings.h"
@@ -211,6 +213,16 @@ class RuleTranslator {
   std::string path_;
 };
 
+// What the status says so far for the same parentRef, wherever in the list it stands.
+const Conditions* PreviousConditions(const v1::HTTPRoute& route, const v1::ParentReference& parent) {
+  for (const v1::RouteParentStatus& status : route.status().parents()) {
+    if (google::protobuf::util::MessageDifferencer::Equals(status.parent_ref(), parent)) {
+      return &status.conditions();
+    }
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 RouteTranslation TranslateRoute(const ResourceSet& resources, const v1::HTTPRoute& route,
@@ -241,18 +253,15 @@ RouteTranslation TranslateRoute(const ResourceSet& resources, const v1::HTTPRout
 v1::RouteStatus StatusOf(const v1::HTTPRoute& route, const Attachments& attachments,
                          const RouteTranslation& translation, const std::string& now) {
   v1::RouteStatus status;
-  for (size_t i = 0; i < attachments.parents.size(); ++i) {
-    const ParentOutcome& parent = attachments.parents[i];
+  for (const ParentOutcome& parent : attachments.parents) {
     v1::RouteParentStatus* const entry = status.add_parents();
     *entry->mutable_parent_ref() = *parent.reference;
     entry->mutable_parent_ref()->set_group(kGatewayGroup);
     entry->mutable_parent_ref()->set_kind("Gateway");
     entry->set_controller_name(kControllerName);
-    const bool known = static_cast<int>(i) < route.status().parents_size();
-    const ConditionScope scope{
-        .generation = route.metadata().generation(),
-        .now = &now,
-        .previous = known ? &route.status().parents(static_cast<int>(i)).conditions() : nullptr};
+    const ConditionScope scope{.generation = route.metadata().generation(),
+                               .now = &now,
+                               .previous = PreviousConditions(route, entry->parent_ref())};
     Conditions* const conditions = entry->mutable_conditions();
     if (!parent.problem.empty()) {
       SetCondition(scope, "Accepted", false, parent.problem.reason(), parent.problem.message(), conditions);
