@@ -3,6 +3,8 @@
 
 #include <google/protobuf/util/message_differencer.h>
 
+#include <algorithm>
+
 #include "apk/v1/api.pb.h"
 #include "apk/v1/backend.pb.h"
 #include "apk/v1/gateway.pb.h"
@@ -131,6 +133,8 @@ Translation Translate(const ResourceSet& resources, const FleetReport& fleet, ui
   UpdateClasses(resources, now, translation);
   UpdateApis(apis, now, translation);
   UpdateBackends(resources, now, translation);
+  std::sort(translation.status_updates.begin(), translation.status_updates.end(),
+            [](const ResourcePtr& a, const ResourcePtr& b) { return KeyOf(*a) < KeyOf(*b); });
   translation.snapshot = assembly.Finish(revision);
   return translation;
 }
