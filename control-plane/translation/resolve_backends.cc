@@ -182,11 +182,6 @@ std::string BackendReference::ToString() const {
   return port == 0 ? text : Concat(text, ":", std::to_string(port));
 }
 
-std::string BackendReference::Id() const {
-  const std::string text = Concat(kind, "/", namespace_name, "/", name);
-  return port == 0 ? text : Concat(text, ":", std::to_string(port));
-}
-
 std::string ReadSecretKey(const ResourceSet& resources, const std::string& namespace_name,
                           const std::string& name, const std::string& key, Problem& problem) {
   const auto* const secret = resources.Find<v1::Secret>(namespace_name, name);

@@ -22,10 +22,8 @@ struct BackendReference {
   std::string name;
   int port = 0;  // 0: none.
 
-  // "Service default/a:80", for messages.
+  // "Service default/a:80".
   std::string ToString() const;
-  // "Service/default/a:80", for names in the snapshot.
-  std::string Id() const;
 };
 
 // From a backendRef of a route or a mirror, with the API's defaults.

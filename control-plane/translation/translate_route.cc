@@ -130,7 +130,7 @@ class RuleTranslator {
                  v1::RuleConfig* config) {
     const BackendReference reference = ReferenceOf(mirror.backend_ref(), namespace_);
     v1::MirrorConfig* const entry = config->add_mirrors();
-    entry->set_name(reference.Id());
+    entry->set_name(reference.ToString());
     entry->set_backend(backends_.Resolve(reference, namespace_, where + ".requestMirror.backendRef",
                                          result_.resolved));
     entry->set_numerator(1);
