@@ -1,5 +1,5 @@
-// One line an event on standard error: time, level, message, key=value pairs. Thread-safe; not for the
-// request path, which has the access log.
+// One line an event on standard error: time, level, message, key=value pairs. Thread-safe; not for
+// the request path, which has the access log.
 #pragma once
 
 #include <initializer_list>
@@ -11,7 +11,8 @@ namespace apk {
 
 using LogField = std::pair<std::string_view, std::string>;
 
-// Sets the program's name that each line carries, and the least level: debug, info, warning or error.
+// Sets the program's name that each line carries, and the least level: debug, info, warning or
+// error.
 void InitLog(std::string_view program, std::string_view level);
 
 void LogDebug(std::string_view message, std::initializer_list<LogField> fields = {});

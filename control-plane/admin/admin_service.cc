@@ -26,11 +26,15 @@ grpc::Status CheckUser(const grpc::ServerContext& context) {
 }
 
 ResourceKey FromProto(const v1::ObjectKey& key) {
-  return {.group = key.group(), .kind = key.kind(), .namespace_name = key.namespace_(), .name = key.name()};
+  return {.group = key.group(),
+          .kind = key.kind(),
+          .namespace_name = key.namespace_(),
+          .name = key.name()};
 }
 
 grpc::Status UnknownKind(const std::string& group, const std::string& kind) {
-  return {grpc::StatusCode::INVALID_ARGUMENT, Concat("no kind ", kind, " in group \"", group, "\"")};
+  return {grpc::StatusCode::INVALID_ARGUMENT,
+          Concat("no kind ", kind, " in group \"", group, "\"")};
 }
 
 bool Wanted(const v1::WatchRequest& request, const ResourceKey& key) {
@@ -131,7 +135,8 @@ grpc::Status AdminService::Watch(grpc::ServerContext* context, const v1::WatchRe
     for (const ResourcePtr& object :
          view.resources->OfKind(request->group(), request->kind(), request->namespace_())) {
       if (!Wanted(*request, KeyOf(*object))) continue;
-      if (!writer->Write(EventOf(v1::WatchEvent::ADDED, *object, revision))) return grpc::Status::OK;
+      if (!writer->Write(EventOf(v1::WatchEvent::ADDED, *object, revision)))
+        return grpc::Status::OK;
     }
   }
   while (!context->IsCancelled() && !shut_down_.load()) {
@@ -176,7 +181,8 @@ grpc::Status AdminService::IssueToken(grpc::ServerContext* context,
 }
 
 grpc::Status AdminService::GetServerInfo(grpc::ServerContext* context,
-                                         const v1::GetServerInfoRequest*, v1::ServerInfo* response) {
+                                         const v1::GetServerInfoRequest*,
+                                         v1::ServerInfo* response) {
   if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
   response->set_version(APK_VERSION);
   response->set_revision(configuration_.Current().revision);

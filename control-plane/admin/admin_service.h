@@ -15,7 +15,11 @@ class AdminService final : public v1::AdminService::Service {
   // `issuer` is nullptr where the development issuer is turned off. All outlive it.
   AdminService(Configuration& configuration, ChangeFeed& feed, AgentRegistry& agents,
                SnapshotCache& snapshots, const TokenIssuer* issuer)
-      : configuration_(configuration), feed_(feed), agents_(agents), snapshots_(snapshots), issuer_(issuer) {}
+      : configuration_(configuration),
+        feed_(feed),
+        agents_(agents),
+        snapshots_(snapshots),
+        issuer_(issuer) {}
 
   // Ends watches; further calls are refused.
   void Shutdown();

@@ -27,8 +27,8 @@ class ChangeFeed {
 
   // Changes of one revision, revisions in order.
   void Append(std::vector<Change> changes);
-  // Changes after `revision`, in order; waits at most `patience` for the first. nullopt when some of them
-  // have left the window: start again from the present state.
+  // Changes after `revision`, in order; waits at most `patience` for the first. nullopt when some
+  // of them have left the window: start again from the present state.
   std::optional<std::vector<Change>> After(uint64_t revision, std::chrono::milliseconds patience);
   // Ends all waiting, for good.
   void Close();

@@ -29,8 +29,9 @@ v1::ObjectKey ToProto(const ResourceKey& key) {
   return proto;
 }
 
-v1::Violation* AddViolation(v1::ApplyResponse& response, int index, v1::Violation::Severity severity,
-                            std::string_view path, std::string_view message, std::string_view hint) {
+v1::Violation* AddViolation(v1::ApplyResponse& response, int index,
+                            v1::Violation::Severity severity, std::string_view path,
+                            std::string_view message, std::string_view hint) {
   v1::Violation* const violation = response.add_violations();
   violation->set_severity(severity);
   violation->set_object_index(static_cast<uint32_t>(index));
@@ -49,7 +50,8 @@ MessagePtr Unpack(const google::protobuf::Any& any, int index, v1::ApplyResponse
     MessagePtr object = kind.New();
     if (object->ParseFromString(any.value())) return object;
   }
-  AddViolation(response, index, v1::Violation::ERROR, "", Concat("no object of a known kind: ", url),
+  AddViolation(response, index, v1::Violation::ERROR, "",
+               Concat("no object of a known kind: ", url),
                "use apkctl of the same version as the control plane");
   return nullptr;
 }
@@ -180,7 +182,8 @@ void Configuration::Publish(const Staged& staged) {
     change.revision = staged.revision;
     change.key = key;
     change.object = operation.object;
-    change.type = resources_->Find(key) == nullptr ? v1::WatchEvent::ADDED : v1::WatchEvent::MODIFIED;
+    change.type =
+        resources_->Find(key) == nullptr ? v1::WatchEvent::ADDED : v1::WatchEvent::MODIFIED;
     if (operation.object == nullptr) {
       change.type = v1::WatchEvent::DELETED;
       change.object = staged.removed.at(key);
@@ -227,7 +230,8 @@ absl::StatusOr<v1::ApplyResponse> Configuration::Apply(const v1::ApplyRequest& r
   response.set_revision(revision_);
   for (v1::ObjectResult& result : *response.mutable_results()) {
     const v1::ObjectKey& key = result.key();
-    const ResourcePtr object = staged.resources.Find({.group = key.group(), .kind = key.kind(),
+    const ResourcePtr object = staged.resources.Find({.group = key.group(),
+                                                      .kind = key.kind(),
                                                       .namespace_name = key.namespace_(),
                                                       .name = key.name()});
     result.mutable_object()->PackFrom(*object);
@@ -243,8 +247,10 @@ absl::StatusOr<v1::DeleteResponse> Configuration::Delete(const v1::DeleteRequest
   staged.resources = *resources_;
   staged.revision = revision_ + 1;
   for (const v1::ObjectKey& wanted : request.keys()) {
-    const ResourceKey key{.group = wanted.group(), .kind = wanted.kind(),
-                          .namespace_name = wanted.namespace_(), .name = wanted.name()};
+    const ResourceKey key{.group = wanted.group(),
+                          .kind = wanted.kind(),
+                          .namespace_name = wanted.namespace_(),
+                          .name = wanted.name()};
     const ResourcePtr current = staged.resources.Find(key);
     if (current == nullptr) {
       if (request.ignore_not_found()) continue;

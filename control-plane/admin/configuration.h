@@ -1,6 +1,9 @@
-// The configuration in force, and the one straight line by which it changes: decode, validate, stage,
-// translate, commit, publish. Thread-safe: one lock around all of it.
+// The configuration in force, and the one straight line by which it changes: decode, validate,
+// stage, translate, commit, publish. Thread-safe: one lock around all of it.
 #pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <condition_variable>
 #include <cstdint>
@@ -9,9 +12,6 @@
 #include <mutex>
 #include <string>
 #include <vector>
-
-#include <absl/status/status.h>
-#include <absl/status/statusor.h>
 
 #include "apk/v1/admin.pb.h"
 #include "common/thread.h"
@@ -31,9 +31,12 @@ class Configuration {
   // Reads the store and publishes what is in it. Call once, before anything else.
   absl::Status Load();
 
-  // Problems with the objects are violations in the response; a status is for what is not their fault.
-  absl::StatusOr<v1::ApplyResponse> Apply(const v1::ApplyRequest& request, const std::string& author);
-  absl::StatusOr<v1::DeleteResponse> Delete(const v1::DeleteRequest& request, const std::string& author);
+  // Problems with the objects are violations in the response; a status is for what is not their
+  // fault.
+  absl::StatusOr<v1::ApplyResponse> Apply(const v1::ApplyRequest& request,
+                                          const std::string& author);
+  absl::StatusOr<v1::DeleteResponse> Delete(const v1::DeleteRequest& request,
+                                            const std::string& author);
 
   struct View {
     uint64_t revision = 0;

@@ -42,9 +42,10 @@ absl::StatusOr<LabelSelector::Requirement> LabelSelector::ParseRequirement(std::
   Requirement requirement;
   if (const size_t open = text.find('('); open != std::string_view::npos) {
     const std::vector<std::string_view> words = Split(TrimSpace(text.substr(0, open)), ' ');
-    const bool good = text.ends_with(')') && words.size() == 2 &&
-                      (words[1] == "in" || words[1] == "notin");
-    if (!good) return absl::InvalidArgumentError(Concat("label selector: can't read \"", text, "\""));
+    const bool good =
+        text.ends_with(')') && words.size() == 2 && (words[1] == "in" || words[1] == "notin");
+    if (!good)
+      return absl::InvalidArgumentError(Concat("label selector: can't read \"", text, "\""));
     requirement.key = words[0];
     requirement.op = words[1] == "in" ? Operator::kIn : Operator::kNotIn;
     for (const std::string_view value : Split(text.substr(open + 1, text.size() - open - 2), ',')) {
@@ -58,7 +59,8 @@ absl::StatusOr<LabelSelector::Requirement> LabelSelector::ParseRequirement(std::
     requirement.key = TrimSpace(text.substr(0, equals));
     requirement.op = Operator::kIn;
     const size_t value = text.find_first_not_of('=', equals);
-    if (value != std::string_view::npos) requirement.values.emplace_back(TrimSpace(text.substr(value)));
+    if (value != std::string_view::npos)
+      requirement.values.emplace_back(TrimSpace(text.substr(value)));
     if (requirement.values.empty()) requirement.values.emplace_back();
   } else {
     const bool absent = text.starts_with('!');

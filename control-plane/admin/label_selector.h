@@ -1,13 +1,12 @@
 // kubectl's label selectors: "a=b,c!=d,e,!f,g in (x,y),h notin (z)". Pure.
 #pragma once
 
+#include <absl/status/statusor.h>
 #include <google/protobuf/map.h>
 
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 namespace apk {
 

@@ -23,7 +23,9 @@ bool HasField(const Message& message, const char* name) {
 void CopyStatus(const Message& from, Message& to) {
   const FieldDescriptor* const field = from.GetDescriptor()->FindFieldByName("status");
   if (field == nullptr || !from.GetReflection()->HasField(from, field)) return;
-  to.GetReflection()->MutableMessage(&to, field)->CopyFrom(from.GetReflection()->GetMessage(from, field));
+  to.GetReflection()
+      ->MutableMessage(&to, field)
+      ->CopyFrom(from.GetReflection()->GetMessage(from, field));
 }
 
 // All but metadata and status: what generation counts.

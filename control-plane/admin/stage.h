@@ -16,8 +16,9 @@ struct StagedObject {
   v1::ObjectResult::Action action = v1::ObjectResult::UNCHANGED;
 };
 
-// `wanted` is validated and normalised. The whole object is replaced, but uid, creationTimestamp and
-// status stay; generation rises only with what is outside metadata and status. `uid` is for a new one.
+// `wanted` is validated and normalised. The whole object is replaced, but uid, creationTimestamp
+// and status stay; generation rises only with what is outside metadata and status. `uid` is for a
+// new one.
 StagedObject StageObject(std::unique_ptr<google::protobuf::Message> wanted,
                          const google::protobuf::Message* current, uint64_t revision,
                          const std::string& now, const std::string& uid);

@@ -82,7 +82,8 @@ absl::StatusOr<v1::ApplyResponse> AdminClient::Apply(const v1::ApplyRequest& req
 }
 
 absl::StatusOr<v1::DeleteResponse> AdminClient::Delete(const v1::DeleteRequest& request) {
-  return stub_->Call<v1::DeleteRequest, v1::DeleteResponse>(&v1::AdminService::Stub::Delete, request);
+  return stub_->Call<v1::DeleteRequest, v1::DeleteResponse>(&v1::AdminService::Stub::Delete,
+                                                            request);
 }
 
 absl::StatusOr<v1::GetResponse> AdminClient::Get(const v1::GetRequest& request) {

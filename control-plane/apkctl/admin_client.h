@@ -1,12 +1,12 @@
 // The admin API as plain calls: gRPC stays behind this header. Blocking; one thread.
 #pragma once
 
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
 #include <functional>
 #include <memory>
 #include <string>
-
-#include <absl/status/status.h>
-#include <absl/status/statusor.h>
 
 #include "apk/v1/admin.pb.h"
 #include "control-plane/apkctl/client_config.h"

@@ -31,7 +31,8 @@ bool CheckOffline(const LoadedManifests& loaded) {
   for (const ManifestDocument& document : loaded.documents) {
     for (const FieldIssue& issue : Validate(*document.object)) {
       const bool warning = issue.severity == FieldIssue::Severity::kWarning;
-      PrintProblem(document.Locate(issue.field_path), warning, issue.field_path, issue.message, issue.hint);
+      PrintProblem(document.Locate(issue.field_path), warning, issue.field_path, issue.message,
+                   issue.hint);
       good = good && warning;
     }
     const auto [first, is_new] = seen.emplace(KeyOf(*document.object), &document);
@@ -87,7 +88,8 @@ int RunApply(const GlobalFlags& global, const ApplyFlags& flags) {
   v1::ApplyRequest request;
   request.set_field_manager("apkctl");
   request.set_dry_run(flags.dry_run == "server");
-  for (const ManifestDocument& document : loaded.documents) request.add_objects()->PackFrom(*document.object);
+  for (const ManifestDocument& document : loaded.documents)
+    request.add_objects()->PackFrom(*document.object);
   const absl::StatusOr<v1::ApplyResponse> response = session->client->Apply(request);
   if (!response.ok()) return PrintError(response.status());
   if (!PrintViolations(*response, loaded)) {
@@ -117,7 +119,8 @@ int RunDelete(const GlobalFlags& global, const DeleteFlags& flags) {
   if (!session.has_value()) return 1;
   v1::DeleteRequest request;
   request.set_ignore_not_found(flags.ignore_not_found);
-  const auto add = [&request](const Kind& kind, const std::string& namespace_name, const std::string& name) {
+  const auto add = [&request](const Kind& kind, const std::string& namespace_name,
+                              const std::string& name) {
     v1::ObjectKey* const key = request.add_keys();
     key->set_group(kind.group);
     key->set_kind(kind.name);

@@ -41,7 +41,8 @@ const ClientContextConfig* ClientConfig::Find(const std::string& name) const {
 
 std::string FindClientConfig(const std::string& flag) {
   if (!flag.empty()) return flag;
-  if (const char* const variable = std::getenv("APKCTL_CONFIG"); variable != nullptr) return variable;
+  if (const char* const variable = std::getenv("APKCTL_CONFIG"); variable != nullptr)
+    return variable;
   const char* const home = std::getenv("HOME");
   const std::string own = Concat(home == nullptr ? "" : home, "/.config/apkctl/config.yaml");
   const std::string local = "/var/lib/apk/control-plane/apkctl.yaml";
@@ -59,13 +60,14 @@ absl::StatusOr<ClientConfig> ReadClientConfig(const std::string& path) {
   YamlReader yaml(text, YamlLimits());
   const std::unique_ptr<YamlNode> root = yaml.Next();
   if (yaml.problem().has_value()) {
-    return absl::InvalidArgumentError(Concat(path, ":", std::to_string(yaml.problem()->line), ": ",
-                                             yaml.problem()->message));
+    return absl::InvalidArgumentError(
+        Concat(path, ":", std::to_string(yaml.problem()->line), ": ", yaml.problem()->message));
   }
   ClientConfig config;
   config.path = path;
   if (root == nullptr || root->kind != YamlNode::Kind::kMap) {
-    return absl::InvalidArgumentError(Concat(path, ": must be a map with currentContext and contexts"));
+    return absl::InvalidArgumentError(
+        Concat(path, ": must be a map with currentContext and contexts"));
   }
   config.current_context = Text(*root, "currentContext");
   const YamlNode* const contexts = Member(*root, "contexts");
@@ -79,7 +81,8 @@ absl::StatusOr<ClientConfig> ReadClientConfig(const std::string& path) {
     context.certificate_authority = Text(*item, "certificateAuthority");
     context.client_certificate = Text(*item, "clientCertificate");
     context.client_key = Text(*item, "clientKey");
-    if (const std::string name = Text(*item, "namespace"); !name.empty()) context.namespace_name = name;
+    if (const std::string name = Text(*item, "namespace"); !name.empty())
+      context.namespace_name = name;
     if (context.name.empty() || context.server.empty()) {
       return Complain(path, *item, "a context needs name and server");
     }

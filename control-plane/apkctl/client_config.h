@@ -1,12 +1,12 @@
-// apkctl's configuration file: control planes, and how to prove who one is. YAML; the control plane writes
-// one for its own machine.
+// apkctl's configuration file: control planes, and how to prove who one is. YAML; the control plane
+// writes one for its own machine.
 #pragma once
-
-#include <string>
-#include <vector>
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
+
+#include <string>
+#include <vector>
 
 namespace apk {
 
@@ -28,8 +28,8 @@ struct ClientConfig {
   const ClientContextConfig* Find(const std::string& name) const;
 };
 
-// The path: `flag`, $APKCTL_CONFIG, ~/.config/apkctl/config.yaml, and for root the control plane's own
-// /var/lib/apk/control-plane/apkctl.yaml; the first that is given or exists.
+// The path: `flag`, $APKCTL_CONFIG, ~/.config/apkctl/config.yaml, and for root the control plane's
+// own /var/lib/apk/control-plane/apkctl.yaml; the first that is given or exists.
 std::string FindClientConfig(const std::string& flag);
 
 absl::StatusOr<ClientConfig> ReadClientConfig(const std::string& path);

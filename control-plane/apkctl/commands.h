@@ -19,14 +19,16 @@ struct GlobalFlags {
   bool all_namespaces = false;
 };
 
-// A connection and the namespace that objects without one get. Prints what is wrong and is empty then.
+// A connection and the namespace that objects without one get. Prints what is wrong and is empty
+// then.
 struct Session {
   std::unique_ptr<AdminClient> client;
   std::string namespace_name;
 };
 std::optional<Session> OpenSession(const GlobalFlags& flags);
 
-// "Error from server (NotFound): …", or "error: …" for what is not the server's. Returns exit code 1.
+// "Error from server (NotFound): …", or "error: …" for what is not the server's. Returns exit
+// code 1.
 int PrintError(const absl::Status& status);
 int PrintError(std::string_view message);
 

@@ -10,7 +10,8 @@ namespace {
 constexpr char kCommands[] =
     "apply delete get describe validate agents token version config completion";
 constexpr char kFlags[] =
-    "--config --context --server --namespace --all-namespaces --output --watch --selector --filename "
+    "--config --context --server --namespace --all-namespaces --output --watch --selector "
+    "--filename "
     "--recursive --dry-run --ignore-not-found --no-headers --scope --client --help";
 
 std::string KindWords() {

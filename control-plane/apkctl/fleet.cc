@@ -34,7 +34,8 @@ int RunAgents(const GlobalFlags& global, const std::string& output) {
       entry["lastSeen"] = agent.last_seen();
       entry["listenerErrors"] = nlohmann::ordered_json::array();
       for (const v1::AgentListenerError& error : agent.listener_errors()) {
-        entry["listenerErrors"].push_back({{"listener", error.listener()}, {"message", error.message()}});
+        entry["listenerErrors"].push_back(
+            {{"listener", error.listener()}, {"message", error.message()}});
       }
       list["agents"].push_back(std::move(entry));
     }
@@ -45,14 +46,16 @@ int RunAgents(const GlobalFlags& global, const std::string& output) {
     std::cerr << "No agents have connected.\n";
     return 0;
   }
-  std::vector<Row> rows = {{"ID", "ADDRESS", "CONNECTED", "UP-TO-DATE", "REVISION", "SNAPSHOT", "MESSAGE"}};
+  std::vector<Row> rows = {
+      {"ID", "ADDRESS", "CONNECTED", "UP-TO-DATE", "REVISION", "SNAPSHOT", "MESSAGE"}};
   for (const v1::AgentStatus& agent : response->agents()) {
     std::string message = agent.last_error();
     for (const v1::AgentListenerError& error : agent.listener_errors()) {
       if (message.empty()) message = error.message();
     }
     rows.push_back({agent.id(), agent.address(), agent.connected() ? "True" : "False",
-                    agent.up_to_date() ? "True" : "False", std::to_string(agent.snapshot_revision()),
+                    agent.up_to_date() ? "True" : "False",
+                    std::to_string(agent.snapshot_revision()),
                     agent.snapshot_version().substr(0, 12), message});
   }
   std::cout << FormatTable(rows);
@@ -99,8 +102,8 @@ int RunConfig(const GlobalFlags& global, const std::string& verb, const std::str
   }
   std::vector<Row> rows = {{"CURRENT", "NAME", "SERVER", "NAMESPACE"}};
   for (const ClientContextConfig& context : config->contexts) {
-    rows.push_back({context.name == config->current_context ? "*" : "", context.name, context.server,
-                    context.namespace_name});
+    rows.push_back({context.name == config->current_context ? "*" : "", context.name,
+                    context.server, context.namespace_name});
   }
   std::cout << FormatTable(rows);
   return 0;

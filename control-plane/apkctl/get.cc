@@ -53,7 +53,8 @@ std::optional<Fetched> Fetch(const GlobalFlags& global, Session& session, const 
     PrintError(response.status());
     return std::nullopt;
   }
-  for (const google::protobuf::Any& any : response->objects()) fetched.objects.push_back(Unpack(any));
+  for (const google::protobuf::Any& any : response->objects())
+    fetched.objects.push_back(Unpack(any));
   return fetched;
 }
 
@@ -69,7 +70,8 @@ void PrintTables(const GlobalFlags& global, const GetFlags& flags, const std::ve
     options.now_unix_seconds = std::time(nullptr);
     std::vector<Row> rows;
     if (!flags.no_headers) rows.push_back(HeaderOf(*fetched.kind, options));
-    for (const ObjectPtr& object : fetched.objects) rows.push_back(RowOf(*fetched.kind, *object, options));
+    for (const ObjectPtr& object : fetched.objects)
+      rows.push_back(RowOf(*fetched.kind, *object, options));
     if (!first) std::cout << "\n";
     first = false;
     std::cout << FormatTable(rows);
@@ -104,7 +106,8 @@ void PrintAll(const GlobalFlags& global, const GetFlags& flags, const std::vecto
   }
 }
 
-int Watch(const GlobalFlags& global, const GetFlags& flags, Session& session, const Target& target) {
+int Watch(const GlobalFlags& global, const GetFlags& flags, Session& session,
+          const Target& target) {
   v1::WatchRequest request;
   request.set_group(target.kind->group);
   request.set_kind(target.kind->name);
@@ -114,7 +117,8 @@ int Watch(const GlobalFlags& global, const GetFlags& flags, Session& session, co
   options.wide = flags.output == "wide";
   options.with_namespace = global.all_namespaces;
   const bool table = flags.output == "table" || flags.output == "wide";
-  if (table && !flags.no_headers) std::cout << FormatTable({HeaderOf(*target.kind, options)}) << std::flush;
+  if (table && !flags.no_headers)
+    std::cout << FormatTable({HeaderOf(*target.kind, options)}) << std::flush;
   const absl::Status status = session.client->Watch(request, [&](const v1::WatchEvent& event) {
     const ObjectPtr object = Unpack(event.object());
     if (object == nullptr) return true;
@@ -142,7 +146,8 @@ int RunGet(const GlobalFlags& global, const GetFlags& flags) {
   std::optional<Session> session = OpenSession(global);
   if (!session.has_value()) return 1;
   if (flags.watch) {
-    if (targets->size() != 1) return PrintError("you may only watch one kind or one object at a time");
+    if (targets->size() != 1)
+      return PrintError("you may only watch one kind or one object at a time");
     return Watch(global, flags, *session, targets->front());
   }
   std::vector<Fetched> all;
@@ -184,7 +189,8 @@ namespace {
 void AppendDescription(std::string& out, const Json& value, const std::string& indent) {
   for (const auto& [key, member] : value.items()) {
     std::string title = key;
-    if (!title.empty()) title[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(title[0])));
+    if (!title.empty())
+      title[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(title[0])));
     out += Concat(indent, title, ":");
     if (member.is_object()) {
       out += '\n';
@@ -196,7 +202,8 @@ void AppendDescription(std::string& out, const Json& value, const std::string& i
           AppendDescription(out, item, indent + "  ");
           out += Concat(indent, "  --\n");
         } else {
-          out += Concat(indent, "  ", item.is_string() ? item.get<std::string>() : item.dump(), "\n");
+          out +=
+              Concat(indent, "  ", item.is_string() ? item.get<std::string>() : item.dump(), "\n");
         }
       }
     } else {

@@ -102,7 +102,8 @@ int Run(int argc, char** argv) {
   std::string shell;
   command = app.add_subcommand("completion", "Print a completion script");
   command->add_option("shell", shell, "bash, zsh or fish")
-      ->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   command->callback([&] { exit_code = RunCompletion(shell); });
 
   CLI11_PARSE(app, argc, argv);

@@ -81,7 +81,8 @@ bool SetNamespace(const std::string& namespace_name, const std::string& forced,
     metadata->set_namespace_(namespace_name);
   } else if (!forced.empty() && metadata->namespace_() != forced) {
     PrintProblem(document.Locate("metadata.namespace"), false, "metadata.namespace",
-                 Concat("\"", metadata->namespace_(), "\" is not the namespace given with -n, \"", forced, "\""),
+                 Concat("\"", metadata->namespace_(), "\" is not the namespace given with -n, \"",
+                        forced, "\""),
                  "remove one of the two");
     return false;
   }

@@ -69,7 +69,8 @@ std::optional<Session> OpenSession(const GlobalFlags& flags) {
   }
   Session session;
   session.client = *std::move(client);
-  session.namespace_name = flags.namespace_name.empty() ? context.namespace_name : flags.namespace_name;
+  session.namespace_name =
+      flags.namespace_name.empty() ? context.namespace_name : flags.namespace_name;
   return session;
 }
 
@@ -94,9 +95,11 @@ std::optional<std::vector<Target>> ParseTargets(const std::vector<std::string>& 
   if (slashes) {
     for (const std::string& word : words) {
       const size_t slash = word.find('/');
-      const Kind* const kind = slash == std::string::npos ? nullptr : RequireKind(word.substr(0, slash));
+      const Kind* const kind =
+          slash == std::string::npos ? nullptr : RequireKind(word.substr(0, slash));
       if (kind == nullptr) {
-        if (slash == std::string::npos) PrintError(Concat("\"", word, "\": write KIND/NAME for each"));
+        if (slash == std::string::npos)
+          PrintError(Concat("\"", word, "\": write KIND/NAME for each"));
         return std::nullopt;
       }
       targets.push_back({kind, word.substr(slash + 1)});

@@ -67,7 +67,8 @@ Columns Of(const v1::GatewayClass& gateway_class) {
 Columns Of(const v1::HTTPRoute& route) {
   Columns columns;
   std::vector<std::string> names;
-  for (const std::string& hostname : route.spec().hostnames()) names.push_back(Concat("\"", hostname, "\""));
+  for (const std::string& hostname : route.spec().hostnames())
+    names.push_back(Concat("\"", hostname, "\""));
   columns.Add("HOSTNAMES", names.empty() ? "" : Concat("[", Join(names, ","), "]"));
   std::string accepted = "Unknown";
   std::string resolved = "Unknown";
@@ -121,7 +122,8 @@ Columns Of(const v1::EndpointSlice& slice) {
   std::vector<std::string> ports;
   std::vector<std::string> endpoints;
   for (const auto& port : slice.ports()) ports.push_back(std::to_string(port.port()));
-  for (const auto& endpoint : slice.endpoints()) endpoints.push_back(JoinList(endpoint.addresses()));
+  for (const auto& endpoint : slice.endpoints())
+    endpoints.push_back(JoinList(endpoint.addresses()));
   columns.Add("ADDRESSTYPE", slice.address_type());
   columns.Add("PORTS", Join(ports, ","));
   columns.Add("ENDPOINTS", Join(endpoints, ","));
@@ -178,9 +180,11 @@ Row RowOf(const Kind& kind, const Message& object, const TableOptions& options) 
   const v1::ObjectMeta& metadata = MetadataOf(object);
   Row first;
   if (options.with_namespace && !kind.cluster_scoped) first.push_back(metadata.namespace_());
-  first.push_back(options.with_kind ? Concat(kind.QualifiedName(), "/", metadata.name()) : metadata.name());
+  first.push_back(options.with_kind ? Concat(kind.QualifiedName(), "/", metadata.name())
+                                    : metadata.name());
   return Assemble(options, std::move(first), columns.values,
-                  AgeOf(metadata.creation_timestamp(), options.now_unix_seconds), columns.wide_values);
+                  AgeOf(metadata.creation_timestamp(), options.now_unix_seconds),
+                  columns.wide_values);
 }
 
 std::string FormatTable(const std::vector<Row>& rows) {

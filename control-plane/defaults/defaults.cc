@@ -70,7 +70,8 @@ absl::Status AddGateway(const DefaultsOptions& options, const CertificateAuthori
 
 }  // namespace
 
-v1::ApplyRequest MakeTokenRoute(const DefaultsOptions& options, const CertificateAuthority& authority) {
+v1::ApplyRequest MakeTokenRoute(const DefaultsOptions& options,
+                                const CertificateAuthority& authority) {
   v1::ApplyRequest request;
   auto backend = NewObject<v1::Backend>(kSystemNamespace, "token-issuer");
   v1::BackendService* const service = backend.mutable_spec()->add_services();

@@ -1,5 +1,5 @@
-// Which agent runs what: for `apkctl agents`, and for the conditions that say what is really served.
-// Thread-safe.
+// Which agent runs what: for `apkctl agents`, and for the conditions that say what is really
+// served. Thread-safe.
 #pragma once
 
 #include <functional>

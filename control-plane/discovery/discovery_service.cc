@@ -1,5 +1,5 @@
-// One reactor a stream. gRPC may run a reaction inside StartWrite, hence the recursive lock; the order of
-// locks is the cache's, then the stream's.
+// One reactor a stream. gRPC may run a reaction inside StartWrite, hence the recursive lock; the
+// order of locks is the cache's, then the stream's.
 #include "control-plane/discovery/discovery_service.h"
 
 #include <deque>

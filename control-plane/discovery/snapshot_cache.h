@@ -15,13 +15,13 @@ class SnapshotCache {
   using SnapshotPtr = std::shared_ptr<const v1::Snapshot>;
   using Watcher = std::function<void(const SnapshotPtr&)>;
 
-  // Makes it the newest; watchers are told unless the version is the same. Watchers run on the caller's
-  // thread and must not wait.
+  // Makes it the newest; watchers are told unless the version is the same. Watchers run on the
+  // caller's thread and must not wait.
   void Publish(SnapshotPtr snapshot);
   SnapshotPtr Newest() const;  // Never nullptr; without a version before the first Publish.
 
-  // The watcher is told of what is published from now on. Returns its number for Unwatch, after which it is
-  // not running and will not be called.
+  // The watcher is told of what is published from now on. Returns its number for Unwatch, after
+  // which it is not running and will not be called.
   int Watch(Watcher watcher);
   void Unwatch(int number);
 

@@ -43,7 +43,8 @@ Subscription::Answer Subscription::OnAnswer(const v1::DiscoveryRequest& request)
 }
 
 std::optional<v1::DiscoveryResponse> Subscription::SendIfDue() {
-  if (in_flight_ != nullptr || newest_ == nullptr || newest_->version().empty()) return std::nullopt;
+  if (in_flight_ != nullptr || newest_ == nullptr || newest_->version().empty())
+    return std::nullopt;
   if (newest_->version() == acknowledged_ || refused_.contains(newest_->version())) {
     return std::nullopt;
   }

@@ -1,6 +1,6 @@
-// What one agent has, and what is on its way to it. Pure; one per stream. At most one response is in
-// flight: a newer snapshot waits for the answer, so that a slow agent skips versions. A version that the
-// agent refused is not sent to it again.
+// What one agent has, and what is on its way to it. Pure; one per stream. At most one response is
+// in flight: a newer snapshot waits for the answer, so that a slow agent skips versions. A version
+// that the agent refused is not sent to it again.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,8 @@ class Subscription {
  public:
   using SnapshotPtr = std::shared_ptr<const v1::Snapshot>;
 
-  // The agent's first request names the version that it holds. A response, or nothing if it is up to date.
+  // The agent's first request names the version that it holds. A response, or nothing if it is up
+  // to date.
   std::optional<v1::DiscoveryResponse> OnHello(const v1::DiscoveryRequest& request,
                                                const SnapshotPtr& newest);
   std::optional<v1::DiscoveryResponse> OnPublish(const SnapshotPtr& newest);

@@ -140,7 +140,8 @@ absl::Status CertificateAuthority::Generate() {
   certificate_ = StartCertificate("APK gateway CA", kCaDays, key_.get());
   X509* const certificate = certificate_.get();
   X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
-  if (!AddExtension(certificate, certificate, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") ||
+  if (!AddExtension(certificate, certificate, NID_basic_constraints,
+                    "critical,CA:TRUE,pathlen:0") ||
       !AddExtension(certificate, certificate, NID_key_usage, "critical,keyCertSign,cRLSign") ||
       !AddExtension(certificate, certificate, NID_subject_key_identifier, "hash") ||
       X509_sign(certificate, key_.get(), EVP_sha256()) == 0) {

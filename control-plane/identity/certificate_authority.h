@@ -1,12 +1,12 @@
-// The control plane's own CA (ECDSA P-256): it signs the server's, agents' and users' certificates, and
-// those of development listeners. Immutable once open; thread-safe.
+// The control plane's own CA (ECDSA P-256): it signs the server's, agents' and users' certificates,
+// and those of development listeners. Immutable once open; thread-safe.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 typedef struct x509_st X509;
 typedef struct evp_pkey_st EVP_PKEY;

@@ -46,7 +46,8 @@ CertificateRequest ServerRequest(const std::vector<std::string>& names) {
   request.dns_names = {"localhost", "apk-control-plane"};
   request.ip_addresses = {"127.0.0.1", "::1"};
   char host[HOST_NAME_MAX + 1] = "";
-  if (gethostname(host, sizeof host - 1) == 0 && host[0] != '\0') request.dns_names.emplace_back(host);
+  if (gethostname(host, sizeof host - 1) == 0 && host[0] != '\0')
+    request.dns_names.emplace_back(host);
   for (const std::string& name : names) {
     (IsAddress(name) ? request.ip_addresses : request.dns_names).push_back(name);
   }
@@ -71,14 +72,17 @@ absl::StatusOr<Identity> OpenIdentity(const std::string& data_dir,
   RETURN_IF_ERROR(MakeDirectory(identity.directory, 0700));
   ASSIGN_OR_RETURN(identity.authority, CertificateAuthority::Open(identity.directory));
   const std::string& directory = identity.directory;
-  // Names may have changed since the last start: the server's certificate is cheap, so it is always new.
+  // Names may have changed since the last start: the server's certificate is cheap, so it is always
+  // new.
   ASSIGN_OR_RETURN(identity.server, identity.authority->Issue(ServerRequest(names)));
   RETURN_IF_ERROR(WriteFile(directory + "/server.key", identity.server.key_pem, 0600));
   RETURN_IF_ERROR(WriteFile(directory + "/server.crt", identity.server.certificate_pem, 0644));
-  RETURN_IF_ERROR(ReadOrIssue(*identity.authority, directory + "/admin",
-                              ClientRequest("user", "admin")).status());
-  RETURN_IF_ERROR(ReadOrIssue(*identity.authority, directory + "/agent",
-                              ClientRequest("agent", "default")).status());
+  RETURN_IF_ERROR(
+      ReadOrIssue(*identity.authority, directory + "/admin", ClientRequest("user", "admin"))
+          .status());
+  RETURN_IF_ERROR(
+      ReadOrIssue(*identity.authority, directory + "/agent", ClientRequest("agent", "default"))
+          .status());
   return identity;
 }
 
@@ -87,7 +91,8 @@ absl::Status IssueClientCertificate(const CertificateAuthority& authority, const
   for (const char c : name) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                        c == '-' || c == '_' || c == '.';
-    if (!plain) return absl::InvalidArgumentError(Concat("name ", name, ": letters, digits, - _ . only"));
+    if (!plain)
+      return absl::InvalidArgumentError(Concat("name ", name, ": letters, digits, - _ . only"));
   }
   if (name.empty() || name[0] == '.') return absl::InvalidArgumentError("a name is needed");
   ASSIGN_OR_RETURN(const KeyPair pair, authority.Issue(ClientRequest(role, name)));
@@ -99,18 +104,26 @@ absl::Status IssueClientCertificate(const CertificateAuthority& authority, const
 
 absl::Status WriteClientConfig(const std::string& data_dir, const std::string& server) {
   char resolved[PATH_MAX];
-  const std::string directory = realpath(data_dir.c_str(), resolved) != nullptr ? resolved : data_dir;
+  const std::string directory =
+      realpath(data_dir.c_str(), resolved) != nullptr ? resolved : data_dir;
   const std::string pki = directory + "/pki";
   const std::string text = Concat(
       "# Written by apk-control-plane at each start; for apkctl on this machine.\n"
       "currentContext: local\n"
       "contexts:\n"
       "- name: local\n"
-      "  server: \"", server, "\"\n"
+      "  server: \"",
+      server,
+      "\"\n"
       "  namespace: default\n"
-      "  certificateAuthority: \"", pki, "/ca.crt\"\n"
-      "  clientCertificate: \"", pki, "/admin.crt\"\n"
-      "  clientKey: \"", pki, "/admin.key\"\n");
+      "  certificateAuthority: \"",
+      pki,
+      "/ca.crt\"\n"
+      "  clientCertificate: \"",
+      pki,
+      "/admin.crt\"\n"
+      "  clientKey: \"",
+      pki, "/admin.key\"\n");
   return WriteFile(directory + "/apkctl.yaml", text, 0600);
 }
 

@@ -1,12 +1,12 @@
 // The certificates that the control plane makes on its first start, in <data-dir>/pki.
 #pragma once
 
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <absl/status/status.h>
-#include <absl/status/statusor.h>
 
 #include "control-plane/identity/certificate_authority.h"
 
@@ -18,8 +18,8 @@ struct Identity {
   KeyPair server;
 };
 
-// Makes what is missing or about to expire: ca, server, admin and agent. `names`: further DNS names or IP
-// addresses that the server is reached by.
+// Makes what is missing or about to expire: ca, server, admin and agent. `names`: further DNS names
+// or IP addresses that the server is reached by.
 absl::StatusOr<Identity> OpenIdentity(const std::string& data_dir,
                                       const std::vector<std::string>& names);
 

@@ -16,7 +16,8 @@ std::string PeerIdentity(const grpc::AuthContext& context) {
   for (const grpc::string_ref& value : context.FindPropertyValues("peer_spiffe_id")) {
     return std::string(value.data(), value.size());
   }
-  for (const grpc::string_ref& value : context.FindPropertyValues("x509_subject_alternative_name")) {
+  for (const grpc::string_ref& value :
+       context.FindPropertyValues("x509_subject_alternative_name")) {
     const std::string_view name(value.data(), value.size());
     if (name.starts_with(kTrustDomain)) return std::string(name);
   }

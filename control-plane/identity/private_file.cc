@@ -40,7 +40,8 @@ absl::Status WriteFile(const std::string& path, const std::string& content, mode
 }
 
 absl::Status MakeDirectory(const std::string& path, mode_t mode) {
-  for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+  for (size_t slash = path.find('/', 1); slash != std::string::npos;
+       slash = path.find('/', slash + 1)) {
     mkdir(path.substr(0, slash).c_str(), 0755);
   }
   if (mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return SystemError("can't make", path);

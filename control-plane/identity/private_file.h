@@ -1,12 +1,11 @@
 // Small files that hold keys: written whole or not at all, readable by their owner alone.
 #pragma once
 
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
 #include <sys/types.h>
 
 #include <string>
-
-#include <absl/status/status.h>
-#include <absl/status/statusor.h>
 
 namespace apk {
 

@@ -9,9 +9,8 @@
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 
-#include <nlohmann/json.hpp>
-
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "common/status_macros.h"
@@ -62,7 +61,8 @@ std::string BigNumber(EVP_PKEY* key, const char* parameter) {
   return Base64Url(bytes);
 }
 
-// application/x-www-form-urlencoded; nullopt when it is broken or names a parameter twice (RFC 6749 3.2).
+// application/x-www-form-urlencoded; nullopt when it is broken or names a parameter twice (RFC
+// 6749 3.2).
 std::optional<std::map<std::string, std::string>> ParseForm(std::string_view body) {
   const auto decode = [](std::string_view text) -> std::optional<std::string> {
     std::string decoded;
@@ -74,7 +74,8 @@ std::optional<std::map<std::string, std::string>> ParseForm(std::string_view bod
       } else {
         if (i + 2 >= text.size()) return std::nullopt;
         const std::string digits(text.substr(i + 1, 2));
-        if (digits.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos) return std::nullopt;
+        if (digits.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos)
+          return std::nullopt;
         decoded += static_cast<char>(std::stoi(digits, nullptr, 16));
         i += 2;
       }
@@ -98,9 +99,8 @@ std::optional<std::map<std::string, std::string>> ParseForm(std::string_view bod
 TokenResponse JsonResponse(int status, const Json& body) {
   TokenResponse response;
   response.status = status;
-  response.headers = {{"Content-Type", "application/json"},
-                      {"Cache-Control", "no-store"},
-                      {"Pragma", "no-cache"}};
+  response.headers = {
+      {"Content-Type", "application/json"}, {"Cache-Control", "no-store"}, {"Pragma", "no-cache"}};
   response.body = body.dump();
   return response;
 }
@@ -186,8 +186,8 @@ std::string SignRs256(EVP_PKEY* key, std::string_view input) {
     return "";
   }
   std::string signature(size, '\0');
-  if (EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(signature.data()), &size, bytes,
-                     input.size()) != 1) {
+  if (EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(signature.data()), &size,
+                     bytes, input.size()) != 1) {
     return "";
   }
   signature.resize(size);
@@ -210,7 +210,8 @@ absl::StatusOr<std::unique_ptr<TokenIssuer>> TokenIssuer::Open(const std::string
   } else {
     issuer->key_ = std::shared_ptr<EVP_PKEY>(EVP_RSA_gen(2048), &EVP_PKEY_free);
     const BioPtr bio(BIO_new(BIO_s_mem()), &BIO_free);
-    PEM_write_bio_PKCS8PrivateKey(bio.get(), issuer->key_.get(), nullptr, nullptr, 0, nullptr, nullptr);
+    PEM_write_bio_PKCS8PrivateKey(bio.get(), issuer->key_.get(), nullptr, nullptr, 0, nullptr,
+                                  nullptr);
     char* data = nullptr;
     const long size = BIO_get_mem_data(bio.get(), &data);
     RETURN_IF_ERROR(WriteFile(key_path, std::string(data, static_cast<size_t>(size)), 0600));
@@ -222,14 +223,15 @@ absl::StatusOr<std::unique_ptr<TokenIssuer>> TokenIssuer::Open(const std::string
 absl::Status TokenIssuer::DescribeKey() {
   const std::string modulus = BigNumber(key_.get(), OSSL_PKEY_PARAM_RSA_N);
   const std::string exponent = BigNumber(key_.get(), OSSL_PKEY_PARAM_RSA_E);
-  if (modulus.empty() || exponent.empty()) return absl::DataLossError("the signing key is no RSA key");
+  if (modulus.empty() || exponent.empty())
+    return absl::DataLossError("the signing key is no RSA key");
   const std::string canonical =
       Concat("{\"e\":\"", exponent, "\",\"kty\":\"RSA\",\"n\":\"", modulus, "\"}");
   std::string digest(32, '\0');
   EVP_Digest(canonical.data(), canonical.size(), reinterpret_cast<unsigned char*>(digest.data()),
              nullptr, EVP_sha256(), nullptr);
   key_id_ = Base64Url(digest);
-  Json key = {{"kty", "RSA"}, {"use", "sig"},   {"alg", "RS256"},
+  Json key = {{"kty", "RSA"},   {"use", "sig"}, {"alg", "RS256"},
               {"kid", key_id_}, {"n", modulus}, {"e", exponent}};
   Json keys;
   keys["keys"] = Json::array({key});
@@ -239,11 +241,10 @@ absl::Status TokenIssuer::DescribeKey() {
 
 std::string TokenIssuer::Issue(const std::string& scope, int64_t now) const {
   const Json header = {{"alg", "RS256"}, {"typ", "JWT"}, {"kid", key_id_}};
-  const Json claims = {{"iss", kIssuer},      {"sub", kClientId},
-                       {"aud", kAudience},    {"exp", now + kLifetimeSeconds},
-                       {"nbf", now},          {"iat", now},
-                       {"jti", RandomHex(16)}, {"clientId", kClientId},
-                       {"scope", scope}};
+  const Json claims = {
+      {"iss", kIssuer}, {"sub", kClientId}, {"aud", kAudience},     {"exp", now + kLifetimeSeconds},
+      {"nbf", now},     {"iat", now},       {"jti", RandomHex(16)}, {"clientId", kClientId},
+      {"scope", scope}};
   const std::string input = Concat(Base64Url(header.dump()), ".", Base64Url(claims.dump()));
   const std::string signature = SignRs256(key_.get(), input);
   return signature.empty() ? "" : Concat(input, ".", Base64Url(signature));
@@ -264,9 +265,11 @@ TokenResponse TokenIssuer::Serve(const TokenRequest& request, int64_t now) const
 }
 
 TokenResponse TokenIssuer::Token(const TokenRequest& request, int64_t now) const {
-  const std::string_view media_type = TrimSpace(request.content_type.substr(0, request.content_type.find(';')));
+  const std::string_view media_type =
+      TrimSpace(request.content_type.substr(0, request.content_type.find(';')));
   if (!EqualsIgnoreCase(media_type, "application/x-www-form-urlencoded")) {
-    return OAuthError(400, "invalid_request", "Send the parameters as application/x-www-form-urlencoded");
+    return OAuthError(400, "invalid_request",
+                      "Send the parameters as application/x-www-form-urlencoded");
   }
   const auto form = ParseForm(request.body);
   if (!form.has_value()) {

@@ -1,7 +1,9 @@
-// The development token issuer: OAuth 2.0 client credentials (RFC 6749 4.4) for one well-known client, RS256
-// access tokens, and the key set to check them by (RFC 7517). Not for production: the client's secret is
-// public knowledge. Immutable once open; thread-safe.
+// The development token issuer: OAuth 2.0 client credentials (RFC 6749 4.4) for one well-known
+// client, RS256 access tokens, and the key set to check them by (RFC 7517). Not for production: the
+// client's secret is public knowledge. Immutable once open; thread-safe.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <memory>
@@ -10,15 +12,13 @@
 #include <utility>
 #include <vector>
 
-#include <absl/status/statusor.h>
-
 typedef struct evp_pkey_st EVP_PKEY;
 
 namespace apk {
 
 struct TokenRequest {
   std::string_view method;
-  std::string_view path;          // Without query.
+  std::string_view path;  // Without query.
   std::string_view content_type;
   std::string_view authorization;
   std::string_view body;

@@ -13,7 +13,6 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
-
 #include <ctime>
 
 #include "common/strings.h"
@@ -33,7 +32,9 @@ constexpr size_t kBodyBytesMax = 16 * 1024;
 constexpr size_t kConnectionsMax = 256;
 constexpr std::chrono::seconds kTimeout{10};
 
-std::string_view View(beast::string_view text) { return std::string_view(text.data(), text.size()); }
+std::string_view View(beast::string_view text) {
+  return std::string_view(text.data(), text.size());
+}
 
 }  // namespace
 

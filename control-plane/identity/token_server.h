@@ -1,12 +1,12 @@
-// The HTTPS face of the development token issuer, on a thread of its own. Loopback by default: clients
-// come through the gateway.
+// The HTTPS face of the development token issuer, on a thread of its own. Loopback by default:
+// clients come through the gateway.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <memory>
 #include <string>
-
-#include <absl/status/statusor.h>
 
 #include "control-plane/identity/certificate_authority.h"
 #include "control-plane/identity/token_issuer.h"
@@ -18,7 +18,8 @@ class TokenServer {
   // Listens and serves until destroyed. Port 0 takes a free one. `issuer` outlives it.
   static absl::StatusOr<std::unique_ptr<TokenServer>> Start(const TokenIssuer& issuer,
                                                             const KeyPair& certificate,
-                                                            const std::string& address, uint16_t port);
+                                                            const std::string& address,
+                                                            uint16_t port);
   ~TokenServer();
   uint16_t port() const { return port_; }
 

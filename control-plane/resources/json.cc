@@ -81,17 +81,19 @@ Json MapValue(const Message& message, const FieldDescriptor& field) {
 // Scalars that would be read back as something else, or not at all, are quoted.
 bool NeedsQuotes(const std::string& text) {
   if (text.empty() || text.front() == ' ' || text.back() == ' ') return true;
-  static constexpr std::string_view kWords[] = {"true", "false", "null", "yes", "no", "on", "off",
-                                                "y",    "n",     "~",    ".nan", ".inf", "-.inf"};
+  static constexpr std::string_view kWords[] = {
+      "true", "false", "null", "yes", "no", "on", "off", "y", "n", "~", ".nan", ".inf", "-.inf"};
   const std::string lower = ToLower(text);
   if (std::find(std::begin(kWords), std::end(kWords), lower) != std::end(kWords)) return true;
   if (std::string_view("-?:,[]{}#&*!|>'\"%@`= \t").find(text[0]) != std::string_view::npos &&
-      !(text[0] == '-' && text.size() > 1 && text[1] != ' ' && (text[1] < '0' || text[1] > '9') && text[1] != '.')) {
+      !(text[0] == '-' && text.size() > 1 && text[1] != ' ' && (text[1] < '0' || text[1] > '9') &&
+        text[1] != '.')) {
     return true;
   }
   if ((text[0] >= '0' && text[0] <= '9') || text[0] == '.' || text[0] == '+') {
     // Numbers, and what looks like times and dates.
-    if (text.find_first_not_of("0123456789+-.eExXabcdefABCDEF_:oTZ") == std::string::npos) return true;
+    if (text.find_first_not_of("0123456789+-.eExXabcdefABCDEF_:oTZ") == std::string::npos)
+      return true;
   }
   if (text.find(": ") != std::string::npos || text.find(" #") != std::string::npos ||
       text.back() == ':') {
@@ -104,7 +106,8 @@ bool NeedsQuotes(const std::string& text) {
 }
 
 bool IsBlockText(const std::string& text) {
-  if (text.find('\n') == std::string::npos || text.front() == ' ' || text.front() == '\n') return false;
+  if (text.find('\n') == std::string::npos || text.front() == ' ' || text.front() == '\n')
+    return false;
   return std::all_of(text.begin(), text.end(), [](char c) {
     const auto byte = static_cast<unsigned char>(c);
     return (byte >= 0x20 && byte != 0x7f) || c == '\n';
@@ -190,7 +193,8 @@ Json ToJson(const Message& message) {
   for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
     const FieldDescriptor& field = *message.GetDescriptor()->field(i);
     if (field.is_map()) {
-      if (reflection.FieldSize(message, &field) > 0) object[field.json_name()] = MapValue(message, field);
+      if (reflection.FieldSize(message, &field) > 0)
+        object[field.json_name()] = MapValue(message, field);
     } else if (field.is_repeated()) {
       const int size = reflection.FieldSize(message, &field);
       if (size == 0) continue;

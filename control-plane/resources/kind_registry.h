@@ -1,5 +1,6 @@
 // The resource kinds that exist, read from the (kind) options of their messages. A new kind is a
-// message with that option and one line in kind_registry.cc. Immutable after first use; thread-safe.
+// message with that option and one line in kind_registry.cc. Immutable after first use;
+// thread-safe.
 #pragma once
 
 #include <google/protobuf/descriptor.h>

@@ -1,4 +1,5 @@
-// What users wrote, all of it: a value. Copies share the objects, which never change once they are in.
+// What users wrote, all of it: a value. Copies share the objects, which never change once they are
+// in.
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -64,8 +65,7 @@ ResourceKey KeyFor(const google::protobuf::Descriptor* descriptor, std::string_v
 
 template <class T>
 const T* ResourceSet::Find(std::string_view namespace_name, std::string_view name) const {
-  return static_cast<const T*>(
-      Find(internal::KeyFor(T::descriptor(), namespace_name, name)).get());
+  return static_cast<const T*>(Find(internal::KeyFor(T::descriptor(), namespace_name, name)).get());
 }
 
 template <class T>

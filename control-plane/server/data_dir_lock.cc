@@ -22,10 +22,11 @@ absl::Status DataDirLock::Take(const std::string& data_dir) {
   RETURN_IF_ERROR(MakeDirectory(data_dir, 0700));
   const std::string path = data_dir + "/lock";
   file_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (file_ < 0) return absl::UnavailableError(Concat("can't open ", path, ": ", std::strerror(errno)));
+  if (file_ < 0)
+    return absl::UnavailableError(Concat("can't open ", path, ": ", std::strerror(errno)));
   if (flock(file_, LOCK_EX | LOCK_NB) != 0) {
-    return absl::FailedPreconditionError(
-        Concat(data_dir, " is in use by another control plane; stop it or give another --data-dir"));
+    return absl::FailedPreconditionError(Concat(
+        data_dir, " is in use by another control plane; stop it or give another --data-dir"));
   }
   return absl::OkStatus();
 }

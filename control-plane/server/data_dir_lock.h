@@ -1,9 +1,9 @@
 // One control plane per data directory: a lock that dies with the process.
 #pragma once
 
-#include <string>
-
 #include <absl/status/status.h>
+
+#include <string>
 
 namespace apk {
 

@@ -50,8 +50,8 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const std::string&
   auto server = std::unique_ptr<GrpcServer>(new GrpcServer());
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr || port == 0) {
-    return absl::UnavailableError(Concat("can't listen on ", address,
-                                         ": the port is taken or the address is not of this machine"));
+    return absl::UnavailableError(Concat(
+        "can't listen on ", address, ": the port is taken or the address is not of this machine"));
   }
   server->address_ = Concat(address.substr(0, address.rfind(':')), ":", std::to_string(port));
   return server;

@@ -1,10 +1,10 @@
 // The gRPC port: admin API, discovery, health and reflection, mutual TLS on all of them.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <memory>
 #include <string>
-
-#include <absl/status/statusor.h>
 
 #include "control-plane/identity/identity.h"
 

@@ -3,7 +3,6 @@
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
-
 #include <cstdio>
 #include <iostream>
 
@@ -64,8 +63,10 @@ absl::Status Seed(const Flags& flags, uint16_t token_port, const CertificateAuth
     if (!defaults.ok()) return defaults.status();
     request = *std::move(defaults);
   } else if (options.gateway && token_port != 0) {
-    const ResourceKey backend{.group = "dp.wso2.com", .kind = "Backend",
-                              .namespace_name = "apk-system", .name = "token-issuer"};
+    const ResourceKey backend{.group = "dp.wso2.com",
+                              .kind = "Backend",
+                              .namespace_name = "apk-system",
+                              .name = "token-issuer"};
     if (view.resources->Find(backend) == nullptr) return absl::OkStatus();  // Its user removed it.
     request = MakeTokenRoute(options, authority);
   }
@@ -73,7 +74,8 @@ absl::Status Seed(const Flags& flags, uint16_t token_port, const CertificateAuth
   if (!applied.ok()) return applied.status();
   for (const v1::Violation& violation : applied->violations()) {
     if (violation.severity() == v1::Violation::ERROR) {
-      return absl::InternalError(Concat("defaults: ", violation.field_path(), ": ", violation.message()));
+      return absl::InternalError(
+          Concat("defaults: ", violation.field_path(), ": ", violation.message()));
     }
   }
   return absl::OkStatus();
@@ -85,7 +87,8 @@ bool SplitAddress(const std::string& text, std::string& host, uint16_t& port) {
   host = text.substr(0, colon);
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   const std::string digits = text.substr(colon + 1);
-  if (digits.empty() || digits.size() > 5 || digits.find_first_not_of("0123456789") != std::string::npos) {
+  if (digits.empty() || digits.size() > 5 ||
+      digits.find_first_not_of("0123456789") != std::string::npos) {
     return false;
   }
   const unsigned long number = std::stoul(digits);
@@ -154,7 +157,8 @@ int Serve(const Flags& flags) {
   absl::StatusOr<std::unique_ptr<GrpcServer>> server =
       GrpcServer::Start(flags.listen, *identity, &admin, &discovery);
   if (!server.ok()) {
-    return Fail(absl::UnavailableError(Concat("--listen: ", std::string(server.status().message()))));
+    return Fail(
+        absl::UnavailableError(Concat("--listen: ", std::string(server.status().message()))));
   }
   if (const absl::Status written = WriteClientConfig(flags.data_dir, (*server)->address());
       !written.ok()) {
@@ -162,9 +166,10 @@ int Serve(const Flags& flags) {
   }
   const std::string token_address =
       tokens.server == nullptr ? "off"
-                               : Concat(flags.token_listen.substr(0, flags.token_listen.rfind(':')), ":",
-                                        std::to_string(tokens.port()));
-  std::printf("ready grpc=%s token-issuer=%s\n", (*server)->address().c_str(), token_address.c_str());
+                               : Concat(flags.token_listen.substr(0, flags.token_listen.rfind(':')),
+                                        ":", std::to_string(tokens.port()));
+  std::printf("ready grpc=%s token-issuer=%s\n", (*server)->address().c_str(),
+              token_address.c_str());
   std::fflush(stdout);
 
   int caught = 0;
@@ -176,21 +181,26 @@ int Serve(const Flags& flags) {
 }
 
 void AddFlags(CLI::App& app, Flags& flags) {
-  app.add_option("--data-dir", flags.data_dir, "Store, certificates, apkctl.yaml")->capture_default_str();
+  app.add_option("--data-dir", flags.data_dir, "Store, certificates, apkctl.yaml")
+      ->capture_default_str();
   app.add_option("--listen", flags.listen, "gRPC: admin API and discovery, address:port")
       ->capture_default_str();
   app.add_option("--token-issuer-listen", flags.token_listen,
-                 "HTTPS of the development token issuer, address:port")->capture_default_str();
+                 "HTTPS of the development token issuer, address:port")
+      ->capture_default_str();
   app.add_option("--development-token-issuer", flags.token_issuer,
-                 "Issue tokens to the well-known development client")->capture_default_str();
+                 "Issue tokens to the well-known development client")
+      ->capture_default_str();
   app.add_option("--defaults", flags.defaults,
                  "What an empty store gets: apk (Gateway and token route) or none")
-      ->check(CLI::IsMember({"apk", "none"}))->capture_default_str();
+      ->check(CLI::IsMember({"apk", "none"}))
+      ->capture_default_str();
   app.add_option("--gateway-port", flags.gateway_port, "Port of the default Gateway")
       ->capture_default_str();
   app.add_option("--advertise", flags.advertise,
                  "Further DNS names and IP addresses of this control plane, for its certificate");
-  app.add_option("--log-level", flags.log_level, "debug, info, warning or error")->capture_default_str();
+  app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
+      ->capture_default_str();
   app.set_version_flag("--version", "apk-control-plane " APK_VERSION);
 }
 

@@ -1,14 +1,14 @@
-// The one durable thing: a log of change-sets. Every apply, however many objects, is one change-set and one
-// revision; the present state is the sum of the log. Thread-safe where an engine says so; callers hold
-// one lock over append.
+// The one durable thing: a log of change-sets. Every apply, however many objects, is one change-set
+// and one revision; the present state is the sum of the log. Thread-safe where an engine says so;
+// callers hold one lock over append.
 #pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include <absl/status/status.h>
-#include <absl/status/statusor.h>
 
 #include "control-plane/resources/resource_set.h"
 
@@ -38,8 +38,8 @@ class Log {
 
   // Everything, at the newest revision.
   virtual absl::StatusOr<StoredState> Load() = 0;
-  // Durable when it returns OK: the change-set is then revision `expected_head` + 1. ABORTED when the head
-  // is another; nothing has changed then.
+  // Durable when it returns OK: the change-set is then revision `expected_head` + 1. ABORTED when
+  // the head is another; nothing has changed then.
   virtual absl::Status Append(uint64_t expected_head, const ChangeSet& change_set) = 0;
 };
 

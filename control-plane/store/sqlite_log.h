@@ -1,5 +1,6 @@
-// The embedded engine: SQLite in WAL mode, one connection, one writer. The present state stands in a table
-// of its own, written in the same transaction as the log, so that a start does not replay history.
+// The embedded engine: SQLite in WAL mode, one connection, one writer. The present state stands in
+// a table of its own, written in the same transaction as the log, so that a start does not replay
+// history.
 #pragma once
 
 #include <memory>
@@ -13,8 +14,8 @@ namespace apk {
 
 class SqliteLog final : public Log {
  public:
-  // Opens or makes the file (mode 0600). FAILED_PRECONDITION when another process has it or it was written
-  // by a newer program, DATA_LOSS when it is damaged.
+  // Opens or makes the file (mode 0600). FAILED_PRECONDITION when another process has it or it was
+  // written by a newer program, DATA_LOSS when it is damaged.
   static absl::StatusOr<std::unique_ptr<SqliteLog>> Open(const std::string& path);
   ~SqliteLog() override;
 

@@ -69,7 +69,8 @@ std::string ReadCertificate(const ResourceSet& resources, const std::string& nam
                            source.config_map_ref().key(), problem);
   }
   if (problem.empty() && !HasCertificate(pem)) {
-    problem.Add("InvalidCertificateRef", "spec.signatureValidation: there is no PEM certificate in it");
+    problem.Add("InvalidCertificateRef",
+                "spec.signatureValidation: there is no PEM certificate in it");
   }
   return pem;
 }
@@ -173,7 +174,8 @@ void ApiBindings::Bind(const v1::API& api) {
   }
 }
 
-void ApiBindings::BindRoute(const v1::API& api, const std::string& route, const std::string& field) {
+void ApiBindings::BindRoute(const v1::API& api, const std::string& route,
+                            const std::string& field) {
   const std::string& namespace_name = api.metadata().namespace_();
   if (resources_.Find<v1::HTTPRoute>(namespace_name, route) == nullptr) {
     problems_[&api].Add("RouteNotFound",

@@ -1,4 +1,5 @@
-// API resources: the base paths, and the token checks, that they give to the routes they name. Pure.
+// API resources: the base paths, and the token checks, that they give to the routes they name.
+// Pure.
 #pragma once
 
 #include <map>
@@ -18,7 +19,7 @@ namespace apk {
 struct ApiBinding {
   const v1::API* api = nullptr;
   std::vector<std::string> base_paths;
-  std::vector<std::string> token_issuers;          // Names of TokenIssuerConfig resources, sorted.
+  std::vector<std::string> token_issuers;  // Names of TokenIssuerConfig resources, sorted.
   const v1::Authentication* authentication = nullptr;  // That targets the API; may be absent.
 };
 
@@ -38,7 +39,9 @@ class ApiBindings {
   // Problems by API, for its status; an empty one for an API that is well.
   const std::map<const v1::API*, Problem>& problems() const { return problems_; }
   // The same for TokenIssuers.
-  const std::map<const v1::TokenIssuer*, Problem>& issuer_problems() const { return issuer_problems_; }
+  const std::map<const v1::TokenIssuer*, Problem>& issuer_problems() const {
+    return issuer_problems_;
+  }
 
  private:
   void Bind(const v1::API& api);

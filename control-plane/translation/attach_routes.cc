@@ -28,9 +28,9 @@ std::string Intersect(const std::string& a, const std::string& b) {
 bool Matches(const v1::LabelSelectorRequirement& requirement,
              const std::map<std::string, std::string>& labels) {
   const auto found = labels.find(requirement.key());
-  const bool listed = found != labels.end() &&
-                      std::find(requirement.values().begin(), requirement.values().end(),
-                                found->second) != requirement.values().end();
+  const bool listed =
+      found != labels.end() && std::find(requirement.values().begin(), requirement.values().end(),
+                                         found->second) != requirement.values().end();
   if (requirement.operator_() == "In") return listed;
   if (requirement.operator_() == "NotIn") return !listed;
   if (requirement.operator_() == "Exists") return found != labels.end();
@@ -74,7 +74,8 @@ GatewayState* FindGateway(std::vector<GatewayState>& gateways, const std::string
 
 std::vector<std::string> HostnamesOf(const v1::HTTPRoute& route) {
   std::vector<std::string> hostnames;
-  for (const std::string& hostname : route.spec().hostnames()) hostnames.push_back(ToLower(hostname));
+  for (const std::string& hostname : route.spec().hostnames())
+    hostnames.push_back(ToLower(hostname));
   return hostnames;
 }
 
@@ -90,7 +91,8 @@ class Attacher {
     size_t allowed = 0;
     size_t attached = 0;
     for (ListenerState& listener : gateway.listeners) {
-      if (!reference.section_name().empty() && reference.section_name() != listener.spec->name()) continue;
+      if (!reference.section_name().empty() && reference.section_name() != listener.spec->name())
+        continue;
       if (reference.has_port() && reference.port() != listener.spec->port()) continue;
       ++candidates;
       if (!listener.http_routes || !NamespaceAllowed(resources_, *gateway.gateway, *listener.spec,
@@ -125,15 +127,18 @@ class Attacher {
     joined.insert(hostnames.begin(), hostnames.end());
   }
 
-  void Explain(const GatewayState& gateway, size_t candidates, size_t allowed, Problem& problem) const {
+  void Explain(const GatewayState& gateway, size_t candidates, size_t allowed,
+               Problem& problem) const {
     const v1::ObjectMeta& metadata = gateway.gateway->metadata();
     const std::string name = Concat("Gateway ", metadata.namespace_(), "/", metadata.name());
     if (candidates == 0) {
-      problem.Add("NoMatchingParent", Concat(name, " has no listener with that sectionName and port"));
+      problem.Add("NoMatchingParent",
+                  Concat(name, " has no listener with that sectionName and port"));
     } else if (allowed == 0) {
-      problem.Add("NotAllowedByListeners",
-                  Concat(name, ": allowedRoutes of its listeners do not admit HTTPRoutes of namespace ",
-                         route_.metadata().namespace_()));
+      problem.Add(
+          "NotAllowedByListeners",
+          Concat(name, ": allowedRoutes of its listeners do not admit HTTPRoutes of namespace ",
+                 route_.metadata().namespace_()));
     } else {
       problem.Add("NoMatchingListenerHostname",
                   Concat(name, ": no valid listener shares a hostname with the route"));
@@ -168,17 +173,16 @@ Attachments AttachRoute(const ResourceSet& resources, const v1::HTTPRoute& route
     const bool is_gateway = (!reference.has_group() || reference.group() == kGatewayGroup) &&
                             (!reference.has_kind() || reference.kind() == "Gateway");
     if (!is_gateway) continue;
-    const std::string& namespace_name = reference.namespace_().empty()
-                                            ? route.metadata().namespace_()
-                                            : reference.namespace_();
+    const std::string& namespace_name =
+        reference.namespace_().empty() ? route.metadata().namespace_() : reference.namespace_();
     GatewayState* const gateway = FindGateway(gateways, namespace_name, reference.name());
     if (gateway != nullptr) {
       result.parents.push_back(attacher.Attach(reference, *gateway));
     } else if (resources.Find<v1::Gateway>(namespace_name, reference.name()) == nullptr) {
       ParentOutcome& outcome = result.parents.emplace_back();
       outcome.reference = &reference;
-      outcome.problem.Add("NoMatchingParent",
-                          Concat("Gateway ", namespace_name, "/", reference.name(), " does not exist"));
+      outcome.problem.Add("NoMatchingParent", Concat("Gateway ", namespace_name, "/",
+                                                     reference.name(), " does not exist"));
     }
   }
   result.listeners = attacher.Take();

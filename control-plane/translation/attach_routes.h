@@ -1,4 +1,5 @@
-// Which listeners an HTTPRoute attaches to (Gateway API: parentRefs, allowedRoutes, hostnames). Pure.
+// Which listeners an HTTPRoute attaches to (Gateway API: parentRefs, allowedRoutes, hostnames).
+// Pure.
 #pragma once
 
 #include <string>
@@ -18,7 +19,8 @@ struct ParentOutcome {
 };
 
 struct Attachments {
-  std::vector<ParentOutcome> parents;  // In the order of spec; parents of other controllers left out.
+  std::vector<ParentOutcome>
+      parents;  // In the order of spec; parents of other controllers left out.
   std::vector<v1::RouteAttachment> listeners;  // By name, each once.
 };
 

@@ -160,13 +160,14 @@ void SetGatewayConditions(const GatewayState& state, const FleetReport& fleet,
   Conditions* const conditions = status->mutable_conditions();
   const bool all_valid = AllTrue(*status, "Accepted") && AllTrue(*status, "ResolvedRefs");
   if (!state.accepted.empty()) {
-    SetCondition(scope, "Accepted", false, state.accepted.reason(), state.accepted.message(), conditions);
+    SetCondition(scope, "Accepted", false, state.accepted.reason(), state.accepted.message(),
+                 conditions);
   } else if (all_valid) {
     SetCondition(scope, "Accepted", true, "Accepted", "the Gateway is accepted", conditions);
   } else {
-    const bool any = std::any_of(
-        state.listeners.begin(), state.listeners.end(),
-        [&state](const ListenerState& listener) { return state.Serves(listener); });
+    const bool any =
+        std::any_of(state.listeners.begin(), state.listeners.end(),
+                    [&state](const ListenerState& listener) { return state.Serves(listener); });
     SetCondition(scope, "Accepted", any, "ListenersNotValid",
                  "not every listener is valid: see their conditions", conditions);
   }

@@ -29,8 +29,9 @@ void CheckKinds(ListenerState& state) {
     const bool known = kind.group() == kGatewayGroup && kind.kind() == "HTTPRoute";
     state.http_routes = state.http_routes || known;
     if (known) continue;
-    state.resolved.Add("InvalidRouteKinds", Concat("kind ", kind.kind(), " of group \"", kind.group(),
-                                                   "\" can't attach here; HTTPRoute can"));
+    state.resolved.Add("InvalidRouteKinds",
+                       Concat("kind ", kind.kind(), " of group \"", kind.group(),
+                              "\" can't attach here; HTTPRoute can"));
   }
 }
 
@@ -38,9 +39,8 @@ void CheckKinds(ListenerState& state) {
 void ResolveCertificate(const ResourceSet& resources, const v1::Gateway& gateway,
                         const v1::SecretObjectReference& reference, ListenerState& state,
                         SnapshotAssembly& assembly) {
-  const std::string namespace_name = reference.namespace_().empty()
-                                         ? gateway.metadata().namespace_()
-                                         : reference.namespace_();
+  const std::string namespace_name =
+      reference.namespace_().empty() ? gateway.metadata().namespace_() : reference.namespace_();
   const std::string where = Concat("Secret ", namespace_name, "/", reference.name());
   if (!reference.group().empty() || (reference.has_kind() && reference.kind() != "Secret")) {
     state.certificate.Add(
@@ -49,8 +49,8 @@ void ResolveCertificate(const ResourceSet& resources, const v1::Gateway& gateway
     return;
   }
   const ReferenceFrom from{kGatewayGroup, "Gateway", gateway.metadata().namespace_()};
-  const ResourceKey to{.group = "", .kind = "Secret", .namespace_name = namespace_name,
-                       .name = reference.name()};
+  const ResourceKey to{
+      .group = "", .kind = "Secret", .namespace_name = namespace_name, .name = reference.name()};
   if (!ReferenceAllowed(resources, from, to)) {
     state.certificate.Add("RefNotPermitted",
                           Concat(where, ": no ReferenceGrant in namespace ", namespace_name,
@@ -80,14 +80,15 @@ void ResolveCertificate(const ResourceSet& resources, const v1::Gateway& gateway
 }
 
 ListenerState EvaluateListener(const ResourceSet& resources, const v1::Gateway& gateway,
-                               const v1::GatewayListener& listener, SnapshotAssembly& certificates) {
+                               const v1::GatewayListener& listener,
+                               SnapshotAssembly& certificates) {
   ListenerState state;
   state.spec = &listener;
   state.name = ListenerName(gateway, listener);
   state.hostname = ToLower(listener.hostname());
   if (listener.protocol() != "HTTP" && listener.protocol() != "HTTPS") {
-    state.accepted.Add("UnsupportedProtocol",
-                       Concat("protocol ", listener.protocol(), " is not served; HTTP and HTTPS are"));
+    state.accepted.Add("UnsupportedProtocol", Concat("protocol ", listener.protocol(),
+                                                     " is not served; HTTP and HTTPS are"));
     state.http_routes = false;
     return state;
   }
@@ -140,8 +141,9 @@ void FindConflictsAcross(GatewayState& state, Taken& taken) {
       const std::pair<std::string, int> place(address, listener.spec->port());
       for (const auto& [hostname, tls] : taken[place]) {
         if (tls != IsTls(*listener.spec)) {
-          listener.conflicted.Add("ProtocolConflict",
-                                  "an older Gateway serves this address and port with another protocol");
+          listener.conflicted.Add(
+              "ProtocolConflict",
+              "an older Gateway serves this address and port with another protocol");
         } else if (hostname == listener.hostname) {
           listener.conflicted.Add("HostnameConflict",
                                   "an older Gateway has the same address, port and hostname");
@@ -164,9 +166,8 @@ void ReadAddresses(GatewayState& state) {
     if (address.has_type() && address.type() != "IPAddress") {
       state.accepted.Add("UnsupportedAddress", Concat("address type ", address.type(),
                                                       " is not supported, IPAddress is"));
-    } else if (!address.value().empty() &&
-               std::find(state.addresses.begin(), state.addresses.end(), address.value()) ==
-                   state.addresses.end()) {
+    } else if (!address.value().empty() && std::find(state.addresses.begin(), state.addresses.end(),
+                                                     address.value()) == state.addresses.end()) {
       state.addresses.push_back(address.value());
     }
   }
@@ -182,7 +183,8 @@ void PutListeners(const GatewayState& state, SnapshotAssembly& certificates,
     config.set_name(listener.spec->name());
     for (const std::string& address : state.addresses) config.add_addresses(address);
     config.set_port(static_cast<uint32_t>(listener.spec->port()));
-    config.set_protocol(IsTls(*listener.spec) ? v1::ListenerConfig::HTTPS : v1::ListenerConfig::HTTP);
+    config.set_protocol(IsTls(*listener.spec) ? v1::ListenerConfig::HTTPS
+                                              : v1::ListenerConfig::HTTP);
     config.set_hostname(listener.hostname);
     for (const std::string& certificate : listener.certificates) {
       config.add_certificates(certificate);
@@ -204,7 +206,8 @@ std::vector<std::string> OurClasses(const ResourceSet& resources) {
   return classes;
 }
 
-std::vector<GatewayState> EvaluateGateways(const ResourceSet& resources, SnapshotAssembly& assembly) {
+std::vector<GatewayState> EvaluateGateways(const ResourceSet& resources,
+                                           SnapshotAssembly& assembly) {
   const std::vector<std::string> classes = OurClasses(resources);
   std::vector<const v1::Gateway*> gateways = resources.All<v1::Gateway>();
   std::stable_sort(gateways.begin(), gateways.end(), OlderFirst<v1::Gateway>);

@@ -14,9 +14,9 @@ namespace apk {
 
 struct ListenerState {
   const v1::GatewayListener* spec = nullptr;
-  std::string name;  // Of the ListenerConfig: "listener/<namespace>/<gateway>/<listener>".
+  std::string name;      // Of the ListenerConfig: "listener/<namespace>/<gateway>/<listener>".
   std::string hostname;  // Lower case.
-  Problem accepted;   // Empty: it is.
+  Problem accepted;      // Empty: it is.
   Problem resolved;      // Includes kinds of routes that do not exist.
   Problem certificate;   // What of `resolved` keeps it from being served.
   Problem conflicted;
@@ -37,19 +37,19 @@ struct GatewayState {
   std::vector<ListenerState> listeners;
 
   // The listener, one of this Gateway's, is part of the snapshot.
-  bool Serves(const ListenerState& listener) const {
-    return accepted.empty() && listener.Served();
-  }
+  bool Serves(const ListenerState& listener) const { return accepted.empty() && listener.Served(); }
 };
 
 // GatewayClasses whose controller this is, by name.
 std::vector<std::string> OurClasses(const ResourceSet& resources);
 
 // Oldest first. Certificates and listeners that are served are put into the assembly.
-std::vector<GatewayState> EvaluateGateways(const ResourceSet& resources, SnapshotAssembly& assembly);
+std::vector<GatewayState> EvaluateGateways(const ResourceSet& resources,
+                                           SnapshotAssembly& assembly);
 
 // With routes counted: the status of one Gateway, of one class.
-v1::GatewayStatus StatusOf(const GatewayState& state, const FleetReport& fleet, const std::string& now);
+v1::GatewayStatus StatusOf(const GatewayState& state, const FleetReport& fleet,
+                           const std::string& now);
 v1::GatewayClassStatus StatusOf(const v1::GatewayClass& gateway_class, const std::string& now);
 
 }  // namespace apk

@@ -14,6 +14,7 @@ struct ReferenceFrom {
 };
 
 // True within one namespace, or where a ReferenceGrant in the target's namespace says so.
-bool ReferenceAllowed(const ResourceSet& resources, const ReferenceFrom& from, const ResourceKey& to);
+bool ReferenceAllowed(const ResourceSet& resources, const ReferenceFrom& from,
+                      const ResourceKey& to);
 
 }  // namespace apk

@@ -60,7 +60,8 @@ std::string ReadCa(const ResourceSet& resources, const v1::Backend& backend, Pro
   if (!tls.certificate_inline().empty()) {
     pem = tls.certificate_inline();
   } else if (tls.has_secret_ref()) {
-    pem = ReadSecretKey(resources, namespace_name, tls.secret_ref().name(), tls.secret_ref().key(), problem);
+    pem = ReadSecretKey(resources, namespace_name, tls.secret_ref().name(), tls.secret_ref().key(),
+                        problem);
   } else if (tls.has_config_map_ref()) {
     pem = ReadConfigMapKey(resources, namespace_name, tls.config_map_ref().name(),
                            tls.config_map_ref().key(), problem);
@@ -79,10 +80,10 @@ void AddCredentials(const ResourceSet& resources, const v1::Backend& backend, Pr
   const std::string& namespace_name = backend.metadata().namespace_();
   if (security.has_basic()) {
     const v1::BackendBasicSecretReference& reference = security.basic().secret_ref();
-    const std::string user =
-        ReadSecretKey(resources, namespace_name, reference.name(), reference.username_key(), problem);
-    const std::string password =
-        ReadSecretKey(resources, namespace_name, reference.name(), reference.password_key(), problem);
+    const std::string user = ReadSecretKey(resources, namespace_name, reference.name(),
+                                           reference.username_key(), problem);
+    const std::string password = ReadSecretKey(resources, namespace_name, reference.name(),
+                                               reference.password_key(), problem);
     v1::HeaderValueConfig* const header = config->add_set_headers();
     header->set_name("Authorization");
     header->set_value(Concat("Basic ", Base64(Concat(user, ":", password))));
@@ -231,8 +232,9 @@ std::string BackendResolver::Resolve(const BackendReference& reference,
   const bool is_backend = reference.group == kApkGroup && reference.kind == "Backend";
   const bool is_service = reference.group.empty() && reference.kind == "Service";
   if (!is_backend && !is_service) {
-    problem.Add("InvalidKind", Concat(where, ": kind ", reference.kind, " of group \"", reference.group,
-                                      "\" can't be a backend; Service and dp.wso2.com Backend can"));
+    problem.Add("InvalidKind",
+                Concat(where, ": kind ", reference.kind, " of group \"", reference.group,
+                       "\" can't be a backend; Service and dp.wso2.com Backend can"));
     return "";
   }
   const ReferenceFrom from{kGatewayGroup, "HTTPRoute", route_namespace};
@@ -252,12 +254,14 @@ std::string BackendResolver::Resolve(const BackendReference& reference,
 
 std::string BackendResolver::ResolveBackend(const BackendReference& reference,
                                             const std::string& where, Problem& problem) {
-  const auto* const backend = resources_.Find<v1::Backend>(reference.namespace_name, reference.name);
+  const auto* const backend =
+      resources_.Find<v1::Backend>(reference.namespace_name, reference.name);
   if (backend == nullptr) {
     problem.Add("BackendNotFound", Concat(where, ": ", reference.ToString(), " not found"));
     return "";
   }
-  const std::string name = Concat("backend/Backend/", reference.namespace_name, "/", reference.name);
+  const std::string name =
+      Concat("backend/Backend/", reference.namespace_name, "/", reference.name);
   if (assembly_.Has(name)) return name;
   Problem own;
   v1::BackendConfig config;
@@ -274,7 +278,8 @@ std::string BackendResolver::ResolveBackend(const BackendReference& reference,
 
 std::string BackendResolver::ResolveService(const BackendReference& reference,
                                             const std::string& where, Problem& problem) {
-  const auto* const service = resources_.Find<v1::Service>(reference.namespace_name, reference.name);
+  const auto* const service =
+      resources_.Find<v1::Service>(reference.namespace_name, reference.name);
   if (service == nullptr) {
     problem.Add("BackendNotFound", Concat(where, ": ", reference.ToString(), " not found"));
     return "";

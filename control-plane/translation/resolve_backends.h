@@ -1,4 +1,5 @@
-// References to what answers requests: Backend (dp.wso2.com) and Service with its EndpointSlices. Pure.
+// References to what answers requests: Backend (dp.wso2.com) and Service with its EndpointSlices.
+// Pure.
 #pragma once
 
 #include <map>
@@ -29,20 +30,20 @@ struct BackendReference {
 // From a backendRef of a route or a mirror, with the API's defaults.
 template <class Reference>
 BackendReference ReferenceOf(const Reference& reference, const std::string& route_namespace) {
-  return {.group = reference.group(),
-          .kind = reference.has_kind() ? reference.kind() : "Service",
-          .namespace_name =
-              reference.namespace_().empty() ? route_namespace : reference.namespace_(),
-          .name = reference.name(),
-          .port = reference.port()};
+  return {
+      .group = reference.group(),
+      .kind = reference.has_kind() ? reference.kind() : "Service",
+      .namespace_name = reference.namespace_().empty() ? route_namespace : reference.namespace_(),
+      .name = reference.name(),
+      .port = reference.port()};
 }
 
 class BackendResolver {
  public:
   BackendResolver(const ResourceSet& resources, SnapshotAssembly& assembly);
 
-  // The name of its BackendConfig, which is then in the assembly; "" where it does not resolve, with the
-  // reason added to `problem`. `where` is the field path for the message.
+  // The name of its BackendConfig, which is then in the assembly; "" where it does not resolve,
+  // with the reason added to `problem`. `where` is the field path for the message.
   std::string Resolve(const BackendReference& reference, const std::string& route_namespace,
                       const std::string& where, Problem& problem);
 
@@ -61,7 +62,8 @@ class BackendResolver {
 // What is wrong with a Backend itself, whoever refers to it: certificates and credentials.
 Problem CheckBackend(const ResourceSet& resources, const v1::Backend& backend);
 
-// The text of `name`/`key`, from a Secret or a ConfigMap; empty and a problem where it is not there.
+// The text of `name`/`key`, from a Secret or a ConfigMap; empty and a problem where it is not
+// there.
 std::string ReadSecretKey(const ResourceSet& resources, const std::string& namespace_name,
                           const std::string& name, const std::string& key, Problem& problem);
 std::string ReadConfigMapKey(const ResourceSet& resources, const std::string& namespace_name,

@@ -47,7 +47,8 @@ void UpdateApis(const ApiBindings& apis, const std::string& now, Translation& tr
     v1::ApiDeploymentStatus* const deployment = status.mutable_deployment_status();
     deployment->set_accepted(problem.empty());
     deployment->set_status(problem.empty() ? "DEPLOYED" : "INVALID");
-    deployment->set_message(problem.empty() ? "API is deployed to the gateway." : problem.message());
+    deployment->set_message(problem.empty() ? "API is deployed to the gateway."
+                                            : problem.message());
     deployment->set_transition_time(status.conditions(0).last_transition_time());
     UpdateStatus(*api, status, translation);
   }
@@ -58,7 +59,8 @@ void UpdateApis(const ApiBindings& apis, const std::string& now, Translation& tr
   }
 }
 
-void UpdateBackends(const ResourceSet& resources, const std::string& now, Translation& translation) {
+void UpdateBackends(const ResourceSet& resources, const std::string& now,
+                    Translation& translation) {
   for (const v1::Backend* const backend : resources.All<v1::Backend>()) {
     v1::BackendStatus status;
     const ConditionScope scope = ScopeOf(*backend, now);

@@ -1,5 +1,5 @@
-// Resources in, one snapshot and every status out. A pure and total function: a reference that does not
-// resolve becomes a condition, never an error. Equal input gives byte-equal output.
+// Resources in, one snapshot and every status out. A pure and total function: a reference that does
+// not resolve becomes a condition, never an error. Equal input gives byte-equal output.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,8 @@ struct FleetReport {
     std::string message;
   };
   int agents_connected = 0;
-  std::vector<std::string> agent_addresses;  // Default addresses of connected agents, sorted, unique.
+  std::vector<std::string>
+      agent_addresses;  // Default addresses of connected agents, sorted, unique.
   std::map<std::string, std::vector<ListenerError>> listener_errors;  // By ListenerConfig name.
 };
 

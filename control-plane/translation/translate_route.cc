@@ -29,7 +29,8 @@ void FillMatch(const v1::HTTPRouteMatch& match, v1::RequestMatchConfig* config) 
   path->set_type(PathTypeOf(match.path().type()));
   path->set_value(match.path().has_value() ? match.path().value() : "/");
   config->set_method(match.method());
-  for (const v1::HTTPHeaderMatch& header : match.headers()) FillValueMatch(header, config->add_headers());
+  for (const v1::HTTPHeaderMatch& header : match.headers())
+    FillValueMatch(header, config->add_headers());
   for (const v1::HTTPQueryParamMatch& parameter : match.query_params()) {
     FillValueMatch(parameter, config->add_query_params());
   }
@@ -62,7 +63,8 @@ bool FillFilter(const v1::HTTPRouteFilter& filter, v1::FilterConfig* config) {
   if (filter.type() == "RequestHeaderModifier") {
     FillHeaderModifier(filter.request_header_modifier(), config->mutable_request_header_modifier());
   } else if (filter.type() == "ResponseHeaderModifier") {
-    FillHeaderModifier(filter.response_header_modifier(), config->mutable_response_header_modifier());
+    FillHeaderModifier(filter.response_header_modifier(),
+                       config->mutable_response_header_modifier());
   } else if (filter.type() == "URLRewrite") {
     v1::UrlRewriteConfig* const rewrite = config->mutable_url_rewrite();
     rewrite->set_hostname(filter.url_rewrite().hostname());
@@ -75,7 +77,8 @@ bool FillFilter(const v1::HTTPRouteFilter& filter, v1::FilterConfig* config) {
     redirect->set_scheme(from.scheme());
     redirect->set_hostname(from.hostname());
     redirect->set_port(static_cast<uint32_t>(from.port()));
-    redirect->set_status_code(from.has_status_code() ? static_cast<uint32_t>(from.status_code()) : 302);
+    redirect->set_status_code(from.has_status_code() ? static_cast<uint32_t>(from.status_code())
+                                                     : 302);
     if (from.has_path()) FillPathModifier(from.path(), redirect->mutable_path());
   } else {
     return false;
@@ -139,13 +142,15 @@ class RuleTranslator {
       entry->set_numerator(static_cast<uint32_t>(mirror.percent()));
       entry->set_denominator(100);
     } else if (mirror.has_fraction()) {
-      const int denominator = mirror.fraction().has_denominator() ? mirror.fraction().denominator() : 100;
+      const int denominator =
+          mirror.fraction().has_denominator() ? mirror.fraction().denominator() : 100;
       entry->set_numerator(static_cast<uint32_t>(mirror.fraction().numerator()));
       entry->set_denominator(static_cast<uint32_t>(denominator));
     }
   }
 
-  // nullptr where the extension is none of ours: the rule is then not served, lest a check be left out.
+  // nullptr where the extension is none of ours: the rule is then not served, lest a check be left
+  // out.
   const v1::Authentication* FindExtension(const v1::LocalObjectReference& reference,
                                           const std::string& where, v1::RuleConfig* config) {
     const bool known = reference.group() == kApkGroup && reference.kind() == "Authentication";
@@ -165,8 +170,8 @@ class RuleTranslator {
     const std::string where = Concat(path_, ".backendRefs[", std::to_string(index), "]");
     v1::WeightedBackendConfig* const entry = config->add_backends();
     entry->set_weight(backend.has_weight() ? static_cast<uint32_t>(backend.weight()) : 1);
-    entry->set_backend(backends_.Resolve(ReferenceOf(backend, namespace_), namespace_, where,
-                                         result_.resolved));
+    entry->set_backend(
+        backends_.Resolve(ReferenceOf(backend, namespace_), namespace_, where, result_.resolved));
     for (int i = 0; i < backend.filters_size(); ++i) {
       v1::FilterConfig filter;
       if (FillFilter(backend.filters(i), &filter)) {
@@ -174,9 +179,9 @@ class RuleTranslator {
         continue;
       }
       config->set_invalid(true);
-      result_.invalid_rules.Add("UnsupportedValue",
-                                Concat(where, ".filters[", std::to_string(i), "]: ",
-                                       backend.filters(i).type(), " is not supported on a backendRef"));
+      result_.invalid_rules.Add("UnsupportedValue", Concat(where, ".filters[", std::to_string(i),
+                                                           "]: ", backend.filters(i).type(),
+                                                           " is not supported on a backendRef"));
     }
   }
 
@@ -214,7 +219,8 @@ class RuleTranslator {
 };
 
 // What the status says so far for the same parentRef, wherever in the list it stands.
-const Conditions* PreviousConditions(const v1::HTTPRoute& route, const v1::ParentReference& parent) {
+const Conditions* PreviousConditions(const v1::HTTPRoute& route,
+                                     const v1::ParentReference& parent) {
   for (const v1::RouteParentStatus& status : route.status().parents()) {
     if (google::protobuf::util::MessageDifferencer::Equals(status.parent_ref(), parent)) {
       return &status.conditions();
@@ -264,7 +270,8 @@ v1::RouteStatus StatusOf(const v1::HTTPRoute& route, const Attachments& attachme
                                .previous = PreviousConditions(route, entry->parent_ref())};
     Conditions* const conditions = entry->mutable_conditions();
     if (!parent.problem.empty()) {
-      SetCondition(scope, "Accepted", false, parent.problem.reason(), parent.problem.message(), conditions);
+      SetCondition(scope, "Accepted", false, parent.problem.reason(), parent.problem.message(),
+                   conditions);
     } else if (translation.all_invalid) {
       SetCondition(scope, "Accepted", false, translation.invalid_rules.reason(),
                    translation.invalid_rules.message(), conditions);
@@ -277,7 +284,8 @@ v1::RouteStatus StatusOf(const v1::HTTPRoute& route, const Attachments& attachme
                  resolved.empty() ? "all references resolve" : resolved.message(), conditions);
     if (!translation.invalid_rules.empty() && !translation.all_invalid) {
       SetCondition(scope, "PartiallyInvalid", true, translation.invalid_rules.reason(),
-                   Concat("rules that are not served: ", translation.invalid_rules.message()), conditions);
+                   Concat("rules that are not served: ", translation.invalid_rules.message()),
+                   conditions);
     }
   }
   return status;

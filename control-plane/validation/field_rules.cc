@@ -63,15 +63,16 @@ class Walker {
   void CheckField(const Message& message, const FieldDescriptor& field, const std::string& parent) {
     const Reflection& reflection = *message.GetReflection();
     const v1::FieldRules& rules = RulesOf(field);
-    const std::string path = parent.empty() ? field.json_name() : Concat(parent, ".", field.json_name());
+    const std::string path =
+        parent.empty() ? field.json_name() : Concat(parent, ".", field.json_name());
     const bool present = field.is_repeated() ? reflection.FieldSize(message, &field) > 0
                                              : reflection.HasField(message, &field);
     if (!present) {
       if (rules.required() && !rules.has_default_value()) Add(path, "is required");
       return;
     }
-    if (!rules.only_in().empty() &&
-        std::find(rules.only_in().begin(), rules.only_in().end(), version_) == rules.only_in().end()) {
+    if (!rules.only_in().empty() && std::find(rules.only_in().begin(), rules.only_in().end(),
+                                              version_) == rules.only_in().end()) {
       Add(path, Concat("does not exist in version ", version_),
           Concat("use apiVersion ", JoinValues(rules.only_in())));
       return;
@@ -85,7 +86,8 @@ class Walker {
     }
   }
 
-  void CheckCount(const std::string& path, int count, const v1::FieldRules& rules, const char* what) {
+  void CheckCount(const std::string& path, int count, const v1::FieldRules& rules,
+                  const char* what) {
     if (rules.has_min_items() && count < static_cast<int>(rules.min_items())) {
       Add(path, Concat("has ", std::to_string(count), " ", what, ", needs at least ",
                        std::to_string(rules.min_items())));
@@ -106,8 +108,8 @@ class Walker {
     if (!rules.unique_by().empty()) CheckUnique(message, field, rules, path);
   }
 
-  void CheckUnique(const Message& message, const FieldDescriptor& field, const v1::FieldRules& rules,
-                   const std::string& path) {
+  void CheckUnique(const Message& message, const FieldDescriptor& field,
+                   const v1::FieldRules& rules, const std::string& path) {
     std::map<std::string, int> seen;
     for (int i = 0; i < message.GetReflection()->FieldSize(message, &field); ++i) {
       const Message& item = message.GetReflection()->GetRepeatedMessage(message, &field, i);
@@ -159,7 +161,8 @@ class Walker {
     const size_t size = Characters(value);
     if (rules.has_min_length() && size < rules.min_length()) {
       Add(path, value.empty() ? "must not be empty"
-                              : Concat("must have at least ", std::to_string(rules.min_length()), " characters"));
+                              : Concat("must have at least ", std::to_string(rules.min_length()),
+                                       " characters"));
       return;
     }
     if (rules.has_max_length() && size > rules.max_length()) {
@@ -169,7 +172,8 @@ class Walker {
     }
     if (!rules.values().empty() &&
         std::find(rules.values().begin(), rules.values().end(), value) == rules.values().end()) {
-      Add(path, Concat(Quoted(value), " is not allowed"), Concat("use one of ", JoinValues(rules.values())));
+      Add(path, Concat(Quoted(value), " is not allowed"),
+          Concat("use one of ", JoinValues(rules.values())));
       return;
     }
     if (!rules.pattern().empty() && !MatchesPattern(rules.pattern(), value)) {
@@ -183,8 +187,8 @@ class Walker {
       const std::string range =
           !rules.has_maximum()   ? Concat("must be at least ", std::to_string(rules.minimum()))
           : !rules.has_minimum() ? Concat("must be at most ", std::to_string(rules.maximum()))
-                                 : Concat("must be between ", std::to_string(rules.minimum()), " and ",
-                                          std::to_string(rules.maximum()));
+                                 : Concat("must be between ", std::to_string(rules.minimum()),
+                                          " and ", std::to_string(rules.maximum()));
       Add(path, Concat(std::to_string(value), " is out of range: ", range));
     }
   }
@@ -222,7 +226,8 @@ bool MatchesPattern(const std::string& pattern, std::string_view text) {
     if (slot == nullptr) slot = std::make_unique<RE2>(pattern, RE2::Quiet);
     expression = slot.get();
   }
-  return expression->ok() && RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), *expression);
+  return expression->ok() &&
+         RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), *expression);
 }
 
 void CheckFields(const Message& message, const std::string& path, std::string_view version,

@@ -18,10 +18,12 @@ class IssueList {
  public:
   explicit IssueList(std::vector<FieldIssue>& issues) : issues_(issues) {}
   void Error(std::string path, std::string message, std::string hint = "") {
-    issues_.push_back({FieldIssue::Severity::kError, std::move(path), std::move(message), std::move(hint)});
+    issues_.push_back(
+        {FieldIssue::Severity::kError, std::move(path), std::move(message), std::move(hint)});
   }
   void Warning(std::string path, std::string message, std::string hint = "") {
-    issues_.push_back({FieldIssue::Severity::kWarning, std::move(path), std::move(message), std::move(hint)});
+    issues_.push_back(
+        {FieldIssue::Severity::kWarning, std::move(path), std::move(message), std::move(hint)});
   }
 
  private:

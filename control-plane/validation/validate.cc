@@ -30,12 +30,14 @@ void CheckName(const Kind& kind, const std::string& name, IssueList& issues) {
     return;
   }
   const bool is_label = kind.name == "Namespace" || kind.name == "Service";
-  const char* const pattern = kind.name == "Service" ? kServiceName : is_label ? kLabel : kSubdomain;
+  const char* const pattern = kind.name == "Service" ? kServiceName
+                              : is_label             ? kLabel
+                                                     : kSubdomain;
   const size_t size_max = is_label ? 63 : 253;
   if (name.size() > size_max || !MatchesPattern(pattern, name)) {
     issues.Error("metadata.name", Concat("\"", name, "\" is no valid name"),
-                 Concat("lower-case letters, digits and '-'", is_label ? "" : " or '.'", ", at most ",
-                        std::to_string(size_max), " characters"));
+                 Concat("lower-case letters, digits and '-'", is_label ? "" : " or '.'",
+                        ", at most ", std::to_string(size_max), " characters"));
   }
 }
 
@@ -46,14 +48,17 @@ void CheckMetadata(const Kind& kind, const v1::ObjectMeta& metadata, IssueList& 
     CheckName(kind, metadata.name(), issues);
   }
   if (kind.cluster_scoped && !metadata.namespace_().empty()) {
-    issues.Error("metadata.namespace", Concat("must not be set: a ", kind.name, " has no namespace"));
-  } else if (!metadata.namespace_().empty() &&
-             (metadata.namespace_().size() > 63 || !MatchesPattern(kLabel, metadata.namespace_()))) {
-    issues.Error("metadata.namespace", Concat("\"", metadata.namespace_(), "\" is no valid namespace"));
+    issues.Error("metadata.namespace",
+                 Concat("must not be set: a ", kind.name, " has no namespace"));
+  } else if (!metadata.namespace_().empty() && (metadata.namespace_().size() > 63 ||
+                                                !MatchesPattern(kLabel, metadata.namespace_()))) {
+    issues.Error("metadata.namespace",
+                 Concat("\"", metadata.namespace_(), "\" is no valid namespace"));
   }
   for (const auto& [key, value] : metadata.labels()) {
     if (value.size() > 63 || !MatchesPattern(kLabelValue, value)) {
-      issues.Error(Concat("metadata.labels.", key), Concat("\"", value, "\" is no valid label value"));
+      issues.Error(Concat("metadata.labels.", key),
+                   Concat("\"", value, "\" is no valid label value"));
     }
   }
 }
@@ -64,7 +69,8 @@ void CheckKind(const Message& object, IssueList& issues) {
   if (name == "HTTPRoute") CheckHttpRoute(static_cast<const v1::HTTPRoute&>(object), issues);
   if (name == "Backend") CheckBackend(static_cast<const v1::Backend&>(object), issues);
   if (name == "API") CheckApi(static_cast<const v1::API&>(object), issues);
-  if (name == "Authentication") CheckAuthentication(static_cast<const v1::Authentication&>(object), issues);
+  if (name == "Authentication")
+    CheckAuthentication(static_cast<const v1::Authentication&>(object), issues);
   if (name == "TokenIssuer") CheckTokenIssuer(static_cast<const v1::TokenIssuer&>(object), issues);
 }
 
@@ -88,7 +94,8 @@ void NormalizeGateway(v1::Gateway& gateway) {
 }
 
 void NormalizeApi(v1::API& api) {
-  for (auto* const environments : {api.mutable_spec()->mutable_production(), api.mutable_spec()->mutable_sandbox()}) {
+  for (auto* const environments :
+       {api.mutable_spec()->mutable_production(), api.mutable_spec()->mutable_sandbox()}) {
     for (v1::ApiEnvironment& environment : *environments) {
       environment.mutable_route_refs()->MergeFrom(environment.http_route_refs());
       environment.clear_http_route_refs();
@@ -108,11 +115,13 @@ std::vector<FieldIssue> Validate(const Message& object) {
   IssueList list(issues);
   const Kind& kind = *FindKind(object.GetDescriptor());
   const GroupVersion version = ParseApiVersion(TextOf(object, "api_version"));
-  const bool served = std::find(kind.versions.begin(), kind.versions.end(), version.version) !=
-                      kind.versions.end();
+  const bool served =
+      std::find(kind.versions.begin(), kind.versions.end(), version.version) != kind.versions.end();
   if (version.group != kind.group || !served) {
-    list.Error("apiVersion", Concat("\"", TextOf(object, "api_version"), "\" does not exist for kind ", kind.name),
-               Concat("use ", kind.ApiVersion()));
+    list.Error(
+        "apiVersion",
+        Concat("\"", TextOf(object, "api_version"), "\" does not exist for kind ", kind.name),
+        Concat("use ", kind.ApiVersion()));
     return issues;
   }
   CheckMetadata(kind, MetadataOf(object), list);
@@ -129,7 +138,8 @@ void Normalize(Message& object) {
   if (kind.name == "Secret") NormalizeSecret(static_cast<v1::Secret&>(object));
   FillDefaults(object);
   const auto* const descriptor = object.GetDescriptor();
-  object.GetReflection()->SetString(&object, descriptor->FindFieldByName("api_version"), kind.ApiVersion());
+  object.GetReflection()->SetString(&object, descriptor->FindFieldByName("api_version"),
+                                    kind.ApiVersion());
   object.GetReflection()->SetString(&object, descriptor->FindFieldByName("kind"), kind.name);
 }
 

@@ -1,5 +1,6 @@
 // What one object must look like, whatever else exists: the (field) options of its message, and the
-// rules of its kind that options can't say. Pure. The control plane decides by it; apkctl uses it offline.
+// rules of its kind that options can't say. Pure. The control plane decides by it; apkctl uses it
+// offline.
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -21,8 +22,9 @@ struct FieldIssue {
 // The object may still lack defaults.
 std::vector<FieldIssue> Validate(const google::protobuf::Message& object);
 
-// Fills in the defaults of the schema, converts the object to the stored version (apiVersion and the
-// fields that were renamed) and moves Secret.stringData into data. REQUIRES: Validate gave no error.
+// Fills in the defaults of the schema, converts the object to the stored version (apiVersion and
+// the fields that were renamed) and moves Secret.stringData into data. REQUIRES: Validate gave no
+// error.
 void Normalize(google::protobuf::Message& object);
 
 }  // namespace apk

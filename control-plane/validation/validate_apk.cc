@@ -40,21 +40,24 @@ void CheckBackend(const v1::Backend& backend, IssueList& issues) {
 void CheckApi(const v1::API& api, IssueList& issues) {
   const v1::ApiSpec& spec = api.spec();
   if (!spec.base_path().ends_with(spec.api_version())) {
-    issues.Error("spec.basePath", Concat("must end with the version, \"/", spec.api_version(), "\""),
+    issues.Error("spec.basePath",
+                 Concat("must end with the version, \"/", spec.api_version(), "\""),
                  Concat("for example ", spec.base_path(), "/", spec.api_version()));
   }
   if (spec.production().empty() && spec.sandbox().empty()) {
     issues.Error("spec.production", "production or sandbox must name a route");
   }
   if (spec.api_type() == "GraphQL" || spec.api_type() == "GRPC") {
-    issues.Error("spec.apiType", Concat(spec.api_type(), " is not served by this version"), "use REST");
+    issues.Error("spec.apiType", Concat(spec.api_type(), " is not served by this version"),
+                 "use REST");
   }
 }
 
 void CheckAuthentication(const v1::Authentication& authentication, IssueList& issues) {
   const v1::AuthenticationSpec& spec = authentication.spec();
   if (!spec.has_target_ref()) {
-    issues.Error("spec.targetRef", "is required", "kind: API with the API's name, or kind: Resource");
+    issues.Error("spec.targetRef", "is required",
+                 "kind: API with the API's name, or kind: Resource");
   } else if (spec.target_ref().kind() != "API" && spec.target_ref().kind() != "Resource") {
     issues.Error("spec.targetRef.kind", Concat("\"", spec.target_ref().kind(), "\" is not allowed"),
                  "use one of API, Resource");
@@ -80,7 +83,8 @@ void CheckTokenIssuer(const v1::TokenIssuer& issuer, IssueList& issues) {
   if (validation.has_jwks() == validation.has_certificate()) {
     issues.Error(path, "needs exactly one of jwks and certificate");
   }
-  if (validation.has_certificate()) CheckSource(validation.certificate(), path + ".certificate", issues);
+  if (validation.has_certificate())
+    CheckSource(validation.certificate(), path + ".certificate", issues);
   if (!validation.has_jwks()) return;
   if (validation.jwks().has_tls()) CheckSource(validation.jwks().tls(), path + ".jwks.tls", issues);
   const std::string& url = validation.jwks().url();

@@ -9,10 +9,12 @@ namespace {
 
 bool IsAddress(const std::string& text) {
   in6_addr parsed;
-  return inet_pton(AF_INET, text.c_str(), &parsed) == 1 || inet_pton(AF_INET6, text.c_str(), &parsed) == 1;
+  return inet_pton(AF_INET, text.c_str(), &parsed) == 1 ||
+         inet_pton(AF_INET6, text.c_str(), &parsed) == 1;
 }
 
-void CheckListener(const v1::GatewayListener& listener, const std::string& path, IssueList& issues) {
+void CheckListener(const v1::GatewayListener& listener, const std::string& path,
+                   IssueList& issues) {
   const std::string& protocol = listener.protocol();
   if ((protocol == "HTTP" || protocol == "TCP" || protocol == "UDP") && listener.has_tls()) {
     issues.Error(path + ".tls", Concat("must not be set for protocol ", protocol),

@@ -14,7 +14,9 @@ namespace {
 constexpr size_t kExpressionSizeMax = 1024;
 constexpr int kMatchesTotalMax = 128;
 
-std::string At(const std::string& path, int index) { return Concat(path, "[", std::to_string(index), "]"); }
+std::string At(const std::string& path, int index) {
+  return Concat(path, "[", std::to_string(index), "]");
+}
 
 void CheckExpression(const std::string& expression, const std::string& path, IssueList& issues) {
   RE2::Options options(RE2::Quiet);
@@ -23,7 +25,8 @@ void CheckExpression(const std::string& expression, const std::string& path, Iss
   if (expression.size() > kExpressionSizeMax) {
     issues.Error(path, "is too long for an expression", "at most 1024 characters");
   } else if (!compiled.ok()) {
-    issues.Error(path, Concat("is no regular expression: ", compiled.error()), "the syntax is RE2's");
+    issues.Error(path, Concat("is no regular expression: ", compiled.error()),
+                 "the syntax is RE2's");
   }
 }
 
@@ -44,7 +47,8 @@ void CheckPath(const v1::HTTPPathMatch& match, const std::string& path, IssueLis
     }
   }
   for (const char* const bad : {"/..", "/."}) {
-    if (value.ends_with(bad)) issues.Error(path + ".value", Concat("must not end with \"", bad, "\""));
+    if (value.ends_with(bad))
+      issues.Error(path + ".value", Concat("must not end with \"", bad, "\""));
   }
 }
 
@@ -57,19 +61,21 @@ void CheckMatch(const v1::HTTPRouteMatch& match, const std::string& path, IssueL
   }
   for (int i = 0; i < match.query_params_size(); ++i) {
     if (match.query_params(i).type() == "RegularExpression") {
-      CheckExpression(match.query_params(i).value(), At(path + ".queryParams", i) + ".value", issues);
+      CheckExpression(match.query_params(i).value(), At(path + ".queryParams", i) + ".value",
+                      issues);
     }
   }
 }
 
 void CheckModifiedName(const std::string& name, const std::string& path, IssueList& issues) {
-  static constexpr std::string_view kOwned[] = {"host",       "connection",        "content-length",
-                                                "keep-alive", "transfer-encoding", "upgrade",
-                                                "te",         "trailer",           "proxy-connection"};
+  static constexpr std::string_view kOwned[] = {
+      "host",    "connection", "content-length", "keep-alive",      "transfer-encoding",
+      "upgrade", "te",         "trailer",        "proxy-connection"};
   const std::string lower = ToLower(name);
   if (std::find(std::begin(kOwned), std::end(kOwned), lower) != std::end(kOwned)) {
-    issues.Error(path, Concat(name, " can't be changed by a header modifier"),
-                 lower == "host" ? "use a URLRewrite filter with hostname" : "the gateway sets it itself");
+    issues.Error(
+        path, Concat(name, " can't be changed by a header modifier"),
+        lower == "host" ? "use a URLRewrite filter with hostname" : "the gateway sets it itself");
   }
 }
 
@@ -127,20 +133,23 @@ void CheckPathModifier(const v1::HTTPPathModifier& modifier, const std::string& 
 
 template <class Reference>
 void CheckReference(const Reference& reference, const std::string& path, IssueList& issues) {
-  const bool service = reference.group().empty() && (!reference.has_kind() || reference.kind() == "Service");
+  const bool service =
+      reference.group().empty() && (!reference.has_kind() || reference.kind() == "Service");
   if (service && !reference.has_port()) {
     issues.Error(path + ".port", "is required for a Service",
                  "for a dp.wso2.com Backend set group: dp.wso2.com and kind: Backend");
   }
 }
 
-void CheckMirror(const v1::HTTPRequestMirrorFilter& mirror, const std::string& path, IssueList& issues) {
+void CheckMirror(const v1::HTTPRequestMirrorFilter& mirror, const std::string& path,
+                 IssueList& issues) {
   CheckReference(mirror.backend_ref(), path + ".backendRef", issues);
   if (mirror.has_percent() && mirror.has_fraction()) {
     issues.Error(path, "percent and fraction are both set", "keep one");
   }
   if (mirror.has_fraction()) {
-    const int denominator = mirror.fraction().has_denominator() ? mirror.fraction().denominator() : 100;
+    const int denominator =
+        mirror.fraction().has_denominator() ? mirror.fraction().denominator() : 100;
     if (mirror.fraction().numerator() > denominator) {
       issues.Error(path + ".fraction", "numerator must not be greater than denominator");
     }
@@ -171,11 +180,12 @@ void CheckMembers(const v1::HTTPRouteFilter& filter, const std::string& path, Is
     if (field->json_name() == wanted) {
       found = true;
     } else {
-      issues.Error(Concat(path, ".", field->json_name()), Concat("does not belong to type ", filter.type()),
-                   Concat("set ", wanted));
+      issues.Error(Concat(path, ".", field->json_name()),
+                   Concat("does not belong to type ", filter.type()), Concat("set ", wanted));
     }
   }
-  if (!found) issues.Error(Concat(path, ".", wanted), Concat("is required where type is ", filter.type()));
+  if (!found)
+    issues.Error(Concat(path, ".", wanted), Concat("is required where type is ", filter.type()));
 }
 
 void CheckFilter(const v1::HTTPRouteFilter& filter, const std::string& path,
@@ -183,7 +193,8 @@ void CheckFilter(const v1::HTTPRouteFilter& filter, const std::string& path,
   CheckMembers(filter, path, issues);
   CheckModifier(filter.request_header_modifier(), path + ".requestHeaderModifier", issues);
   CheckModifier(filter.response_header_modifier(), path + ".responseHeaderModifier", issues);
-  if (filter.has_request_mirror()) CheckMirror(filter.request_mirror(), path + ".requestMirror", issues);
+  if (filter.has_request_mirror())
+    CheckMirror(filter.request_mirror(), path + ".requestMirror", issues);
   if (filter.url_rewrite().has_path()) {
     CheckPathModifier(filter.url_rewrite().path(), path + ".urlRewrite.path", rule, issues);
   }
@@ -193,7 +204,8 @@ void CheckFilter(const v1::HTTPRouteFilter& filter, const std::string& path,
   }
   if (redirect.has_status_code()) {
     static constexpr int kCodes[] = {301, 302, 303, 307, 308};
-    if (std::find(std::begin(kCodes), std::end(kCodes), redirect.status_code()) == std::end(kCodes)) {
+    if (std::find(std::begin(kCodes), std::end(kCodes), redirect.status_code()) ==
+        std::end(kCodes)) {
       issues.Error(path + ".requestRedirect.statusCode",
                    Concat(std::to_string(redirect.status_code()), " is not allowed"),
                    "use one of 301, 302, 303, 307, 308");
@@ -211,8 +223,10 @@ void CheckFilters(const Filters& filters, const std::string& path, const v1::HTT
     const bool may_repeat = filter.type() == "RequestMirror" || filter.type() == "ExtensionRef";
     const auto [earlier, is_new] = first.emplace(filter.type(), i);
     if (!is_new && !may_repeat) {
-      issues.Error(At(path, i), Concat(filter.type(), " stands twice, first as filter ",
-                                       std::to_string(earlier->second)), "join the two");
+      issues.Error(
+          At(path, i),
+          Concat(filter.type(), " stands twice, first as filter ", std::to_string(earlier->second)),
+          "join the two");
     }
   }
   if (first.contains("URLRewrite") && first.contains("RequestRedirect")) {
@@ -220,7 +234,8 @@ void CheckFilters(const Filters& filters, const std::string& path, const v1::HTT
   }
 }
 
-void CheckTimeouts(const v1::HTTPRouteTimeouts& timeouts, const std::string& path, IssueList& issues) {
+void CheckTimeouts(const v1::HTTPRouteTimeouts& timeouts, const std::string& path,
+                   IssueList& issues) {
   if (!timeouts.has_request() || !timeouts.has_backend_request()) return;
   const auto request = ParseDurationMs(timeouts.request());
   const auto backend = ParseDurationMs(timeouts.backend_request());
@@ -230,7 +245,8 @@ void CheckTimeouts(const v1::HTTPRouteTimeouts& timeouts, const std::string& pat
 }
 
 void CheckRule(const v1::HTTPRouteRule& rule, const std::string& path, IssueList& issues) {
-  for (int i = 0; i < rule.matches_size(); ++i) CheckMatch(rule.matches(i), At(path + ".matches", i), issues);
+  for (int i = 0; i < rule.matches_size(); ++i)
+    CheckMatch(rule.matches(i), At(path + ".matches", i), issues);
   CheckFilters(rule.filters(), path + ".filters", rule, issues);
   for (int i = 0; i < rule.backend_refs_size(); ++i) {
     const std::string reference = At(path + ".backendRefs", i);
@@ -246,8 +262,9 @@ void CheckRule(const v1::HTTPRouteRule& rule, const std::string& path, IssueList
   if (!redirects && rule.backend_refs().empty()) {
     const bool mirrors = std::any_of(rule.filters().begin(), rule.filters().end(),
                                      [](const auto& f) { return f.type() == "RequestMirror"; });
-    issues.Warning(path, mirrors ? "has no backendRefs: its requests are mirrored and answered 500"
-                                 : "has no backendRefs: its requests are answered 500",
+    issues.Warning(path,
+                   mirrors ? "has no backendRefs: its requests are mirrored and answered 500"
+                           : "has no backendRefs: its requests are answered 500",
                    "add backendRefs to name the backend that answers");
   }
 }
@@ -263,14 +280,16 @@ void CheckHttpRoute(const v1::HTTPRoute& route, IssueList& issues) {
     CheckRule(spec.rules(i), path, issues);
     matches += spec.rules(i).matches_size();
     if (!spec.rules(i).name().empty() && !names.emplace(spec.rules(i).name(), i).second) {
-      issues.Error(path + ".name", Concat("\"", spec.rules(i).name(), "\" names another rule already"));
+      issues.Error(path + ".name",
+                   Concat("\"", spec.rules(i).name(), "\" names another rule already"));
     }
   }
   if (matches > kMatchesTotalMax) {
     issues.Error("spec.rules", "there are more than 128 matches in all rules", "split the route");
   }
   if (spec.parent_refs().empty()) {
-    issues.Warning("spec.parentRefs", "is empty: the route attaches to no Gateway", "name a Gateway");
+    issues.Warning("spec.parentRefs", "is empty: the route attaches to no Gateway",
+                   "name a Gateway");
   }
 }
 

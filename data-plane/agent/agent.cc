@@ -45,7 +45,8 @@ Agent::Outcome Agent::Serve(const v1::Snapshot& snapshot) {
   }
   absl::StatusOr<std::vector<PortError>> published = workers_.Publish(compiled.table);
   if (!published.ok()) {
-    outcome.errors.push_back({.resource = "", .message = std::string(published.status().message())});
+    outcome.errors.push_back(
+        {.resource = "", .message = std::string(published.status().message())});
     return outcome;
   }
   outcome.port_errors = *std::move(published);
@@ -66,7 +67,8 @@ void Agent::StartFromDisk() {
   absl::StatusOr<v1::Snapshot> snapshot = disk_.Load();
   if (!snapshot.ok()) {
     if (!absl::IsNotFound(snapshot.status())) {
-      LogError("no usable snapshot on disk", {{"reason", std::string(snapshot.status().message())}});
+      LogError("no usable snapshot on disk",
+               {{"reason", std::string(snapshot.status().message())}});
     }
     return;
   }
@@ -100,7 +102,8 @@ v1::DiscoveryRequest Agent::Take(const v1::DiscoveryResponse& response) {
       entry->set_name(error.resource);
       entry->set_message(error.message);
       if (!reason.empty()) reason += "; ";
-      reason += error.resource.empty() ? error.message : Concat(error.resource, ": ", error.message);
+      reason +=
+          error.resource.empty() ? error.message : Concat(error.resource, ": ", error.message);
     }
     request.set_error(reason);
     LogError("snapshot refused, still serving the one before",

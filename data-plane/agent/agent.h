@@ -1,5 +1,6 @@
-// The agent: takes snapshots, compiles them, has the workers adopt them, keeps the last one on disk. Used
-// by one thread at a time: main before the discovery client starts, then that client's thread.
+// The agent: takes snapshots, compiles them, has the workers adopt them, keeps the last one on
+// disk. Used by one thread at a time: main before the discovery client starts, then that client's
+// thread.
 #pragma once
 
 #include <atomic>
@@ -35,7 +36,9 @@ class Agent {
 
   // Called once, when the first snapshot is being served.
   void OnReady(std::function<void()> ready) { on_ready_ = std::move(ready); }
-  void SetTokenIssuerSink(std::function<void(const RouteTable&)> sink) { on_issuers_ = std::move(sink); }
+  void SetTokenIssuerSink(std::function<void(const RouteTable&)> sink) {
+    on_issuers_ = std::move(sink);
+  }
 
   // Answers /healthz /readyz /metrics /config_dump. Thread-safe.
   AdminResponse Admin(std::string_view path) const;

@@ -91,8 +91,8 @@ bool DiscoveryClient::RunStream() {
   const std::lock_guard lock(mutex_);
   context_ = nullptr;
   if (!stopping_) {
-    LogWarning("no control plane, serving on", {{"control_plane", options_.control_plane},
-                                                {"reason", status.error_message()}});
+    LogWarning("no control plane, serving on",
+               {{"control_plane", options_.control_plane}, {"reason", status.error_message()}});
   }
   return received;
 }

@@ -1,5 +1,5 @@
-// The stream to the control plane: one thread that connects, receives, hands over, acknowledges, and
-// reconnects with jittered back-off for as long as it takes. The agent serves on meanwhile.
+// The stream to the control plane: one thread that connects, receives, hands over, acknowledges,
+// and reconnects with jittered back-off for as long as it takes. The agent serves on meanwhile.
 #pragma once
 
 #include <atomic>

@@ -64,10 +64,10 @@ absl::StatusOr<v1::Snapshot> ReadFile(const std::string& path) {
   const std::string_view view = bytes;
   const size_t header = kMagic.size() + kDigestBytes;
   v1::Snapshot snapshot;
-  const bool whole = view.size() >= header && view.starts_with(kMagic) &&
-                     view.substr(kMagic.size(), kDigestBytes) == Sha256(view.substr(header)) &&
-                     snapshot.ParseFromArray(bytes.data() + header,
-                                             static_cast<int>(bytes.size() - header));
+  const bool whole =
+      view.size() >= header && view.starts_with(kMagic) &&
+      view.substr(kMagic.size(), kDigestBytes) == Sha256(view.substr(header)) &&
+      snapshot.ParseFromArray(bytes.data() + header, static_cast<int>(bytes.size() - header));
   if (!whole) return absl::DataLossError(Concat("the snapshot at ", path, " is damaged"));
   return snapshot;
 }
@@ -84,11 +84,11 @@ LastGoodSnapshot::LastGoodSnapshot(std::string directory) : directory_(std::move
 
 absl::Status LastGoodSnapshot::Save(const v1::Snapshot& snapshot) {
   const std::string body = snapshot.SerializeAsString();
-  RETURN_IF_ERROR(
-      WriteDurably(directory_ + kTemporary, Concat(kMagic, Sha256(body), body)));
+  RETURN_IF_ERROR(WriteDurably(directory_ + kTemporary, Concat(kMagic, Sha256(body), body)));
   const std::string current = directory_ + kCurrent;
   const std::string previous = directory_ + kPrevious;
-  // A link keeps the old one reachable at every moment; the rename then replaces the new name at once.
+  // A link keeps the old one reachable at every moment; the rename then replaces the new name at
+  // once.
   unlink(previous.c_str());
   if (link(current.c_str(), previous.c_str()) != 0 && errno != ENOENT) {
     return SystemError("can't keep", previous);

@@ -1,11 +1,12 @@
-// The last snapshot that the agent accepted, on disk, so that it starts and serves without a control
-// plane. Written whole, synced, then renamed; read only if its checksum holds. One previous file is kept.
+// The last snapshot that the agent accepted, on disk, so that it starts and serves without a
+// control plane. Written whole, synced, then renamed; read only if its checksum holds. One previous
+// file is kept.
 #pragma once
-
-#include <string>
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
+
+#include <string>
 
 #include "apk/v1/snapshot.pb.h"
 
@@ -17,8 +18,8 @@ class LastGoodSnapshot {
   explicit LastGoodSnapshot(std::string directory);
 
   absl::Status Save(const v1::Snapshot& snapshot);
-  // The newest one that is whole; NOT_FOUND where there is none, DATA_LOSS where there are only damaged
-  // ones.
+  // The newest one that is whole; NOT_FOUND where there is none, DATA_LOSS where there are only
+  // damaged ones.
   absl::StatusOr<v1::Snapshot> Load() const;
 
  private:

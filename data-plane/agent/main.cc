@@ -2,7 +2,6 @@
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
-
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -34,23 +33,28 @@ struct Flags {
 };
 
 void AddFlags(CLI::App& app, Flags& flags) {
-  app.add_option("--id", flags.id, "Name of this agent, unique in the fleet")->capture_default_str();
+  app.add_option("--id", flags.id, "Name of this agent, unique in the fleet")
+      ->capture_default_str();
   app.add_option("--control-plane", flags.control_plane, "Where to get snapshots, host:port")
       ->capture_default_str();
   app.add_option("--ca", flags.ca, "PEM file: who signed the control plane's certificate");
   app.add_option("--cert", flags.certificate, "PEM file: this agent's client certificate");
   app.add_option("--key", flags.key, "PEM file: its key");
   app.add_option("--address", flags.worker.default_address,
-                 "IP address for Gateways that name none")->capture_default_str();
-  app.add_option("--data-dir", flags.data_dir, "Where the last snapshot is kept")->capture_default_str();
+                 "IP address for Gateways that name none")
+      ->capture_default_str();
+  app.add_option("--data-dir", flags.data_dir, "Where the last snapshot is kept")
+      ->capture_default_str();
   app.add_option("--admin", flags.admin, "Health and metrics, address:port")->capture_default_str();
-  app.add_option("--workers", flags.workers, "Worker threads; 0 is one per core")->capture_default_str();
+  app.add_option("--workers", flags.workers, "Worker threads; 0 is one per core")
+      ->capture_default_str();
   app.add_option("--pin", flags.pin, "Pin worker n to core PIN + n")->capture_default_str();
   app.add_option("--mirror-nice", flags.mirror.nice, "Niceness of the mirror thread")
       ->capture_default_str();
   app.add_option("--drain-seconds", flags.drain_seconds, "Grace for open exchanges at the end")
       ->capture_default_str();
-  app.add_option("--log-level", flags.log_level, "debug, info, warning or error")->capture_default_str();
+  app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
+      ->capture_default_str();
   app.set_version_flag("--version", "apk-data-plane " APK_VERSION);
 }
 
@@ -115,7 +119,8 @@ int Run(Flags& flags) {
   WorkerGroup group(workers, flags.worker, flags.mirror);
   LastGoodSnapshot disk(flags.data_dir);
   Agent agent(group, disk);
-  JwksFetcher jwks([&group](std::shared_ptr<const KeyStore> keys) { group.PublishKeys(std::move(keys)); });
+  JwksFetcher jwks(
+      [&group](std::shared_ptr<const KeyStore> keys) { group.PublishKeys(std::move(keys)); });
   agent.SetTokenIssuerSink([&jwks](const RouteTable& table) { jwks.SetIssuers(table); });
   AdminServer admin([&agent](std::string_view path) { return agent.Admin(path); });
   if (const absl::Status listening = admin.Listen(admin_host, admin_port); !listening.ok()) {

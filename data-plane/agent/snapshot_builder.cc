@@ -14,7 +14,8 @@ v1::Snapshot SnapshotBuilder::Next(const v1::DiscoveryResponse& response) const 
   std::map<std::string, v1::SnapshotResource> next;
   if (!response.full()) next = resources_;
   for (const std::string& name : response.removed()) next.erase(name);
-  for (const v1::SnapshotResource& resource : response.resources()) next[resource.name()] = resource;
+  for (const v1::SnapshotResource& resource : response.resources())
+    next[resource.name()] = resource;
   v1::Snapshot snapshot;
   snapshot.set_version(response.version());
   snapshot.set_revision(response.revision());

@@ -1,10 +1,10 @@
 // What the agent holds, brought up to date by responses: whole snapshots or differences. Pure.
 #pragma once
 
+#include <absl/status/status.h>
+
 #include <map>
 #include <string>
-
-#include <absl/status/status.h>
 
 #include "apk/v1/discovery.pb.h"
 #include "apk/v1/snapshot.pb.h"

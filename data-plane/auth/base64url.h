@@ -7,8 +7,8 @@
 
 namespace apk {
 
-// nullopt for padding, foreign characters, impossible lengths and unused bits that are set: each byte
-// string has one spelling.
+// nullopt for padding, foreign characters, impossible lengths and unused bits that are set: each
+// byte string has one spelling.
 std::optional<std::string> DecodeBase64Url(std::string_view text);
 
 }  // namespace apk

@@ -68,7 +68,8 @@ std::shared_ptr<EVP_PKEY> RsaKey(const nlohmann::json& jwk) {
   const Owned<BIGNUM> e = Number(*exponent);
   if (!n || !e) return nullptr;
   // An even or tiny exponent is no RSA key; a huge one makes each check slow.
-  if (BN_is_odd(e.get()) == 0 || BN_is_one(e.get()) == 1 || BN_num_bits(e.get()) > 33) return nullptr;
+  if (BN_is_odd(e.get()) == 0 || BN_is_one(e.get()) == 1 || BN_num_bits(e.get()) > 33)
+    return nullptr;
   const Owned<OSSL_PARAM_BLD> builder(OSSL_PARAM_BLD_new());
   if (!builder || OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get()) != 1 ||
       OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, e.get()) != 1) {
@@ -128,7 +129,8 @@ std::optional<PublicKey> KeyOf(const nlohmann::json& jwk) {
 }  // namespace
 
 absl::StatusOr<KeySet> ParseJwks(std::string_view json) {
-  if (json.size() > kMaxDocumentBytes) return absl::InvalidArgumentError("JWKS is larger than 256 KiB");
+  if (json.size() > kMaxDocumentBytes)
+    return absl::InvalidArgumentError("JWKS is larger than 256 KiB");
   const std::optional<nlohmann::json> document = ParseStrictObject(json);
   if (!document.has_value()) return absl::InvalidArgumentError("JWKS is no JSON object");
   const auto keys = document->find("keys");
@@ -153,10 +155,12 @@ absl::StatusOr<KeySet> KeySetOfCertificate(std::string_view pem) {
   PublicKey key;
   if (certificate) key.key = Own(X509_get_pubkey(certificate.get()));
   ERR_clear_error();
-  if (key.key == nullptr) return absl::InvalidArgumentError("issuer certificate is no PEM certificate");
+  if (key.key == nullptr)
+    return absl::InvalidArgumentError("issuer certificate is no PEM certificate");
   const std::optional<PublicKey::Kind> kind = KindOf(key.key.get());
   if (!kind.has_value()) {
-    return absl::InvalidArgumentError("issuer certificate has neither RSA >= 2048, P-256 nor P-384");
+    return absl::InvalidArgumentError(
+        "issuer certificate has neither RSA >= 2048, P-256 nor P-384");
   }
   key.kind = *kind;
   KeySet set;

@@ -34,7 +34,8 @@ TimePoint Now() { return std::chrono::steady_clock::now(); }
 }  // namespace
 
 absl::StatusOr<std::string> FetchJwks(const std::string& url, const std::string& ca_pem) {
-  const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(), &curl_easy_cleanup);
+  const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(),
+                                                                 &curl_easy_cleanup);
   std::string body;
   char error[CURL_ERROR_SIZE] = "";
   curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
@@ -148,7 +149,8 @@ void JwksFetcher::Run() {
         PublishKeys();
       } else {
         LogWarning("token issuer's keys can't be fetched",
-                   {{"issuer", issuer.name}, {"url", issuer.jwks_url},
+                   {{"issuer", issuer.name},
+                    {"url", issuer.jwks_url},
                     {"reason", std::string(keys.status().message())}});
         const auto jitter = std::chrono::milliseconds(random() % 500);
         source->due = Now() + source->pause + jitter;

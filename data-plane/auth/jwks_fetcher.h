@@ -1,6 +1,8 @@
-// Keeps issuers' keys: fetches key sets in the background, so that no request ever waits for one. Own
-// thread, libcurl; an issuer that can't be reached keeps the keys that it had.
+// Keeps issuers' keys: fetches key sets in the background, so that no request ever waits for one.
+// Own thread, libcurl; an issuer that can't be reached keeps the keys that it had.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -9,8 +11,6 @@
 #include <mutex>
 #include <string>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "common/clock.h"
 #include "common/thread.h"

@@ -92,17 +92,18 @@ bool SignatureFits(const Algorithm& algorithm, const PublicKey& key, const Parts
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
                                                                         EVP_MD_CTX_free);
   EVP_PKEY_CTX* key_context = nullptr;  // Owned by context.
-  bool fits = context != nullptr &&
-              EVP_DigestVerifyInit_ex(context.get(), &key_context, algorithm.digest, nullptr, nullptr,
-                                      key.key.get(), nullptr) == 1;
+  bool fits =
+      context != nullptr && EVP_DigestVerifyInit_ex(context.get(), &key_context, algorithm.digest,
+                                                    nullptr, nullptr, key.key.get(), nullptr) == 1;
   if (fits && algorithm.pss) {
     fits = EVP_PKEY_CTX_set_rsa_padding(key_context, RSA_PKCS1_PSS_PADDING) == 1 &&
            EVP_PKEY_CTX_set_rsa_pss_saltlen(key_context, RSA_PSS_SALTLEN_DIGEST) == 1;
   }
-  fits = fits && EVP_DigestVerify(
-                     context.get(), reinterpret_cast<const unsigned char*>(signature.data()),
-                     signature.size(), reinterpret_cast<const unsigned char*>(parts.signed_text.data()),
-                     parts.signed_text.size()) == 1;
+  fits = fits &&
+         EVP_DigestVerify(context.get(), reinterpret_cast<const unsigned char*>(signature.data()),
+                          signature.size(),
+                          reinterpret_cast<const unsigned char*>(parts.signed_text.data()),
+                          parts.signed_text.size()) == 1;
   ERR_clear_error();
   return fits;
 }

@@ -14,7 +14,8 @@ std::optional<nlohmann::json> ParseStrictObject(std::string_view text, int max_d
     if (depth > max_depth) refused = true;
     if (event == Event::object_start) names.emplace_back();
     if (event == Event::object_end) names.pop_back();
-    if (event == Event::key && !names.back().insert(value.get<std::string>()).second) refused = true;
+    if (event == Event::key && !names.back().insert(value.get<std::string>()).second)
+      refused = true;
     return true;
   };
   nlohmann::json parsed = nlohmann::json::parse(text.begin(), text.end(), watch, false);

@@ -1,5 +1,5 @@
-// Tokens that were found good, so that a signature is checked once and not with every request. One per
-// worker; not thread-safe.
+// Tokens that were found good, so that a signature is checked once and not with every request. One
+// per worker; not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@ class VerdictCache {
  public:
   explicit VerdictCache(size_t capacity = 4096) : capacity_(capacity) {}
 
-  // True where `key` (token and what it was checked against) was good under this version of the keys
-  // and is good still.
+  // True where `key` (token and what it was checked against) was good under this version of the
+  // keys and is good still.
   bool IsGood(std::string_view key, uint64_t keys_version, WallTime now);
   // Evicts the least recently used beyond the capacity.
   void Remember(std::string_view key, uint64_t keys_version, WallTime good_until);

@@ -66,8 +66,8 @@ class RequestHalf {
 
 }  // namespace
 
-std::optional<Reply> ApplyRequestFilters(std::span<const Filter> filters, const FilterContext& context,
-                                         RequestHead& request) {
+std::optional<Reply> ApplyRequestFilters(std::span<const Filter> filters,
+                                         const FilterContext& context, RequestHead& request) {
   const MatchedPath& matched = *context.path;
   // Only a redirect looks at the path as the client sent it, so nothing else pays for the copy.
   const bool redirects = std::any_of(filters.begin(), filters.end(), [](const Filter& filter) {

@@ -1,5 +1,5 @@
-// Filters are values, applied in the order written. Pure: a filter that had to wait would be a step of
-// forward/serve_request.cc instead.
+// Filters are values, applied in the order written. Pure: a filter that had to wait would be a step
+// of forward/serve_request.cc instead.
 #pragma once
 
 #include <cstdint>
@@ -18,10 +18,12 @@ namespace apk {
 // What the winning match saw of the request's path, all views into it.
 struct MatchedPath {
   std::string_view base_path;  // Of the API; "" for a plain route. Cut off before anything else.
-  std::string_view prefix;     // The part a PathPrefix match consumed, after base_path, no trailing '/'.
+  std::string_view
+      prefix;  // The part a PathPrefix match consumed, after base_path, no trailing '/'.
   bool is_prefix = false;
   bool drop_trailing_slash = false;  // The match tolerated one; it is not forwarded.
-  std::vector<std::string> groups;   // Of a RegularExpression; [0] is the whole. Only where a rewrite needs them.
+  std::vector<std::string>
+      groups;  // Of a RegularExpression; [0] is the whole. Only where a rewrite needs them.
 };
 
 struct HeaderModifier {
@@ -68,11 +70,11 @@ struct FilterContext {
   uint16_t listener_port = 0;
 };
 
-// Cuts the API's base path (and a tolerated trailing slash) off request.path, then applies the request
-// half in order. A reply ends the request. A rewritten Host is put into request.authority.
+// Cuts the API's base path (and a tolerated trailing slash) off request.path, then applies the
+// request half in order. A reply ends the request. A rewritten Host is put into request.authority.
 // REQUIRES: context.path views request.path as it was matched.
-std::optional<Reply> ApplyRequestFilters(std::span<const Filter> filters, const FilterContext& context,
-                                         RequestHead& request);
+std::optional<Reply> ApplyRequestFilters(std::span<const Filter> filters,
+                                         const FilterContext& context, RequestHead& request);
 
 void ApplyResponseFilters(std::span<const Filter> filters, ResponseHead& response);
 

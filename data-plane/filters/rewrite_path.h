@@ -7,8 +7,9 @@
 
 namespace apk {
 
-// Puts `replacement` in the place of the first `prefix_size` bytes of `path`, a match of whole segments.
-// Segments stay apart and the result begins with '/': "/foo/bar" with "/foo" -> "/" is "/bar".
+// Puts `replacement` in the place of the first `prefix_size` bytes of `path`, a match of whole
+// segments. Segments stay apart and the result begins with '/': "/foo/bar" with "/foo" -> "/" is
+// "/bar".
 void ReplacePathPrefix(std::string& path, size_t prefix_size, std::string_view replacement);
 
 // `pattern` with \0 … \9 replaced by the groups (an absent group is empty), and '/' in front if it

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <boost/asio/basic_waitable_timer.hpp>
-
 #include <chrono>
 
 #include "data-plane/forward/exchange_deadlines.h"
@@ -11,8 +10,8 @@
 
 namespace apk {
 
-// The request's body on its way up. What does not fit at once goes up in a coroutine of its own, so that
-// an answer that comes early is not held up by a long upload.
+// The request's body on its way up. What does not fit at once goes up in a coroutine of its own, so
+// that an answer that comes early is not held up by a long upload.
 class RequestBody {
  public:
   RequestBody(asio::io_context& io, ServerExchange& exchange, MirrorTee& mirrors);
@@ -21,16 +20,20 @@ class RequestBody {
   bool empty() const;
   // Writes what is there, together with the head that `upstream` holds back.
   WriteStatus Begin(ClientExchange& upstream);
-  // Goes on from there, the mirrors included; returns at once. `deadlines` is read until Stop returns.
-  void Continue(H1ClientConnection& upstream, WriteStatus begun, const ExchangeDeadlines& deadlines);
+  // Goes on from there, the mirrors included; returns at once. `deadlines` is read until Stop
+  // returns.
+  void Continue(H1ClientConnection& upstream, WriteStatus begun,
+                const ExchangeDeadlines& deadlines);
   // For a rule without backend: the mirrors get the body all the same.
   Task<> FeedMirrorsOnly();
-  // After the response: what is still coming is read away for a moment. Then nothing is at work here.
+  // After the response: what is still coming is read away for a moment. Then nothing is at work
+  // here.
   Task<> Stop();
   bool finished() const { return finished_; }
 
  private:
-  Task<> Upload(H1ClientConnection* upstream, WriteStatus status, const ExchangeDeadlines* deadlines);
+  Task<> Upload(H1ClientConnection* upstream, WriteStatus status,
+                const ExchangeDeadlines* deadlines);
   Task<> Discard();
   void Tee();
 
@@ -42,8 +45,9 @@ class RequestBody {
   bool running_ = false;
   bool stopping_ = false;
   bool failed_ = false;  // The client's side broke.
-  asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
-                             Executor>* waiter_ = nullptr;
+  asio::basic_waitable_timer<std::chrono::steady_clock,
+                             asio::wait_traits<std::chrono::steady_clock>, Executor>* waiter_ =
+      nullptr;
 };
 
 // The response's body on its way down. False when either side broke; what was sent then is cut off.

@@ -10,9 +10,9 @@
 namespace apk {
 
 struct ExchangeDeadlines {
-  TimePoint exchange = kNoDeadline;       // HTTPRoute timeouts.request.
-  std::chrono::milliseconds head{0};      // From the last byte sent to the response head.
-  std::chrono::milliseconds stall{0};     // Between two reads of a response body.
+  TimePoint exchange = kNoDeadline;    // HTTPRoute timeouts.request.
+  std::chrono::milliseconds head{0};   // From the last byte sent to the response head.
+  std::chrono::milliseconds stall{0};  // Between two reads of a response body.
 
   TimePoint ForHead() const { return std::min(exchange, std::chrono::steady_clock::now() + head); }
   TimePoint ForBody() const { return std::min(exchange, std::chrono::steady_clock::now() + stall); }

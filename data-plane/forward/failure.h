@@ -1,4 +1,5 @@
-// Why a request was not answered by its backend: the one table from there to status, body and metric.
+// Why a request was not answered by its backend: the one table from there to status, body and
+// metric.
 #pragma once
 
 #include <cstdint>
@@ -9,22 +10,22 @@
 namespace apk {
 
 enum class Failure : uint8_t {
-  kNoRoute,          // Nothing matches.
-  kNotConfigured,    // The rule has no backend, or its reference leads nowhere.
-  kNoEndpoints,      // The backend has no endpoint that could answer.
-  kOverflow,         // The backend's connection limit.
-  kConnect,          // Refused, unreachable, or its name does not resolve.
+  kNoRoute,        // Nothing matches.
+  kNotConfigured,  // The rule has no backend, or its reference leads nowhere.
+  kNoEndpoints,    // The backend has no endpoint that could answer.
+  kOverflow,       // The backend's connection limit.
+  kConnect,        // Refused, unreachable, or its name does not resolve.
   kConnectTimeout,
-  kTls,              // The handshake with the backend failed.
-  kTimeout,          // No answer in time.
-  kReset,            // The connection broke before an answer.
-  kProtocol,         // The answer was no HTTP.
-  kMisdirected,      // Host belongs to another listener than the one that TLS was set up for.
+  kTls,          // The handshake with the backend failed.
+  kTimeout,      // No answer in time.
+  kReset,        // The connection broke before an answer.
+  kProtocol,     // The answer was no HTTP.
+  kMisdirected,  // Host belongs to another listener than the one that TLS was set up for.
   kMalformedRequest,
   kTargetTooLong,
   kHeadTooLarge,
   kVersion,
-  kUpgrade,          // CONNECT and the like.
+  kUpgrade,  // CONNECT and the like.
 };
 
 // For metrics and logs: "no_route".

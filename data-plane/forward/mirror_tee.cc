@@ -1,4 +1,5 @@
-// Everything here is the worker's; what goes through the door is no longer touched, but for its atomics.
+// Everything here is the worker's; what goes through the door is no longer touched, but for its
+// atomics.
 #include "data-plane/forward/mirror_tee.h"
 
 #include "data-plane/forward/upstream_host.h"
@@ -62,8 +63,7 @@ void MirrorTee::Start() {
 void MirrorTee::Append(std::string_view data) {
   if (data.empty() || !wants_body()) return;
   const BodyChunk chunk = std::make_shared<const std::string>(data);
-  std::erase_if(copies_,
-                [&](const auto& copy) { return !worker_.mirrors.Append(copy, chunk); });
+  std::erase_if(copies_, [&](const auto& copy) { return !worker_.mirrors.Append(copy, chunk); });
 }
 
 void MirrorTee::End() {

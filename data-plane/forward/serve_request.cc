@@ -141,10 +141,10 @@ Task<std::optional<Failure>> Forwarding::Send() {
       fresh = true;
     }
     const std::optional<Failure> failure = co_await SendOnce();
-    // A kept connection may die as it is used: that says nothing of the backend, so a request that can
-    // be repeated is, once, on a new one.
-    const bool stale = failure == Failure::kReset && !fresh && !response_begun_ &&
-                       body_.empty() && IsIdempotent(exchange_.request().method);
+    // A kept connection may die as it is used: that says nothing of the backend, so a request that
+    // can be repeated is, once, on a new one.
+    const bool stale = failure == Failure::kReset && !fresh && !response_begun_ && body_.empty() &&
+                       IsIdempotent(exchange_.request().method);
     if (!stale) co_return failure;
     worker_.metrics.upstream_retries.Add();
     lease_.connection.reset();
@@ -238,7 +238,8 @@ Task<> AnswerWith(WorkerContext* worker, ServerExchange* exchange, Reply reply) 
 }
 
 Task<> ServeRequest(WorkerContext* worker, const Arrival* arrival, ServerExchange* exchange) {
-  const std::shared_ptr<const RouteTable> table = worker->table;  // One table for the whole request.
+  const std::shared_ptr<const RouteTable> table =
+      worker->table;  // One table for the whole request.
   RequestHead& request = exchange->request();
 
   std::optional<Failure> failure;

@@ -1,4 +1,5 @@
-// The straight line of the data plane: one request, from the matched rule to the last byte of the answer.
+// The straight line of the data plane: one request, from the matched rule to the last byte of the
+// answer.
 #pragma once
 
 #include "data-plane/forward/failure.h"

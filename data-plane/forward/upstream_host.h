@@ -8,8 +8,8 @@
 
 namespace apk {
 
-// The client's `authority`, or the endpoint's host[:port] where the backend rewrites it. `scratch` holds
-// the result in that case.
+// The client's `authority`, or the endpoint's host[:port] where the backend rewrites it. `scratch`
+// holds the result in that case.
 inline std::string_view UpstreamHost(const Backend& backend, size_t endpoint,
                                      std::string_view authority, std::string& scratch) {
   if (!backend.rewrite_host || backend.endpoints.empty()) return authority;

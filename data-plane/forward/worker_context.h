@@ -39,7 +39,8 @@ class FastRandom {
   uint64_t state_;
 };
 
-// Counters of the mirrors of the table in force, found by address: names are looked up once a snapshot.
+// Counters of the mirrors of the table in force, found by address: names are looked up once a
+// snapshot.
 class MirrorStatsCache {
  public:
   explicit MirrorStatsCache(MirrorStatsRegistry& registry) : registry_(registry) {}

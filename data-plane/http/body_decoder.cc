@@ -84,7 +84,7 @@ BodyDecoder::Step BodyDecoder::TakeData(std::string_view input, State when_empty
 BodyDecoder::Step BodyDecoder::TakeChunkSize(std::string_view input) {
   const size_t newline = input.find('\n');
   if (newline == std::string_view::npos) {
-    return input.size() > kSizeDigitsMax + kExtensionBytesMax ? Failed() : Step();
+    return input.size() > kSizeDigitsMax + kExtensionBytesMax + 1 ? Failed() : Step();
   }
   if (newline < 2 || input[newline - 1] != '\r') return Failed();
   const std::string_view line = input.substr(0, newline - 1);
@@ -129,6 +129,7 @@ BodyDecoder::Step BodyDecoder::TakeChunkEnd(std::string_view input) {
 BodyDecoder::Step BodyDecoder::TakeTrailers(std::string_view input) {
   const size_t newline = input.find('\n');
   if (newline == std::string_view::npos) {
+    if (input == "\r") return Step();  // Half of the end.
     return trailer_bytes_ + input.size() > kTrailerBytesMax ? Failed() : Step();
   }
   if (newline == 0 || input[newline - 1] != '\r') return Failed();

@@ -21,8 +21,8 @@ class BodyDecoder {
 
   void Start(const BodyFraming& framing);
 
-  // Looks at the front of `input`. No progress (nothing consumed, not done, no error): more input is
-  // needed; at the end of the stream CompleteAtEof() says whether the body was complete.
+  // Looks at the front of `input`. No progress (nothing consumed, not done, no error): more input
+  // is needed; at the end of the stream CompleteAtEof() says whether the body was complete.
   Step Next(std::string_view input);
 
   // True if the end of the stream is the end of the body (kUntilClose).
@@ -40,7 +40,7 @@ class BodyDecoder {
     kUntilClose,
     kChunkSize,  // At the first digit.
     kChunkData,
-    kChunkEnd,   // At the CRLF after the data.
+    kChunkEnd,  // At the CRLF after the data.
     kTrailers,
   };
 
@@ -50,8 +50,8 @@ class BodyDecoder {
   Step TakeTrailers(std::string_view input);
 
   State state_ = State::kDone;
-  uint64_t remaining_ = 0;       // Of the length or of the chunk.
-  size_t extension_bytes_ = 0;   // Of the whole body so far.
+  uint64_t remaining_ = 0;      // Of the length or of the chunk.
+  size_t extension_bytes_ = 0;  // Of the whole body so far.
   size_t trailer_bytes_ = 0;
 };
 

@@ -17,7 +17,8 @@ constexpr std::array<bool, 256> MakeTokenTable() {
   for (unsigned char c = '0'; c <= '9'; ++c) table[c] = true;
   for (unsigned char c = 'a'; c <= 'z'; ++c) table[c] = true;
   for (unsigned char c = 'A'; c <= 'Z'; ++c) table[c] = true;
-  for (const char c : {'!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~'}) {
+  for (const char c :
+       {'!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~'}) {
     table[static_cast<unsigned char>(c)] = true;
   }
   return table;
@@ -51,7 +52,8 @@ bool IsValue(std::string_view text) {
   return true;
 }
 
-// Takes the next line, without its CRLF, off `rest`. REQUIRES: HeadScanner saw that each ends in CRLF.
+// Takes the next line, without its CRLF, off `rest`. REQUIRES: HeadScanner saw that each ends in
+// CRLF.
 std::string_view TakeLine(std::string_view& rest) {
   const size_t end = rest.find('\n');
   const std::string_view line = rest.substr(0, end - 1);
@@ -61,7 +63,8 @@ std::string_view TakeLine(std::string_view& rest) {
 
 // "HTTP/1.0" and "HTTP/1.1" give 0 and 1.
 HeadError ParseVersion(std::string_view text, uint8_t& minor) {
-  if (text.size() != 8 || !text.starts_with("HTTP/") || text[6] != '.') return HeadError::kMalformed;
+  if (text.size() != 8 || !text.starts_with("HTTP/") || text[6] != '.')
+    return HeadError::kMalformed;
   const char major_digit = text[5];
   const char minor_digit = text[7];
   if (major_digit < '0' || major_digit > '9' || minor_digit < '0' || minor_digit > '9') {
@@ -151,7 +154,8 @@ bool KeepsAlive(const HeaderMap& headers, uint8_t minor_version) {
 HeadError ParseTarget(std::string_view text, RequestHead& out) {
   const std::optional<TargetParts> target = SplitTarget(text);
   if (!target.has_value() || target->form == TargetForm::kAuthority) return HeadError::kMalformed;
-  if (target->form == TargetForm::kAsterisk && out.method != "OPTIONS") return HeadError::kMalformed;
+  if (target->form == TargetForm::kAsterisk && out.method != "OPTIONS")
+    return HeadError::kMalformed;
   out.has_query = target->has_query;
   out.query.assign(target->query);
   out.authority.assign(target->authority);  // "" unless absolute-form.
@@ -174,14 +178,16 @@ HeadError ReadHost(RequestHead& out) {
       return HeadError::kMalformed;
     }
   }
-  if (out.authority.empty()) return out.minor_version == 0 ? HeadError::kNone : HeadError::kMalformed;
+  if (out.authority.empty())
+    return out.minor_version == 0 ? HeadError::kNone : HeadError::kMalformed;
   return ParseAuthority(out.authority, out.host) ? HeadError::kNone : HeadError::kMalformed;
 }
 
 HeadError ParseRequestLine(std::string_view line, const HeadLimits& limits, RequestHead& out) {
   if (line.size() > limits.request_line_bytes_max) return HeadError::kTargetTooLong;
   const size_t method_end = line.find(' ');
-  if (method_end == std::string_view::npos || method_end > kMethodSizeMax) return HeadError::kMalformed;
+  if (method_end == std::string_view::npos || method_end > kMethodSizeMax)
+    return HeadError::kMalformed;
   const size_t target_end = line.rfind(' ');
   if (target_end <= method_end + 1) return HeadError::kMalformed;
   const std::string_view method = line.substr(0, method_end);
@@ -194,6 +200,17 @@ HeadError ParseRequestLine(std::string_view line, const HeadLimits& limits, Requ
 
 }  // namespace
 
+// The same verdict however the bytes are cut: `line_size` is without its CRLF, `end` counts all
+// bytes.
+bool HeadScanner::CheckSize(size_t line_size, size_t end, const HeadLimits& limits) {
+  if (lines_ == 0 && line_size > limits.request_line_bytes_max) {
+    error_ = HeadError::kTargetTooLong;
+  } else if (end - begin_ > limits.head_bytes_max) {
+    error_ = HeadError::kHeadTooLarge;
+  }
+  return error_ == HeadError::kNone;
+}
+
 HeadScanner::State HeadScanner::Scan(std::string_view bytes, const HeadLimits& limits) {
   for (;;) {
     const size_t from = line_ + scanned_;
@@ -201,10 +218,8 @@ HeadScanner::State HeadScanner::Scan(std::string_view bytes, const HeadLimits& l
         from < bytes.size() ? std::memchr(bytes.data() + from, '\n', bytes.size() - from) : nullptr;
     if (found == nullptr) {
       scanned_ = bytes.size() - line_;
-      const bool first = lines_ == 0;
-      if (first && scanned_ > limits.request_line_bytes_max) error_ = HeadError::kTargetTooLong;
-      if (bytes.size() - begin_ > limits.head_bytes_max) error_ = HeadError::kHeadTooLarge;
-      return error_ == HeadError::kNone ? State::kIncomplete : State::kError;
+      const size_t pending = scanned_ - (bytes.ends_with('\r') && scanned_ > 0 ? 1 : 0);
+      return CheckSize(pending, bytes.size(), limits) ? State::kIncomplete : State::kError;
     }
     const size_t newline = static_cast<size_t>(static_cast<const char*>(found) - bytes.data());
     if (newline == line_ || bytes[newline - 1] != '\r') {
@@ -212,13 +227,12 @@ HeadScanner::State HeadScanner::Scan(std::string_view bytes, const HeadLimits& l
       return State::kError;
     }
     const bool empty = newline == line_ + 1;
+    if (!CheckSize(newline - 1 - line_, newline + 1, limits)) return State::kError;
     line_ = newline + 1;
     scanned_ = 0;
     if (!empty) {
       ++lines_;
-      if (line_ - begin_ <= limits.head_bytes_max) continue;
-      error_ = HeadError::kHeadTooLarge;
-      return State::kError;
+      continue;
     }
     if (lines_ > 0) {
       end_ = line_;

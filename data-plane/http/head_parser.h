@@ -1,7 +1,8 @@
-// HTTP/1.1 heads from bytes, strictly (RFC 9112). Pure. A head is first found whole, then parsed once,
-// so that a client that sends byte by byte costs no more than one that does not. Whatever two parsers
-// could read in two ways is refused: obs-fold, bare CR or LF, white space before the colon, repeated
-// Host or Content-Length, any Transfer-Encoding that is not exactly "chunked", both lengths at once.
+// HTTP/1.1 heads from bytes, strictly (RFC 9112). Pure. A head is first found whole, then parsed
+// once, so that a client that sends byte by byte costs no more than one that does not. Whatever two
+// parsers could read in two ways is refused: obs-fold, bare CR or LF, white space before the colon,
+// repeated Host or Content-Length, any Transfer-Encoding that is not exactly "chunked", both
+// lengths at once.
 #pragma once
 
 #include <cstddef>
@@ -20,10 +21,10 @@ struct HeadLimits {
 
 enum class HeadError : uint8_t {
   kNone,
-  kMalformed,       // 400
-  kTargetTooLong,   // 414
-  kHeadTooLarge,    // 431
-  kVersion,         // 505
+  kMalformed,      // 400
+  kTargetTooLong,  // 414
+  kHeadTooLarge,   // 431
+  kVersion,        // 505
 };
 
 // Where a head ends, over as many reads as it takes.
@@ -32,7 +33,8 @@ class HeadScanner {
   enum class State : uint8_t { kIncomplete, kComplete, kError };
 
   // `bytes` begins where the head begins and has grown since the last call. Empty lines before a
-  // request are counted in head_begin() (RFC 9112 2.2). kComplete: head_end() is one past the last LF.
+  // request are counted in head_begin() (RFC 9112 2.2). kComplete: head_end() is one past the last
+  // LF.
   State Scan(std::string_view bytes, const HeadLimits& limits);
 
   size_t head_begin() const { return begin_; }
@@ -41,6 +43,8 @@ class HeadScanner {
   void Reset() { *this = HeadScanner(); }
 
  private:
+  bool CheckSize(size_t line_size, size_t end, const HeadLimits& limits);
+
   size_t begin_ = 0;
   size_t line_ = 0;     // Where the line that is being scanned begins.
   size_t scanned_ = 0;  // No LF before this, within the line.

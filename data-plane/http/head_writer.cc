@@ -22,7 +22,7 @@ void AppendRequestHead(std::string& out, const OutgoingRequest& request) {
   const RequestHead& head = *request.head;
   out.append(head.method);
   out += ' ';
-  out.append(request.base_path);
+  if (head.path != "*") out.append(request.base_path);
   out.append(head.path);
   if (head.has_query) {
     out += '?';
@@ -33,8 +33,10 @@ void AppendRequestHead(std::string& out, const OutgoingRequest& request) {
   bool has_empty_body = false;
   for (size_t i = 0; i < head.headers.size(); ++i) {
     const HeaderId id = head.headers.id(i);
-    if (id == HeaderId::kContentLength) has_empty_body = head.framing.kind == BodyFraming::Kind::kNone;
-    if (id == HeaderId::kHost || id == HeaderId::kContentLength || id == HeaderId::kTransferEncoding) {
+    if (id == HeaderId::kContentLength)
+      has_empty_body = head.framing.kind == BodyFraming::Kind::kNone;
+    if (id == HeaderId::kHost || id == HeaderId::kContentLength ||
+        id == HeaderId::kTransferEncoding) {
       continue;
     }
     AppendField(out, head.headers.name(i), head.headers.value(i));
@@ -73,33 +75,60 @@ size_t FormatChunkHeader(char* buffer, size_t chunk_size) {
 
 std::string_view ReasonPhrase(uint16_t status) {
   switch (status) {
-    case 100: return "Continue";
-    case 200: return "OK";
-    case 204: return "No Content";
-    case 301: return "Moved Permanently";
-    case 302: return "Found";
-    case 303: return "See Other";
-    case 307: return "Temporary Redirect";
-    case 308: return "Permanent Redirect";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 413: return "Content Too Large";
-    case 414: return "URI Too Long";
-    case 421: return "Misdirected Request";
-    case 426: return "Upgrade Required";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 502: return "Bad Gateway";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    default: return "";
+    case 100:
+      return "Continue";
+    case 200:
+      return "OK";
+    case 204:
+      return "No Content";
+    case 301:
+      return "Moved Permanently";
+    case 302:
+      return "Found";
+    case 303:
+      return "See Other";
+    case 307:
+      return "Temporary Redirect";
+    case 308:
+      return "Permanent Redirect";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 413:
+      return "Content Too Large";
+    case 414:
+      return "URI Too Long";
+    case 421:
+      return "Misdirected Request";
+    case 426:
+      return "Upgrade Required";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 500:
+      return "Internal Server Error";
+    case 501:
+      return "Not Implemented";
+    case 502:
+      return "Bad Gateway";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return "";
   }
 }
 

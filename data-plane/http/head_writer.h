@@ -1,5 +1,5 @@
-// Heads to bytes. Pure. What is written is what was parsed: names and values as checked by the parser,
-// framing fields anew from BodyFraming, never the bytes received.
+// Heads to bytes. Pure. What is written is what was parsed: names and values as checked by the
+// parser, framing fields anew from BodyFraming, never the bytes received.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,8 @@ struct OutgoingRequest {
   std::string_view host;
 };
 
-// A whole request head: request line, Host, the head's fields except Host and framing, framing anew.
+// A whole request head: request line, Host, the head's fields except Host and framing, framing
+// anew.
 void AppendRequestHead(std::string& out, const OutgoingRequest& request);
 void AppendStatusLine(std::string& out, uint16_t status, std::string_view reason);
 void AppendField(std::string& out, std::string_view name, std::string_view value);

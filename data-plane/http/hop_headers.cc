@@ -1,4 +1,5 @@
-// Connection is obeyed before anything is added, so that a client can't strip what the gateway says.
+// Connection is obeyed before anything is added, so that a client can't strip what the gateway
+// says.
 #include "data-plane/http/hop_headers.h"
 
 #include <charconv>
@@ -27,7 +28,8 @@ bool IsHopByHop(HeaderId id) {
   }
 }
 
-// Fields without which the message would mean something else: naming them in Connection has no effect.
+// Fields without which the message would mean something else: naming them in Connection has no
+// effect.
 bool IsProtected(HeaderId id) {
   return id == HeaderId::kHost || id == HeaderId::kContentLength ||
          id == HeaderId::kTransferEncoding || id == HeaderId::kAuthorization;

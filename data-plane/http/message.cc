@@ -110,9 +110,10 @@ void HeaderMap::Set(std::string_view name, std::string_view value) {
 }
 
 void HeaderMap::Append(std::string_view name, std::string_view value) {
-  for (size_t i = 0; i < fields_.size(); ++i) {
+  for (size_t i = fields_.size(); i-- > 0;) {
     if (!EqualsIgnoreCase(this->name(i), name)) continue;
-    const std::string joined = Concat(this->value(i), ", ", value);
+    const std::string joined =
+        this->value(i).empty() ? std::string(value) : Concat(this->value(i), ", ", value);
     fields_[i].value_offset = static_cast<uint32_t>(bytes_.size());
     fields_[i].value_size = static_cast<uint32_t>(joined.size());
     bytes_.append(joined);
@@ -156,8 +157,8 @@ bool HeaderMap::Has(HeaderId id) const {
 }
 
 size_t HeaderMap::Count(HeaderId id) const {
-  return static_cast<size_t>(std::count_if(
-      fields_.begin(), fields_.end(), [id](const Field& field) { return field.id == id; }));
+  return static_cast<size_t>(std::count_if(fields_.begin(), fields_.end(),
+                                           [id](const Field& field) { return field.id == id; }));
 }
 
 void RequestHead::Clear() {

@@ -1,5 +1,5 @@
-// A request and a response head as the gateway works with them. Plain values; one connection reuses its
-// heads, so that a request in steady state allocates nothing.
+// A request and a response head as the gateway works with them. Plain values; one connection reuses
+// its heads, so that a request in steady state allocates nothing.
 #pragma once
 
 #include <cstdint>
@@ -57,7 +57,8 @@ class HeaderMap {
   void Add(std::string_view name, std::string_view value);
   // Replaces the first of that name, removes the others; adds where there was none.
   void Set(std::string_view name, std::string_view value);
-  // Appends ", value" to the first of that name; adds where there was none.
+  // Appends ", value" to the last of that name, so that it stands last over all; adds where there
+  // was none.
   void Append(std::string_view name, std::string_view value);
   bool Remove(std::string_view name);
   void Remove(HeaderId id);
@@ -66,8 +67,7 @@ class HeaderMap {
   template <class Predicate>
   void RemoveIf(Predicate remove) {
     std::erase_if(fields_, [&](const Field& field) {
-      return remove(field.id,
-                    std::string_view(bytes_).substr(field.name_offset, field.name_size));
+      return remove(field.id, std::string_view(bytes_).substr(field.name_offset, field.name_size));
     });
   }
 
@@ -108,7 +108,7 @@ struct RequestHead {
   bool has_query = false;
   bool secure = false;  // Came over TLS.
   uint8_t minor_version = 1;
-  bool keep_alive = true;       // The client would keep the connection.
+  bool keep_alive = true;  // The client would keep the connection.
   bool expect_continue = false;
   BodyFraming framing;
   HeaderMap headers;

@@ -74,6 +74,7 @@ bool AppendEscape(std::string_view text, size_t i, std::string& out) {
   if (high < 0 || low < 0) return false;
   const int byte = high * 16 + low;
   if (byte < 0x20 || byte == 0x7f || byte == '/' || byte == '\\') return false;
+  if (byte == 0xc0 || byte == 0xc1 || byte > 0xf4) return false;  // In no UTF-8: overlong forms.
   if (IsUnreserved(byte)) {
     out += static_cast<char>(byte);
     return true;
@@ -167,13 +168,15 @@ std::optional<TargetParts> SplitTarget(std::string_view target) {
       return parts;
     }
     const std::string_view scheme = target.substr(0, scheme_end);
-    if (!EqualsIgnoreCase(scheme, "http") && !EqualsIgnoreCase(scheme, "https")) return std::nullopt;
+    if (!EqualsIgnoreCase(scheme, "http") && !EqualsIgnoreCase(scheme, "https"))
+      return std::nullopt;
     parts.form = TargetForm::kAbsolute;
     rest = target.substr(scheme_end + 3);
     const size_t authority_end = rest.find_first_of("/?");
     parts.authority = rest.substr(0, authority_end);
     if (parts.authority.empty()) return std::nullopt;
-    rest = authority_end == std::string_view::npos ? std::string_view() : rest.substr(authority_end);
+    rest =
+        authority_end == std::string_view::npos ? std::string_view() : rest.substr(authority_end);
   }
   const size_t question = rest.find('?');
   parts.path = rest.substr(0, question);
@@ -198,7 +201,8 @@ bool NormalizePath(std::string_view path, std::string& out) {
   }
   if (!DecodePath(path, out)) return false;
   ResolveSegments(out);
-  return true;
+  // Servers that know path parameters take "..;" for "..".
+  return out.find("/..;") == std::string::npos && out.find("/.;") == std::string::npos;
 }
 
 bool ParseAuthority(std::string_view authority, std::string& host) {
@@ -224,8 +228,9 @@ bool ParseAuthority(std::string_view authority, std::string& host) {
   if (!rest.empty() && (rest[0] != ':' || !IsPort(rest.substr(1)))) return false;
   host.assign(name);
   for (char& c : host) c = AsciiLower(c);
-  if (host.size() > 1 && host.ends_with('.')) host.pop_back();  // The root label adds nothing.
-  return true;
+  if (host.ends_with('.')) host.pop_back();  // The root label adds nothing.
+  return !host.empty() && host.front() != '.' && host.find("..") == std::string::npos &&
+         !host.ends_with('.');
 }
 
 }  // namespace apk

@@ -1,5 +1,5 @@
-// Request targets (RFC 9112 3.2) and the one normalisation of paths: what is matched is what is forwarded.
-// Pure.
+// Request targets (RFC 9112 3.2) and the one normalisation of paths: what is matched is what is
+// forwarded. Pure.
 #pragma once
 
 #include <cstdint>
@@ -23,10 +23,10 @@ struct TargetParts {
 // nullopt: no form that a gateway takes, a fragment, white space, control or non-ASCII bytes.
 std::optional<TargetParts> SplitTarget(std::string_view target);
 
-// Decodes %-encoded unreserved characters, merges slashes, resolves dot segments (RFC 3986 5.2.4, never
-// above the root), and writes hex digits in upper case. False for what two servers could read in two
-// ways: encoded slashes and backslashes, plain backslashes, encoded control characters, broken escapes.
-// Idempotent. `out` may not view `path`.
+// Decodes %-encoded unreserved characters, merges slashes, resolves dot segments (RFC 3986 5.2.4,
+// never above the root), and writes hex digits in upper case. False for what two servers could read
+// in two ways: encoded slashes and backslashes, plain backslashes, encoded control characters,
+// broken escapes. Idempotent. `out` may not view `path`.
 bool NormalizePath(std::string_view path, std::string& out);
 
 // host[:port], IPv6 in brackets. `host` gets the host in lower case, without port, brackets kept.

@@ -1,9 +1,8 @@
 // Host allow-list and same-origin check.
 #include "data-plane/inspector/access.h"
 
-#include <boost/asio/ip/address.hpp>
-
 #include <algorithm>
+#include <boost/asio/ip/address.hpp>
 
 #include "common/strings.h"
 
@@ -11,7 +10,8 @@ namespace apk::inspector {
 namespace {
 
 std::string_view WithoutPort(std::string_view host) {
-  if (host.starts_with('[')) return host.substr(1, host.find(']') == host.npos ? 0 : host.find(']') - 1);
+  if (host.starts_with('['))
+    return host.substr(1, host.find(']') == host.npos ? 0 : host.find(']') - 1);
   return host.substr(0, host.find(':'));
 }
 

@@ -40,9 +40,8 @@ Reply FileReply(const WebFile& file) {
 Reply RawBody(const CapturedRequest& request) {
   Reply reply;
   reply.headers.emplace_back("Content-Type", "application/octet-stream");
-  reply.headers.emplace_back(
-      "Content-Disposition",
-      Concat("attachment; filename=\"request-", std::to_string(request.id), ".bin\""));
+  reply.headers.emplace_back("Content-Disposition", Concat("attachment; filename=\"request-",
+                                                           std::to_string(request.id), ".bin\""));
   reply.body = request.body;
   return reply;
 }
@@ -56,10 +55,11 @@ Reply NoContent() {
 }  // namespace
 
 void AddSecurityHeaders(Reply& reply) {
-  reply.headers.emplace_back(
-      "Content-Security-Policy",
-      "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
-      "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'");
+  reply.headers.emplace_back("Content-Security-Policy",
+                             "default-src 'none'; script-src 'self'; style-src 'self'; connect-src "
+                             "'self'; img-src 'self'; "
+                             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+                             "require-trusted-types-for 'script'");
   reply.headers.emplace_back("X-Content-Type-Options", "nosniff");
   reply.headers.emplace_back("X-Frame-Options", "DENY");
   reply.headers.emplace_back("Referrer-Policy", "no-referrer");
@@ -81,12 +81,13 @@ ApiPath Api::ParsePath(std::string_view target) {
 
 std::unique_ptr<Reply> Api::Refuse(const CapturedRequest& request) const {
   if (!IsAllowedHost(request.Header("host"), options_.ui_hosts)) {
-    return std::make_unique<Reply>(ErrorReply(
-        421, "this Host isn't served here: use localhost or a loopback address, or start with --ui-host"));
+    return std::make_unique<Reply>(ErrorReply(421,
+                                              "this Host isn't served here: use localhost or a "
+                                              "loopback address, or start with --ui-host"));
   }
   if (!IsRead(request) && !MayChangeState(request)) {
-    return std::make_unique<Reply>(
-        ErrorReply(403, "send the header X-Requested-With: it shows that no foreign page asks for this"));
+    return std::make_unique<Reply>(ErrorReply(
+        403, "send the header X-Requested-With: it shows that no foreign page asks for this"));
   }
   return nullptr;
 }
@@ -121,7 +122,8 @@ Reply Api::HandleBins(const CapturedRequest& request) {
   }
   if (!IsRead(request)) return ErrorReply(405, "GET lists bins, POST makes one");
   Json list = Json::array();
-  for (const auto& [token, bin] : bins_.all()) list.push_back(BinJson(token, bin->bin, options_.origins));
+  for (const auto& [token, bin] : bins_.all())
+    list.push_back(BinJson(token, bin->bin, options_.origins));
   Json answer;
   answer["bins"] = std::move(list);
   answer["binsMax"] = bins_.options().bins_max;
@@ -156,13 +158,15 @@ Reply Api::HandleBin(const CapturedRequest& request, const ApiPath& path, LiveBi
   return JsonReply(200, Dump(DetailJson(*found, options_.origins)));
 }
 
-Reply Api::ListRequests(const CapturedRequest& request, std::string_view token, const Bin& bin) const {
+Reply Api::ListRequests(const CapturedRequest& request, std::string_view token,
+                        const Bin& bin) const {
   const absl::StatusOr<Filter> filter = Filter::Parse(QueryValue(request.Query(), "filter"));
   if (!filter.ok()) return ErrorReply(400, std::string(filter.status().message()));
   const uint64_t limit = ParseNumber(QueryValue(request.Query(), "limit"), kListedMax);
   const WallTime now = SystemClock().WallNow();
   Json list = Json::array();
-  for (auto it = bin.requests().rbegin(); it != bin.requests().rend() && list.size() < limit; ++it) {
+  for (auto it = bin.requests().rbegin(); it != bin.requests().rend() && list.size() < limit;
+       ++it) {
     if (filter->Matches(*it, now)) list.push_back(SummaryJson(*it));
   }
   Json answer;

@@ -1,4 +1,5 @@
-// The page's files and the JSON API, but for what waits (see ui_server). Runs on the io_context's thread.
+// The page's files and the JSON API, but for what waits (see ui_server). Runs on the io_context's
+// thread.
 #pragma once
 
 #include <memory>

@@ -8,8 +8,9 @@ namespace apk::inspector {
 namespace {
 
 auto LowerBound(const std::deque<CapturedRequest>& requests, uint64_t id) {
-  return std::lower_bound(requests.begin(), requests.end(), id,
-                          [](const CapturedRequest& request, uint64_t key) { return request.id < key; });
+  return std::lower_bound(
+      requests.begin(), requests.end(), id,
+      [](const CapturedRequest& request, uint64_t key) { return request.id < key; });
 }
 
 }  // namespace

@@ -57,7 +57,8 @@ absl::Status Bins::Capture(CapturedRequest request) {
 
 std::string NewToken() {
   unsigned char bytes[16];
-  if (RAND_bytes(bytes, sizeof bytes) != 1) std::abort();  // Without randomness nothing here is safe.
+  if (RAND_bytes(bytes, sizeof bytes) != 1)
+    std::abort();  // Without randomness nothing here is safe.
   bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0f) | 0x40);
   bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3f) | 0x80);
   std::string token;

@@ -1,16 +1,15 @@
 // All bins by token, and who waits for their changes. One thread: that of the io_context.
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
+#include <absl/status/statusor.h>
 
+#include <boost/asio/steady_timer.hpp>
 #include <cstddef>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "data-plane/inspector/bin.h"
 
@@ -62,8 +61,8 @@ class Bins {
   absl::StatusOr<std::shared_ptr<LiveBin>> Create(std::string_view token);
   bool Remove(std::string_view token);
 
-  // Masks and keeps a request by the token in its target. Errors: no token (INVALID_ARGUMENT), unknown
-  // token (NOT_FOUND), too many bins (RESOURCE_EXHAUSTED).
+  // Masks and keeps a request by the token in its target. Errors: no token (INVALID_ARGUMENT),
+  // unknown token (NOT_FOUND), too many bins (RESOURCE_EXHAUSTED).
   absl::Status Capture(CapturedRequest request);
 
   const std::map<std::string, std::shared_ptr<LiveBin>, std::less<>>& all() const { return bins_; }

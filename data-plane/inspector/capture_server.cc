@@ -4,7 +4,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
-
 #include <utility>
 
 #include "data-plane/inspector/connection.h"
@@ -49,7 +48,8 @@ asio::awaitable<void> ServeRequests(Stream& stream, Bins& bins, std::string sour
     request.source = source;
     request.tls = tls;
     const bool head = request.method == "HEAD";
-    std::string answer = Serialize(CaptureReply(bins.Capture(std::move(request))), keep_alive, head);
+    std::string answer =
+        Serialize(CaptureReply(bins.Capture(std::move(request))), keep_alive, head);
     const bool written = co_await WriteBytes(stream, std::move(answer));
     if (!written) co_return;
   }

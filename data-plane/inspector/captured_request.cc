@@ -14,7 +14,9 @@ constexpr std::array<std::string_view, 4> kSecretHeaders = {"authorization", "pr
                                                             "cookie", "x-api-key"};
 constexpr size_t kSchemeBytesMax = 32;
 
-std::string_view WithoutQuery(std::string_view target) { return target.substr(0, target.find('?')); }
+std::string_view WithoutQuery(std::string_view target) {
+  return target.substr(0, target.find('?'));
+}
 
 // "Bearer abc" shows its scheme; a bare key shows nothing.
 std::string Masked(const CapturedHeader& header) {
@@ -54,7 +56,8 @@ size_t CapturedRequest::Bytes() const {
 
 bool IsToken(std::string_view text) {
   return text.size() >= 8 && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '-';
          });
 }
 
@@ -68,7 +71,8 @@ std::string_view TokenOf(std::string_view target) {
 void MaskSecrets(std::vector<CapturedHeader>& headers) {
   for (CapturedHeader& header : headers) {
     const std::string name = ToLower(header.name);
-    if (std::find(kSecretHeaders.begin(), kSecretHeaders.end(), name) == kSecretHeaders.end()) continue;
+    if (std::find(kSecretHeaders.begin(), kSecretHeaders.end(), name) == kSecretHeaders.end())
+      continue;
     header.value = Masked(header);
     header.masked = true;
   }

@@ -45,7 +45,8 @@ bool IsToken(std::string_view text);
 // The token of "/<token>/…", or "" when there is none.
 std::string_view TokenOf(std::string_view target);
 
-// Takes credentials out of Authorization, Proxy-Authorization, Cookie and X-Api-Key. The scheme stays.
+// Takes credentials out of Authorization, Proxy-Authorization, Cookie and X-Api-Key. The scheme
+// stays.
 void MaskSecrets(std::vector<CapturedHeader>& headers);
 
 }  // namespace apk::inspector

@@ -8,7 +8,6 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/read.hpp>
-
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -20,7 +19,7 @@
 namespace apk::inspector {
 
 inline constexpr auto kTuple = boost::asio::as_tuple(boost::asio::use_awaitable);
-inline constexpr std::chrono::seconds kIdleMax{90};    // Until the head of a request is there.
+inline constexpr std::chrono::seconds kIdleMax{90};      // Until the head of a request is there.
 inline constexpr std::chrono::seconds kBodyTimeMax{60};  // For all of a body.
 inline constexpr std::chrono::seconds kWriteTimeMax{30};
 
@@ -29,7 +28,8 @@ enum class ReadResult { kRequest, kMalformed, kClosed };
 template <class Stream>
 boost::asio::awaitable<bool> WriteBytes(Stream& stream, std::string bytes) {
   boost::beast::get_lowest_layer(stream).expires_after(kWriteTimeMax);
-  const auto [error, size] = co_await boost::asio::async_write(stream, boost::asio::buffer(bytes), kTuple);
+  const auto [error, size] =
+      co_await boost::asio::async_write(stream, boost::asio::buffer(bytes), kTuple);
   boost::beast::get_lowest_layer(stream).expires_never();
   co_return !error;
 }
@@ -41,11 +41,12 @@ boost::asio::awaitable<ReadResult> ReadRequest(Stream& stream, boost::beast::fla
   namespace http = boost::beast::http;
   auto& lowest = boost::beast::get_lowest_layer(stream);
   lowest.expires_after(kIdleMax);
-  const auto [head_error, head_size] = co_await http::async_read_header(stream, buffer, reader, kTuple);
+  const auto [head_error, head_size] =
+      co_await http::async_read_header(stream, buffer, reader, kTuple);
   if (head_error) {
-    const bool malformed = head_error.category() == http::make_error_code(http::error::bad_method).category() &&
-                           head_error != http::error::end_of_stream &&
-                           head_error != http::error::partial_message;
+    const bool malformed =
+        head_error.category() == http::make_error_code(http::error::bad_method).category() &&
+        head_error != http::error::end_of_stream && head_error != http::error::partial_message;
     co_return malformed ? ReadResult::kMalformed : ReadResult::kClosed;
   }
   if (EqualsIgnoreCase(reader.request().Header("expect"), "100-continue")) {

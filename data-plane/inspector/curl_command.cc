@@ -25,7 +25,8 @@ bool IsPlainText(std::string_view text) {
 std::string PrintfFormat(std::string_view bytes) {
   std::string format;
   for (const char c : bytes) {
-    if (IsControl(c) || static_cast<unsigned char>(c) >= 0x80 || c == '\'' || c == '\\' || c == '%') {
+    if (IsControl(c) || static_cast<unsigned char>(c) >= 0x80 || c == '\'' || c == '\\' ||
+        c == '%') {
       char octal[5];
       std::snprintf(octal, sizeof octal, "\\%03o", unsigned{static_cast<unsigned char>(c)});
       format += octal;
@@ -38,7 +39,8 @@ std::string PrintfFormat(std::string_view bytes) {
 
 // What curl makes itself, and right for the connection that it opens.
 bool CurlSetsIt(std::string_view name) {
-  for (const std::string_view own : {"Content-Length", "Transfer-Encoding", "Connection", "Expect"}) {
+  for (const std::string_view own :
+       {"Content-Length", "Transfer-Encoding", "Connection", "Expect"}) {
     if (EqualsIgnoreCase(name, own)) return true;
   }
   return false;
@@ -53,8 +55,9 @@ void AppendHeaders(const CapturedRequest& request, std::string& command) {
     command += Concat(kBreak, "--header ", ShellQuote(line));
   }
   for (const std::string_view own : {"User-Agent", "Accept", "Content-Type"}) {
-    const bool sent = std::any_of(request.headers.begin(), request.headers.end(),
-                                  [&](const auto& header) { return EqualsIgnoreCase(header.name, own); });
+    const bool sent =
+        std::any_of(request.headers.begin(), request.headers.end(),
+                    [&](const auto& header) { return EqualsIgnoreCase(header.name, own); });
     if (!sent && (own != "Content-Type" || !request.body.empty())) {
       command += Concat(kBreak, "--header ", ShellQuote(Concat(own, ":")));
     }
@@ -86,9 +89,11 @@ absl::StatusOr<std::string> CurlCommand(const CapturedRequest& request, std::str
   for (const CapturedHeader& header : request.headers) {
     has_unsafe = has_unsafe || unsafe(header.name) || unsafe(header.value);
   }
-  if (has_unsafe) return absl::FailedPreconditionError("it has control characters outside its body");
+  if (has_unsafe)
+    return absl::FailedPreconditionError("it has control characters outside its body");
 
-  std::string command = Concat("curl --globoff --path-as-is ", ShellQuote(Concat(origin, request.target)));
+  std::string command =
+      Concat("curl --globoff --path-as-is ", ShellQuote(Concat(origin, request.target)));
   command += request.method == "HEAD" ? std::string(" --head")
                                       : Concat(kBreak, "--request ", ShellQuote(request.method));
   AppendHeaders(request, command);

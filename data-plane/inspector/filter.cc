@@ -75,14 +75,18 @@ absl::StatusOr<FilterTerm> ParseTerm(Word word) {
   }
   const size_t mark = word.text.find_first_of(":=~");
   const bool has_mark = mark != std::string::npos && mark < word.quoted_at;
-  const std::string key = ToLower(std::string_view(word.text).substr(0, has_mark ? mark : std::string::npos));
+  const std::string key =
+      ToLower(std::string_view(word.text).substr(0, has_mark ? mark : std::string::npos));
   const std::string value = has_mark ? word.text.substr(mark + 1) : std::string();
-  const bool named = word.quoted_at != 0 && (key.starts_with("header.") || key.starts_with("query."));
+  const bool named =
+      word.quoted_at != 0 && (key.starts_with("header.") || key.starts_with("query."));
   if (named) {
     term.field = key[0] == 'h' ? Field::kHeader : Field::kQuery;
     term.name = word.text.substr(key.find('.') + 1, key.size() - key.find('.') - 1);
     if (term.name.empty()) return absl::InvalidArgumentError(key + " needs a name");
-    term.test = !has_mark ? Test::kPresent : word.text[mark] == '=' ? Test::kEquals : Test::kContains;
+    term.test = !has_mark                ? Test::kPresent
+                : word.text[mark] == '=' ? Test::kEquals
+                                         : Test::kContains;
     term.value = value;
     return term;
   }
@@ -100,9 +104,8 @@ absl::StatusOr<FilterTerm> ParseTerm(Word word) {
 }
 
 bool ContainsIgnoreCase(std::string_view text, std::string_view part) {
-  return std::search(text.begin(), text.end(), part.begin(), part.end(), [](char a, char b) {
-           return AsciiLower(a) == AsciiLower(b);
-         }) != text.end();
+  return std::search(text.begin(), text.end(), part.begin(), part.end(),
+                     [](char a, char b) { return AsciiLower(a) == AsciiLower(b); }) != text.end();
 }
 
 bool Holds(Test test, std::string_view text, std::string_view value) {
@@ -115,9 +118,11 @@ bool HoldsExactly(Test test, std::string_view text, std::string_view value) {
 }
 
 bool AnyHeader(const FilterTerm& term, const CapturedRequest& request) {
-  return std::any_of(request.headers.begin(), request.headers.end(), [&](const CapturedHeader& header) {
-    return EqualsIgnoreCase(header.name, term.name) && Holds(term.test, header.value, term.value);
-  });
+  return std::any_of(request.headers.begin(), request.headers.end(),
+                     [&](const CapturedHeader& header) {
+                       return EqualsIgnoreCase(header.name, term.name) &&
+                              Holds(term.test, header.value, term.value);
+                     });
 }
 
 bool AnyParameter(const FilterTerm& term, const CapturedRequest& request) {
@@ -132,21 +137,30 @@ bool Anywhere(std::string_view value, const CapturedRequest& request) {
       ContainsIgnoreCase(request.method, value) || ContainsIgnoreCase(request.body, value)) {
     return true;
   }
-  return std::any_of(request.headers.begin(), request.headers.end(), [&](const CapturedHeader& header) {
-    return ContainsIgnoreCase(header.name, value) || ContainsIgnoreCase(header.value, value);
-  });
+  return std::any_of(
+      request.headers.begin(), request.headers.end(), [&](const CapturedHeader& header) {
+        return ContainsIgnoreCase(header.name, value) || ContainsIgnoreCase(header.value, value);
+      });
 }
 
 bool Holds(const FilterTerm& term, const CapturedRequest& request, WallTime now) {
   switch (term.field) {
-    case Field::kMethod: return EqualsIgnoreCase(request.method, term.value);
-    case Field::kPath: return HoldsExactly(term.test, request.Path(), term.value);
-    case Field::kHeader: return AnyHeader(term, request);
-    case Field::kQuery: return AnyParameter(term, request);
-    case Field::kBody: return HoldsExactly(term.test, request.body, term.value);
-    case Field::kSource: return request.source.starts_with(term.value);
-    case Field::kAfter: return request.received_at >= now - term.age;
-    case Field::kAny: return Anywhere(term.value, request);
+    case Field::kMethod:
+      return EqualsIgnoreCase(request.method, term.value);
+    case Field::kPath:
+      return HoldsExactly(term.test, request.Path(), term.value);
+    case Field::kHeader:
+      return AnyHeader(term, request);
+    case Field::kQuery:
+      return AnyParameter(term, request);
+    case Field::kBody:
+      return HoldsExactly(term.test, request.body, term.value);
+    case Field::kSource:
+      return request.source.starts_with(term.value);
+    case Field::kAfter:
+      return request.received_at >= now - term.age;
+    case Field::kAny:
+      return Anywhere(term.value, request);
   }
   return false;
 }

@@ -9,15 +9,16 @@
 //   after:10m              received in the last 10 minutes (s, m, h)
 //   text                   anywhere in path, query, headers or body
 //
-// A leading - negates a term; "double quotes" keep spaces. Values ignore case but for body and path.
+// A leading - negates a term; "double quotes" keep spaces. Values ignore case but for body and
+// path.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "common/clock.h"
 #include "data-plane/inspector/captured_request.h"

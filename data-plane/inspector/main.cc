@@ -1,11 +1,10 @@
-// apk-inspector: shows the requests that mirrors send. The wiring diagram; everything runs on one thread.
+// apk-inspector: shows the requests that mirrors send. The wiring diagram; everything runs on one
+// thread.
+#include <CLI/CLI.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-
-#include <CLI/CLI.hpp>
-
 #include <cstdio>
 #include <iostream>
 #include <optional>
@@ -37,27 +36,34 @@ struct Flags {
 
 void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--ui", flags.ui, "Page and API, address:port")->capture_default_str();
-  app.add_option("--ui-host", flags.ui_hosts, "Host name that the page may be reached by, besides loopback");
+  app.add_option("--ui-host", flags.ui_hosts,
+                 "Host name that the page may be reached by, besides loopback");
   app.add_option("--http", flags.http, "Where requests are captured, address:port; empty for none")
       ->capture_default_str();
   app.add_option("--https", flags.https, "The same over TLS");
   app.add_option("--cert", flags.certificate, "PEM file: certificate chain for --https");
   app.add_option("--key", flags.key, "PEM file: its key");
   app.add_option("--bin", flags.bins, "A bin to begin with: 8 to 64 letters, digits and hyphens");
-  app.add_flag("--only-listed-bins", flags.only_listed, "Refuse requests to bins that aren't there yet");
+  app.add_flag("--only-listed-bins", flags.only_listed,
+               "Refuse requests to bins that aren't there yet");
   app.add_option("--bins-max", flags.limits.bins_max, "Bins at most")
-      ->capture_default_str()->check(CLI::Range(1, 4096));
+      ->capture_default_str()
+      ->check(CLI::Range(1, 4096));
   app.add_option("--requests-max", flags.limits.limits.requests_max, "Requests a bin keeps")
-      ->capture_default_str()->check(CLI::Range(1, 100'000));
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100'000));
   app.add_option("--bytes-max", flags.limits.limits.bytes_max, "Bytes of memory a bin uses")
-      ->capture_default_str()->check(CLI::Range(size_t{64} << 10, size_t{1} << 32));
+      ->capture_default_str()
+      ->check(CLI::Range(size_t{64} << 10, size_t{1} << 32));
   app.add_flag("--show-secrets", flags.show_secrets, "Keep credentials in headers, in clear");
-  app.add_option("--log-level", flags.log_level, "debug, info, warning or error")->capture_default_str();
+  app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
+      ->capture_default_str();
   app.set_version_flag("--version", "apk-inspector " APK_VERSION);
 }
 
 // Says what is wrong on standard error.
-std::optional<tcp::acceptor> Listen(asio::io_context& io, const char* flag, const std::string& text) {
+std::optional<tcp::acceptor> Listen(asio::io_context& io, const char* flag,
+                                    const std::string& text) {
   const size_t colon = text.rfind(':');
   boost::system::error_code error = asio::error::invalid_argument;
   tcp::resolver resolver(io);
@@ -92,15 +98,15 @@ bool LoadCertificate(const Flags& flags, asio::ssl::context& context) {
 
 std::string Origin(std::string_view scheme, const tcp::endpoint& endpoint) {
   const std::string address = endpoint.address().to_string();
-  return Concat(scheme, "://", endpoint.address().is_v6() ? Concat("[", address, "]") : address, ":",
-                std::to_string(endpoint.port()));
+  return Concat(scheme, "://", endpoint.address().is_v6() ? Concat("[", address, "]") : address,
+                ":", std::to_string(endpoint.port()));
 }
 
 bool CreateBins(const Flags& flags, Bins& bins) {
   for (const std::string& token : flags.bins) {
     if (const auto created = bins.Create(token); !created.ok()) {
-      std::cerr << "apk-inspector: --bin " << token << ": " << std::string(created.status().message())
-                << "\n";
+      std::cerr << "apk-inspector: --bin " << token << ": "
+                << std::string(created.status().message()) << "\n";
       return false;
     }
   }

@@ -17,6 +17,7 @@ std::string DecodeUrl(std::string_view text);
 // In the order given. "a&b=" has two.
 std::vector<QueryParameter> ParseQuery(std::string_view query);
 // The first parameter of that name, or `otherwise`.
-std::string QueryValue(std::string_view query, std::string_view name, std::string_view otherwise = "");
+std::string QueryValue(std::string_view query, std::string_view name,
+                       std::string_view otherwise = "");
 
 }  // namespace apk::inspector

@@ -10,17 +10,28 @@ namespace {
 
 std::string_view Reason(int status) {
   switch (status) {
-    case 200: return "OK";
-    case 201: return "Created";
-    case 204: return "No Content";
-    case 400: return "Bad Request";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 421: return "Misdirected Request";
-    case 503: return "Service Unavailable";
-    default: return "Error";
+    case 200:
+      return "OK";
+    case 201:
+      return "Created";
+    case 204:
+      return "No Content";
+    case 400:
+      return "Bad Request";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 421:
+      return "Misdirected Request";
+    case 503:
+      return "Service Unavailable";
+    default:
+      return "Error";
   }
 }
 
@@ -41,9 +52,11 @@ Reply ErrorReply(int status, std::string_view message) {
 }
 
 std::string Serialize(const Reply& reply, bool keep_alive, bool head) {
-  std::string bytes = Concat("HTTP/1.1 ", std::to_string(reply.status), " ", Reason(reply.status), "\r\n");
+  std::string bytes =
+      Concat("HTTP/1.1 ", std::to_string(reply.status), " ", Reason(reply.status), "\r\n");
   for (const auto& [name, value] : reply.headers) bytes += Concat(name, ": ", value, "\r\n");
-  if (reply.status != 204) bytes += Concat("Content-Length: ", std::to_string(reply.body.size()), "\r\n");
+  if (reply.status != 204)
+    bytes += Concat("Content-Length: ", std::to_string(reply.body.size()), "\r\n");
   if (!keep_alive) bytes += "Connection: close\r\n";
   bytes += "\r\n";
   if (!head && reply.status != 204) bytes += reply.body;

@@ -14,7 +14,8 @@ namespace {
 
 // RFC 3339 with milliseconds.
 std::string TimeText(WallTime at) {
-  const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count();
+  const auto since =
+      std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count();
   std::string text = Rfc3339(static_cast<std::time_t>(since / 1000));
   char fraction[8];
   std::snprintf(fraction, sizeof fraction, ".%03dZ", static_cast<int>(since % 1000));
@@ -25,8 +26,11 @@ std::string TimeText(WallTime at) {
 bool IsUtf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
     const auto byte = static_cast<unsigned char>(text[i]);
-    const size_t length = byte < 0x80 ? 1 : byte >= 0xc2 && byte < 0xe0 ? 2 : byte >= 0xe0 && byte < 0xf0
-                              ? 3 : byte >= 0xf0 && byte < 0xf5 ? 4 : 0;
+    const size_t length = byte < 0x80                   ? 1
+                          : byte >= 0xc2 && byte < 0xe0 ? 2
+                          : byte >= 0xe0 && byte < 0xf0 ? 3
+                          : byte >= 0xf0 && byte < 0xf5 ? 4
+                                                        : 0;
     if (length == 0 || i + length > text.size()) return false;
     for (size_t k = 1; k < length; ++k) {
       if ((static_cast<unsigned char>(text[i + k]) & 0xc0) != 0x80) return false;
@@ -131,7 +135,8 @@ Json BinJson(std::string_view token, const Bin& bin, const CaptureOrigins& origi
           {"bytes", bin.bytes()},
           {"requestsMax", bin.limits().requests_max},
           {"bytesMax", bin.limits().bytes_max},
-          {"lastReceivedAt", bin.requests().empty() ? "" : TimeText(bin.requests().back().received_at)}};
+          {"lastReceivedAt",
+           bin.requests().empty() ? "" : TimeText(bin.requests().back().received_at)}};
 }
 
 std::string Dump(const Json& json) {

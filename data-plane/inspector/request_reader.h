@@ -2,9 +2,8 @@
 // beginning of the body stored, the rest counted.
 #pragma once
 
-#include <boost/beast/http/basic_parser.hpp>
-
 #include <algorithm>
+#include <boost/beast/http/basic_parser.hpp>
 #include <cstdint>
 #include <string_view>
 #include <utility>
@@ -39,7 +38,8 @@ class RequestReader final : public boost::beast::http::basic_parser<true> {
     return body.size();
   }
 
-  void on_request_impl(boost::beast::http::verb, Text method, Text target, int version, Error&) override {
+  void on_request_impl(boost::beast::http::verb, Text method, Text target, int version,
+                       Error&) override {
     request_.method = View(method);
     request_.target = View(target);
     request_.http_version = version == 10 ? "1.0" : "1.1";

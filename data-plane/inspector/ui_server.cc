@@ -1,12 +1,11 @@
 // What waits on the page's listener.
 #include "data-plane/inspector/ui_server.h"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
-
-#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -43,8 +42,8 @@ milliseconds ParseTimeout(const std::string& text) {
 }
 
 std::string Event(std::string_view name, std::string_view id, const Json& data) {
-  return Concat("event: ", name, "\n", id.empty() ? "" : "id: ", id, id.empty() ? "" : "\n", "data: ",
-                Dump(data), "\n\n");
+  return Concat("event: ", name, "\n", id.empty() ? "" : "id: ", id, id.empty() ? "" : "\n",
+                "data: ", Dump(data), "\n\n");
 }
 
 // Events for what arrived after `last`, which moves on.
@@ -72,7 +71,8 @@ std::string EventStreamHead() {
   return bytes + "retry: 1000\n\n";
 }
 
-const CapturedRequest* FirstMatch(const Bin& bin, const Filter& filter, uint64_t since, WallTime now) {
+const CapturedRequest* FirstMatch(const Bin& bin, const Filter& filter, uint64_t since,
+                                  WallTime now) {
   for (const CapturedRequest& request : bin.requests()) {
     if (request.id > since && filter.Matches(request, now)) return &request;
   }
@@ -118,7 +118,8 @@ asio::awaitable<void> UiServer::ServeEvents(boost::beast::tcp_stream& stream,
   }
 }
 
-asio::awaitable<Reply> UiServer::AwaitMatch(const CapturedRequest& request, std::shared_ptr<LiveBin> bin) {
+asio::awaitable<Reply> UiServer::AwaitMatch(const CapturedRequest& request,
+                                            std::shared_ptr<LiveBin> bin) {
   const absl::StatusOr<Filter> filter = Filter::Parse(QueryValue(request.Query(), "filter"));
   if (!filter.ok()) co_return ErrorReply(400, std::string(filter.status().message()));
   const uint64_t since = ParseId(QueryValue(request.Query(), "since")).value_or(0);
@@ -162,7 +163,8 @@ asio::awaitable<void> UiServer::ServeRequests(boost::beast::tcp_stream& stream) 
     } else {
       reply = api_.Handle(request);
     }
-    if (request.target.starts_with("/api/")) reply.headers.emplace_back("Cache-Control", "no-store");
+    if (request.target.starts_with("/api/"))
+      reply.headers.emplace_back("Cache-Control", "no-store");
     AddSecurityHeaders(reply);
     std::string answer = Serialize(reply, keep_alive, request.method == "HEAD");
     const bool written = co_await WriteBytes(stream, std::move(answer));

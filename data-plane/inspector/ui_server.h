@@ -4,7 +4,6 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
-
 #include <cstddef>
 #include <memory>
 
@@ -31,7 +30,8 @@ class UiServer {
                                            const CapturedRequest& request,
                                            std::shared_ptr<LiveBin> bin);
   // The first request that matches, now or before the timeout.
-  boost::asio::awaitable<Reply> AwaitMatch(const CapturedRequest& request, std::shared_ptr<LiveBin> bin);
+  boost::asio::awaitable<Reply> AwaitMatch(const CapturedRequest& request,
+                                           std::shared_ptr<LiveBin> bin);
 
   Api& api_;
   boost::asio::ip::tcp::acceptor acceptor_;

@@ -1,4 +1,5 @@
-// Stops knocking at a mirror that does not open: a refused connect is the dearest outcome of all. Pure.
+// Stops knocking at a mirror that does not open: a refused connect is the dearest outcome of all.
+// Pure.
 #pragma once
 
 #include <algorithm>
@@ -17,8 +18,8 @@ class CircuitBreaker {
 
   enum class Verdict { kSend, kProbe, kDrop };
 
-  // kProbe is given to one caller per pause; its result decides. A probe without a result (its client
-  // went away) is followed by another after a while.
+  // kProbe is given to one caller per pause; its result decides. A probe without a result (its
+  // client went away) is followed by another after a while.
   Verdict Decide(TimePoint now) {
     if (failures_ < kFailuresMax) return Verdict::kSend;
     if (now < open_until_) return Verdict::kDrop;

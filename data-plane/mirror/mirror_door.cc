@@ -1,4 +1,5 @@
-// Budgets are checked here, on the worker's side, so that a body that can't be kept is not even copied in.
+// Budgets are checked here, on the worker's side, so that a body that can't be kept is not even
+// copied in.
 #include "data-plane/mirror/mirror_door.h"
 
 namespace apk {

@@ -1,5 +1,6 @@
-// The one door between primaries and mirrors. A worker puts copies through it and never waits, never
-// locks, and never looks at anything that the mirror thread owns: what does not fit is dropped and counted.
+// The one door between primaries and mirrors. A worker puts copies through it and never waits,
+// never locks, and never looks at anything that the mirror thread owns: what does not fit is
+// dropped and counted.
 #pragma once
 
 #include <atomic>
@@ -26,7 +27,7 @@ struct MirrorCopy {
   std::string head;              // Serialized, with this mirror's Host and base path.
   bool is_head_request = false;  // Its answer has no body.
   bool chunked = false;
-  bool has_body = false;         // Body events follow.
+  bool has_body = false;  // Body events follow.
   TimePoint started;
 
   std::atomic<uint64_t> held_bytes{0};  // Body bytes given and not yet written.
@@ -34,15 +35,23 @@ struct MirrorCopy {
 };
 
 struct MirrorEvent {
-  enum class Kind : uint8_t { kNone, kStart, kChunk, kEnd, kClientAborted, kSlowReader, kOverBudget };
+  enum class Kind : uint8_t {
+    kNone,
+    kStart,
+    kChunk,
+    kEnd,
+    kClientAborted,
+    kSlowReader,
+    kOverBudget
+  };
   Kind kind = Kind::kNone;
   std::shared_ptr<MirrorCopy> copy;
   BodyChunk chunk;
 };
 
 struct MirrorBudget {
-  size_t copy_bytes_max = 1024 * 1024;         // Body bytes held by one copy.
-  uint64_t total_bytes_max = 64ULL << 20;      // By all copies of the process.
+  size_t copy_bytes_max = 1024 * 1024;     // Body bytes held by one copy.
+  uint64_t total_bytes_max = 64ULL << 20;  // By all copies of the process.
   std::atomic<uint64_t> total_bytes{0};
 };
 
@@ -68,7 +77,8 @@ class MirrorDoor {
   void Sleep() { asleep_.exchange(true, std::memory_order_acq_rel); }
 
  private:
-  bool Push(MirrorEvent::Kind kind, const std::shared_ptr<MirrorCopy>& copy, BodyChunk chunk = nullptr);
+  bool Push(MirrorEvent::Kind kind, const std::shared_ptr<MirrorCopy>& copy,
+            BodyChunk chunk = nullptr);
 
   SpscRing<MirrorEvent> ring_;
   MirrorBudget& budget_;

@@ -1,5 +1,5 @@
-// A bounded queue from one thread to one other that neither ever waits on. A worker that finds it full
-// drops the copy; nothing that the mirror thread does can hold a worker up.
+// A bounded queue from one thread to one other that neither ever waits on. A worker that finds it
+// full drops the copy; nothing that the mirror thread does can hold a worker up.
 #pragma once
 
 #include <atomic>

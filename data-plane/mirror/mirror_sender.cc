@@ -53,9 +53,9 @@ struct MirrorSender::Pending {
   std::shared_ptr<MirrorCopy> copy;
   std::deque<BodyChunk> chunks;
   bool body_complete = false;
-  bool finished = false;           // Counted.
-  ByteStream* stream = nullptr;    // While one is at work for it.
-  Timer arrival;                   // Cancelled when something of the body came.
+  bool finished = false;         // Counted.
+  ByteStream* stream = nullptr;  // While one is at work for it.
+  Timer arrival;                 // Cancelled when something of the body came.
 };
 
 struct MirrorSender::Channel {
@@ -139,7 +139,8 @@ void MirrorSender::Take(MirrorEvent& event) {
 
 MirrorSender::Channel& MirrorSender::ChannelFor(const MirrorCopy& copy) {
   // A mirror whose address or TLS settings changed is another mirror: connections must not mix.
-  const std::string key = Concat(copy.stats->mirror, " ", std::to_string(copy.backend->connection_key));
+  const std::string key =
+      Concat(copy.stats->mirror, " ", std::to_string(copy.backend->connection_key));
   std::unique_ptr<Channel>& channel = channels_[key];
   if (channel == nullptr) channel = std::make_unique<Channel>();
   return *channel;
@@ -341,7 +342,8 @@ Task<> MirrorSender::Sweep() {
     const TimePoint now = Now();
     deadlines_.Sweep(now);
     for (const auto& [name, channel] : channels_) {
-      std::erase_if(channel->idle, [](const auto& connection) { return connection->stream().timed_out(); });
+      std::erase_if(channel->idle,
+                    [](const auto& connection) { return connection->stream().timed_out(); });
     }
     if (!stopping_) continue;
     Drain();
@@ -352,11 +354,11 @@ Task<> MirrorSender::Sweep() {
         }
         channel->waiting.clear();
       }
+      deadlines_.ExpireAll();
     }
-    if (Idle() || now >= stop_at_ + limits_.timeout) {
+    if (Idle()) {
       for (const auto& [name, channel] : channels_) channel->idle.clear();
-      io_.stop();
-      co_return;
+      co_return;  // Nothing is left to do: the loop ends.
     }
   }
 }

@@ -1,10 +1,9 @@
-// Sends copies: own thread (nice), own connections, own deadlines. Everything here but the doors belongs
-// to that thread.
+// Sends copies: own thread (nice), own connections, own deadlines. Everything here but the doors
+// belongs to that thread.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-
 #include <chrono>
 #include <deque>
 #include <memory>
@@ -26,7 +25,8 @@ struct MirrorLimits {
   std::chrono::milliseconds timeout{5000};  // From the client's request to the mirror's answer.
   std::chrono::milliseconds connect_timeout{1000};
   std::chrono::milliseconds idle_timeout{30'000};
-  uint64_t response_bytes_max = 1 << 20;  // Read and thrown away; beyond it the connection is closed.
+  uint64_t response_bytes_max =
+      1 << 20;  // Read and thrown away; beyond it the connection is closed.
   std::chrono::milliseconds shutdown_grace{5000};
   int nice = 10;
 };
@@ -72,8 +72,8 @@ class MirrorSender {
   asio::io_context io_{1};
   DeadlineList deadlines_;
   Dialer dialer_;
-  asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
-                             Executor>
+  asio::basic_waitable_timer<std::chrono::steady_clock,
+                             asio::wait_traits<std::chrono::steady_clock>, Executor>
       sweep_timer_;
   StringMap<std::unique_ptr<Channel>> channels_;
   absl::flat_hash_map<const MirrorCopy*, PendingPtr> pending_;

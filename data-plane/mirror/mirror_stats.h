@@ -17,14 +17,14 @@ namespace apk {
 
 // One outcome and its reason.
 enum class MirrorResult : uint8_t {
-  kSent,             // Answered by the mirror.
+  kSent,  // Answered by the mirror.
   kFailedConnect,
   kFailedDns,
   kFailedTls,
-  kFailedReset,      // The connection broke before an answer.
-  kFailedProtocol,   // The answer was no HTTP.
+  kFailedReset,     // The connection broke before an answer.
+  kFailedProtocol,  // The answer was no HTTP.
   kTimeout,
-  kAborted,          // The client did not finish its request.
+  kAborted,  // The client did not finish its request.
   kDroppedQueue,
   kDroppedBytes,
   kDroppedSlowReader,

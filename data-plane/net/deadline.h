@@ -1,5 +1,5 @@
-// One deadline per stream, looked at by one coarse timer per loop, so that guarding a read costs a store.
-// A deadline fires up to one sweep interval late. Used by one thread.
+// One deadline per stream, looked at by one coarse timer per loop, so that guarding a read costs a
+// store. A deadline fires up to one sweep interval late. Used by one thread.
 #pragma once
 
 #include <cstddef>
@@ -41,7 +41,8 @@ class DeadlineList {
 
   // Calls OnDeadline of each that has passed and clears it.
   void Sweep(TimePoint now);
-  size_t size() const { return deadlines_.size(); }
+  // The same for all of them, whenever their time would have come.
+  void ExpireAll() { Sweep(kNoDeadline); }
 
  private:
   friend class Deadline;

@@ -19,7 +19,8 @@ Task<std::vector<TcpEndpoint>> Resolver::Resolve(std::string host, uint16_t port
   if (!not_an_address) co_return std::vector<TcpEndpoint>(1, TcpEndpoint(literal, port));
 
   const TimePoint now = std::chrono::steady_clock::now();
-  if (const auto found = cache_.find(host); found != cache_.end() && found->second.fresh_until > now) {
+  if (const auto found = cache_.find(host);
+      found != cache_.end() && found->second.fresh_until > now) {
     co_return WithPort(found->second.addresses, port);
   }
   asio::ip::basic_resolver<asio::ip::tcp, Executor> resolver(executor_);

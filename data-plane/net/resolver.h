@@ -1,9 +1,8 @@
-// Names to addresses, cached for a short while. One per loop; the look-up itself runs on Asio's resolver
-// thread, never on the loop.
+// Names to addresses, cached for a short while. One per loop; the look-up itself runs on Asio's
+// resolver thread, never on the loop.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
-
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -24,8 +23,8 @@ class Resolver {
 
   explicit Resolver(Executor executor) : executor_(executor) {}
 
-  // Addresses of `host` (an IP address or a name) with `port`; none where the name does not resolve.
-  // A name that resolved before keeps its last addresses while look-ups fail.
+  // Addresses of `host` (an IP address or a name) with `port`; none where the name does not
+  // resolve. A name that resolved before keeps its last addresses while look-ups fail.
   Task<std::vector<TcpEndpoint>> Resolve(std::string host, uint16_t port);
 
  private:

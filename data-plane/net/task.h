@@ -1,5 +1,5 @@
-// The coroutine type of the data plane. Each runs on its worker's own loop; no exception leaves one.
-// g++ 12.2 frees an aggregate or capturing lambda twice when it is a temporary of a co_await
+// The coroutine type of the data plane. Each runs on its worker's own loop; no exception leaves
+// one. g++ 12.2 frees an aggregate or capturing lambda twice when it is a temporary of a co_await
 // expression: name such objects first, then await.
 #pragma once
 

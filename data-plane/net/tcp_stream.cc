@@ -1,10 +1,10 @@
 // Reads go through the reactor, which tries them first; writes are tried here, before it.
 #include "data-plane/net/tcp_stream.h"
 
-#include <boost/asio/buffer.hpp>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <boost/asio/buffer.hpp>
 #include <cerrno>
 
 namespace apk {

@@ -25,7 +25,8 @@ constexpr char kSuites[] =
 
 absl::Status OpenSslError(std::string_view what) {
   char text[256] = "unknown error";
-  if (const unsigned long code = ERR_get_error(); code != 0) ERR_error_string_n(code, text, sizeof text);
+  if (const unsigned long code = ERR_get_error(); code != 0)
+    ERR_error_string_n(code, text, sizeof text);
   ERR_clear_error();
   return absl::InvalidArgumentError(Concat(what, ": ", text).c_str());
 }
@@ -52,7 +53,8 @@ absl::Status LoadCertificate(SSL_CTX* context, const ServerCertificate& certific
   }
   ERR_clear_error();  // The end of the chain is reported as an error.
   const BioPtr key_pem = OpenPem(certificate.key_pem);
-  const KeyPtr key(PEM_read_bio_PrivateKey(key_pem.get(), nullptr, nullptr, nullptr), &EVP_PKEY_free);
+  const KeyPtr key(PEM_read_bio_PrivateKey(key_pem.get(), nullptr, nullptr, nullptr),
+                   &EVP_PKEY_free);
   if (key == nullptr || SSL_CTX_use_PrivateKey(context, key.get()) != 1 ||
       SSL_CTX_check_private_key(context) != 1) {
     return OpenSslError("private key");

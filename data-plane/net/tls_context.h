@@ -1,7 +1,8 @@
-// OpenSSL contexts from PEM, made once per snapshot or backend and shared by connections. A connection
-// keeps the context it started with. Immutable once made; thread-safe.
+// OpenSSL contexts from PEM, made once per snapshot or backend and shared by connections. A
+// connection keeps the context it started with. Immutable once made; thread-safe.
 #pragma once
 
+#include <absl/status/statusor.h>
 #include <openssl/ssl.h>
 
 #include <memory>
@@ -9,14 +10,13 @@
 #include <string_view>
 #include <vector>
 
-#include <absl/status/statusor.h>
-
 namespace apk {
 
 using SslContext = std::shared_ptr<SSL_CTX>;
 
 struct ServerCertificate {
-  std::vector<std::string> hostnames;  // SNI names it is chosen for: exact, "*.suffix", or "" for any.
+  std::vector<std::string>
+      hostnames;  // SNI names it is chosen for: exact, "*.suffix", or "" for any.
   std::string chain_pem;
   std::string key_pem;
 };

@@ -1,4 +1,5 @@
-// Asio's engine over OpenSSL. Records are the unit of cost: pieces are joined before they are sealed.
+// Asio's engine over OpenSSL. Records are the unit of cost: pieces are joined before they are
+// sealed.
 #include "data-plane/net/tls_stream.h"
 
 #include <boost/asio/buffer.hpp>
@@ -34,8 +35,7 @@ Task<bool> TlsStream::AcceptHandshake() {
     Close();
     co_return false;
   }
-  const char* const name =
-      SSL_get_servername(stream_.native_handle(), TLSEXT_NAMETYPE_host_name);
+  const char* const name = SSL_get_servername(stream_.native_handle(), TLSEXT_NAMETYPE_host_name);
   if (name != nullptr) server_name_ = ToLower(name);
   co_return true;
 }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <boost/asio/ssl/stream.hpp>
-
 #include <string>
 #include <vector>
 

@@ -1,10 +1,9 @@
 // The same session code as for clients, with a handler instead of a route table.
 #include "data-plane/observe/admin_server.h"
 
+#include <atomic>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/co_spawn.hpp>
-
-#include <atomic>
 
 #include "common/strings.h"
 #include "data-plane/session/h1_server.h"

@@ -1,16 +1,16 @@
-// The agent's own port, for probes, scrapers and people: GET only, loopback by default, one small answer a
-// connection. Runs on a thread of its own, so that it answers even when every worker is busy.
+// The agent's own port, for probes, scrapers and people: GET only, loopback by default, one small
+// answer a connection. Runs on a thread of its own, so that it answers even when every worker is
+// busy.
 #pragma once
+
+#include <absl/status/status.h>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
-
-#include <absl/status/status.h>
 
 #include "common/thread.h"
 #include "data-plane/net/task.h"
@@ -42,9 +42,9 @@ class AdminServer {
   Task<> Serve(TcpSocket socket);
 
   Handler handler_;
+  DeadlineList deadlines_;  // Before io_: connections that die with it still unregister here.
   asio::io_context io_{1};
   asio::basic_socket_acceptor<asio::ip::tcp, Executor> acceptor_;
-  DeadlineList deadlines_;
   uint16_t port_ = 0;
   size_t connections_ = 0;
   Thread thread_;

@@ -45,8 +45,9 @@ void AddRequests(Exposition& out, const std::vector<const WorkerMetrics*>& worke
                  const std::vector<std::string>& failure_names) {
   out.Family("apk_requests_total", "counter", "Requests answered, by class of status code.");
   for (size_t digit = 1; digit < 6; ++digit) {
-    out.Sample("apk_requests_total", Concat("code=\"", std::to_string(digit), "xx\""),
-               Sum(workers, [digit](const auto& w) { return w.responses_by_class[digit].value(); }));
+    out.Sample(
+        "apk_requests_total", Concat("code=\"", std::to_string(digit), "xx\""),
+        Sum(workers, [digit](const auto& w) { return w.responses_by_class[digit].value(); }));
   }
   out.Family("apk_requests_cut_off_total", "counter",
              "Exchanges that ended before the response was complete.");
@@ -68,7 +69,8 @@ void AddConnections(Exposition& out, const std::vector<const WorkerMetrics*>& wo
   out.Family("apk_connections_active", "gauge", "Client connections open now.");
   out.Sample("apk_connections_active", "",
              Sum(workers, [](const auto& w) { return w.connections_active.value(); }));
-  out.Family("apk_tls_handshake_failures_total", "counter", "TLS handshakes of clients that failed.");
+  out.Family("apk_tls_handshake_failures_total", "counter",
+             "TLS handshakes of clients that failed.");
   out.Sample("apk_tls_handshake_failures_total", "",
              Sum(workers, [](const auto& w) { return w.handshakes_failed.value(); }));
   out.Family("apk_upstream_connections_total", "counter", "Connections opened to backends.");
@@ -83,7 +85,8 @@ void AddConnections(Exposition& out, const std::vector<const WorkerMetrics*>& wo
 void AddMirrors(Exposition& out, const MirrorStatsRegistry& mirrors, uint64_t mirror_bytes) {
   const std::vector<const MirrorStats*> all = mirrors.All();
   const auto labels_of = [](const MirrorStats& stats) {
-    return Concat("route=\"", EscapeLabel(stats.route), "\",mirror=\"", EscapeLabel(stats.mirror), "\"");
+    return Concat("route=\"", EscapeLabel(stats.route), "\",mirror=\"", EscapeLabel(stats.mirror),
+                  "\"");
   };
   out.Family("apk_mirror_matched_total", "counter", "Requests whose rule names the mirror.");
   for (const MirrorStats* const stats : all) {

@@ -27,7 +27,8 @@ class Counter {
 };
 
 struct alignas(64) WorkerMetrics {
-  std::array<Counter, 6> responses_by_class;  // Index is the first digit; [0] for exchanges cut off.
+  std::array<Counter, 6>
+      responses_by_class;  // Index is the first digit; [0] for exchanges cut off.
   static constexpr size_t kFailuresMax = 32;
   std::array<Counter, kFailuresMax> failures;  // By Failure.
   Counter unauthorized;

@@ -1,5 +1,5 @@
-// Builds the table in the order in which its parts refer to each other: backends, certificates, token
-// issuers, listeners, routes. Errors are collected, so that one NACK tells them all.
+// Builds the table in the order in which its parts refer to each other: backends, certificates,
+// token issuers, listeners, routes. Errors are collected, so that one NACK tells them all.
 #include "data-plane/routing/compile.h"
 
 #include <algorithm>
@@ -86,7 +86,8 @@ class RouteTableBuilder {
 
  private:
   void Fail(std::string_view resource, std::string_view message) {
-    if (errors_.size() < kMaxErrors) errors_.push_back({std::string(resource), std::string(message)});
+    if (errors_.size() < kMaxErrors)
+      errors_.push_back({std::string(resource), std::string(message)});
   }
   template <class Value>
   Value* Find(const StringMap<Value*>& map, const std::string& name, std::string_view resource) {
@@ -157,8 +158,8 @@ void RouteTableBuilder::AddBackend(const std::string& name, const v1::BackendCon
   }
   if (config.tls_enabled()) {
     const auto& sans = config.tls().allowed_sans();
-    backend->tls = BackendTls{config.tls().ca_pem(), config.tls().server_name(),
-                              {sans.begin(), sans.end()}};
+    backend->tls =
+        BackendTls{config.tls().ca_pem(), config.tls().server_name(), {sans.begin(), sans.end()}};
   }
   if (!config.base_path().empty() && !config.base_path().starts_with('/')) {
     Fail(name, Concat("base path '", config.base_path(), "' does not begin with '/'"));
@@ -191,9 +192,8 @@ void RouteTableBuilder::AddCertificate(const std::string& name,
 
 void RouteTableBuilder::AddTokenIssuer(const std::string& name,
                                        const v1::TokenIssuerConfig& config) {
-  auto issuer = std::make_unique<TokenIssuer>(TokenIssuer{name, config.issuer(), config.jwks_url(),
-                                                          config.jwks_ca_pem(),
-                                                          config.certificate_pem()});
+  auto issuer = std::make_unique<TokenIssuer>(TokenIssuer{
+      name, config.issuer(), config.jwks_url(), config.jwks_ca_pem(), config.certificate_pem()});
   if (issuer->jwks_url.empty() == issuer->certificate_pem.empty()) {
     Fail(name, "must have either a JWKS URL or a certificate");
   }
@@ -248,8 +248,8 @@ void RouteTableBuilder::AddRoute(const std::string& resource, const v1::RouteCon
     for (const auto& match_config : config.rules(i).matches()) {
       absl::StatusOr<RequestMatch> match = CompileMatch(match_config, tolerant);
       if (!match.ok()) {
-        Fail(resource, Concat("rule ", std::to_string(i), ": ",
-                              std::string(match.status().message())));
+        Fail(resource,
+             Concat("rule ", std::to_string(i), ": ", std::string(match.status().message())));
         continue;
       }
       match->rule = rule;
@@ -269,7 +269,8 @@ void RouteTableBuilder::Attach(const std::string& resource, const v1::RouteConfi
   std::vector<std::string> base_paths;
   for (const std::string& path : route.base_paths()) {
     base_paths.emplace_back(TrimSlashes(path));
-    if (!path.starts_with('/')) Fail(resource, Concat("base path '", path, "' does not begin with '/'"));
+    if (!path.starts_with('/'))
+      Fail(resource, Concat("base path '", path, "' does not begin with '/'"));
   }
   if (base_paths.empty()) base_paths.emplace_back();
   for (const auto& attachment : route.attachments()) {
@@ -284,7 +285,8 @@ void RouteTableBuilder::Attach(const std::string& resource, const v1::RouteConfi
   }
 }
 
-Rule* RouteTableBuilder::AddRule(const std::string& resource, const v1::RouteConfig& route, int index) {
+Rule* RouteTableBuilder::AddRule(const std::string& resource, const v1::RouteConfig& route,
+                                 int index) {
   const v1::RuleConfig& config = route.rules(index);
   auto rule = std::make_unique<Rule>();
   rule->route = route.name();
@@ -298,8 +300,8 @@ Rule* RouteTableBuilder::AddRule(const std::string& resource, const v1::RouteCon
   if (filters.ok()) {
     rule->filters = *std::move(filters);
   } else {
-    Fail(resource, Concat("rule ", std::to_string(index), ": ",
-                          std::string(filters.status().message())));
+    Fail(resource,
+         Concat("rule ", std::to_string(index), ": ", std::string(filters.status().message())));
   }
   AddDestinations(resource, config, *rule);
   if (config.has_authentication()) AddAuthentication(resource, config.authentication(), *rule);
@@ -352,8 +354,8 @@ void RouteTableBuilder::FinishPorts() {
     std::sort(port.listeners.begin(), port.listeners.end(), MoreSpecific);
     for (size_t i = 1; i < port.listeners.size(); ++i) {
       if (port.listeners[i].hostname != port.listeners[i - 1].hostname) continue;
-      Fail(port.listeners[i].name, Concat("takes the same port and hostname as ",
-                                          port.listeners[i - 1].name));
+      Fail(port.listeners[i].name,
+           Concat("takes the same port and hostname as ", port.listeners[i - 1].name));
     }
     table_->ports_.push_back(std::move(port));
   }

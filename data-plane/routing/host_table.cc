@@ -1,4 +1,5 @@
-// The look-up walks from the most specific to the least: hostnames, then kinds of path, then lengths.
+// The look-up walks from the most specific to the least: hostnames, then kinds of path, then
+// lengths.
 #include "data-plane/routing/host_table.h"
 
 #include <algorithm>
@@ -46,7 +47,8 @@ void PathIndex::Sort() {
     }
     return GoesBefore(*a.match, *b.match);
   };
-  for (auto& [key, entries] : exact_) std::stable_sort(entries.begin(), entries.end(), by_precedence);
+  for (auto& [key, entries] : exact_)
+    std::stable_sort(entries.begin(), entries.end(), by_precedence);
   for (auto& [key, entries] : prefixes_.entries) {
     std::stable_sort(entries.begin(), entries.end(), by_precedence);
   }
@@ -59,7 +61,8 @@ bool PathIndex::Find(const RequestHead& request, RouteMatch& found) const {
   const std::string_view path = request.path;
   if (!exact_.empty()) {
     if (FindExact(path, false, request, found)) return true;
-    if (path.ends_with('/') && FindExact(WithoutTrailingSlash(path), true, request, found)) return true;
+    if (path.ends_with('/') && FindExact(WithoutTrailingSlash(path), true, request, found))
+      return true;
   }
   const auto by_expression = [&](const Entry& entry, size_t) {
     return AcceptExpression(entry, request, found);
@@ -111,7 +114,8 @@ bool PathIndex::Walk(const Tree& tree, std::string_view path, const Accept& acce
   }
 }
 
-bool PathIndex::AcceptExpression(const Entry& entry, const RequestHead& request, RouteMatch& found) {
+bool PathIndex::AcceptExpression(const Entry& entry, const RequestHead& request,
+                                 RouteMatch& found) {
   const RequestMatch& match = *entry.match;
   if (!match.method.empty() && match.method != request.method) return false;  // Cheapest first.
   const std::string_view path = request.path;
@@ -156,7 +160,8 @@ bool HostTable::Find(const RequestHead& request, RouteMatch& found) const {
     if (it != exact_.end() && it->second.Find(request, found)) return true;
   }
   if (!wildcards_.empty()) {
-    for (size_t dot = host.find('.'); dot != std::string_view::npos; dot = host.find('.', dot + 1)) {
+    for (size_t dot = host.find('.'); dot != std::string_view::npos;
+         dot = host.find('.', dot + 1)) {
       if (dot == 0) continue;  // A wildcard takes one label at least.
       const auto it = wildcards_.find(host.substr(dot));
       if (it != wildcards_.end() && it->second.Find(request, found)) return true;

@@ -14,8 +14,9 @@
 
 namespace apk {
 
-// All matches of one hostname. Exact paths win over regular expressions, these over prefixes; a longer
-// base path or prefix wins over a shorter one, a longer expression over a shorter one; then GoesBefore.
+// All matches of one hostname. Exact paths win over regular expressions, these over prefixes; a
+// longer base path or prefix wins over a shorter one, a longer expression over a shorter one; then
+// GoesBefore.
 class PathIndex {
  public:
   void Add(const std::string& base_path, std::shared_ptr<const RequestMatch> match);

@@ -27,7 +27,8 @@ std::string LiteralPrefix(std::string_view expression) {
   }
   const size_t end = std::min(expression.find_first_of("\\^$.[]()*+?{}"), expression.size());
   size_t size = end;
-  if (end < expression.size() && std::string_view("*+?{").find(expression[end]) != std::string_view::npos) {
+  if (end < expression.size() &&
+      std::string_view("*+?{").find(expression[end]) != std::string_view::npos) {
     size = end > 0 ? end - 1 : 0;
     // A quantifier covers a whole character, of which UTF-8 may have several bytes.
     while (size > 0 && (static_cast<unsigned char>(expression[size]) & 0xc0) == 0x80) --size;
@@ -110,7 +111,8 @@ absl::Status CompileValues(const google::protobuf::RepeatedPtrField<v1::ValueMat
                            bool ignore_case, std::vector<ValueMatch>& values) {
   for (const v1::ValueMatchConfig& config : configs) {
     const bool repeated = std::any_of(values.begin(), values.end(), [&](const ValueMatch& value) {
-      return ignore_case ? EqualsIgnoreCase(value.name, config.name()) : value.name == config.name();
+      return ignore_case ? EqualsIgnoreCase(value.name, config.name())
+                         : value.name == config.name();
     });
     if (repeated) continue;
     ValueMatch value;

@@ -54,16 +54,16 @@ struct RequestMatch {
   // Where it stands among equals.
   const Rule* rule = nullptr;
   int64_t created_unix_seconds = 0;
-  uint32_t index = 0;          // In its rule.
-  bool wants_groups = false;   // A rewrite of the rule refers to them.
-  bool tolerant = false;       // Of an API: one trailing slash more is allowed, and dropped.
+  uint32_t index = 0;         // In its rule.
+  bool wants_groups = false;  // A rewrite of the rule refers to them.
+  bool tolerant = false;      // Of an API: one trailing slash more is allowed, and dropped.
 
   // Method, header fields and query; the path is the caller's business.
   bool AcceptsBesidePath(const RequestHead& request) const;
 };
 
-// `tolerant`: the match belongs to an API with a base path, whose Exact and RegularExpression matches
-// allow one trailing slash.
+// `tolerant`: the match belongs to an API with a base path, whose Exact and RegularExpression
+// matches allow one trailing slash.
 absl::StatusOr<RequestMatch> CompileMatch(const v1::RequestMatchConfig& config, bool tolerant);
 
 // True where `a` goes before `b` by everything but host and path.

@@ -17,9 +17,10 @@ const Listener* Port::FindListener(std::string_view host) const {
 
 const Port* RouteTable::FindPort(std::string_view address, uint16_t port) const {
   const auto key = std::make_tuple(address, port);
-  const auto it = std::lower_bound(ports_.begin(), ports_.end(), key, [](const Port& a, const auto& b) {
-    return std::make_tuple(std::string_view(a.address), a.port) < b;
-  });
+  const auto it =
+      std::lower_bound(ports_.begin(), ports_.end(), key, [](const Port& a, const auto& b) {
+        return std::make_tuple(std::string_view(a.address), a.port) < b;
+      });
   if (it == ports_.end() || it->address != address || it->port != port) return nullptr;
   return &*it;
 }

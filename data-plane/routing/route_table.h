@@ -1,6 +1,6 @@
-// A snapshot, compiled: what workers look requests up in. Immutable, shared by all workers, and complete:
-// nothing in it points outside. What goes on (pools, breakers, counters) is kept by workers under the
-// names that stand here, never in the table.
+// A snapshot, compiled: what workers look requests up in. Immutable, shared by all workers, and
+// complete: nothing in it points outside. What goes on (pools, breakers, counters) is kept by
+// workers under the names that stand here, never in the table.
 #pragma once
 
 #include <cstdint>
@@ -79,8 +79,8 @@ struct AuthenticationPolicy {
 };
 
 struct Rule {
-  std::string route;  // namespace/name
-  std::string name;   // "" or as written.
+  std::string route;   // namespace/name
+  std::string name;    // "" or as written.
   uint32_t index = 0;  // In its route.
   bool invalid = false;
   std::vector<Filter> filters;
@@ -139,8 +139,8 @@ class RouteTable {
   // nullptr where the snapshot no longer has that port.
   const Port* FindPort(std::string_view address, uint16_t port) const;
 
-  // The rule that wins by the Gateway API's precedence, or none (404). The match refers to this table
-  // and to `request.path`.
+  // The rule that wins by the Gateway API's precedence, or none (404). The match refers to this
+  // table and to `request.path`.
   static std::optional<RouteMatch> Match(const Listener& listener, const RequestHead& request);
 
  private:

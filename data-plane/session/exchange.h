@@ -1,8 +1,8 @@
 // One request and its response, as forwarding sees it, whatever protocol carries it on either side.
 //
-// Bodies are pulled: NextBody gives what is there without waiting, FillBody waits for more. Writing tries
-// at once; where it says kAgain, co_await Flush() before anything else is written and before the bytes
-// that were given change.
+// Bodies are pulled: NextBody gives what is there without waiting, FillBody waits for more. Writing
+// tries at once; where it says kAgain, co_await Flush() before anything else is written and before
+// the bytes that were given change.
 #pragma once
 
 #include <cstdint>
@@ -60,10 +60,10 @@ class ClientExchange {
 
   enum class HeadResult : uint8_t {
     kOk,
-    kClosed,     // Before the first byte of a response.
+    kClosed,  // Before the first byte of a response.
     kTimeout,
     kMalformed,
-    kReset,      // After it.
+    kReset,  // After it.
   };
   // The next response head, interim ones included.
   virtual Task<HeadResult> ReadHead(ResponseHead& head) = 0;

@@ -1,4 +1,5 @@
-// Slices are lent from the read buffer and given back at the next call: no copy between the sockets.
+// Slices are lent from the read buffer and given back at the next call: no copy between the
+// sockets.
 #include "data-plane/session/h1_body.h"
 
 #include "data-plane/http/head_writer.h"

@@ -29,7 +29,8 @@ class H1BodyReader {
   ByteStream& stream_;
   ReadBuffer& buffer_;
   BodyDecoder decoder_;
-  size_t lent_ = 0;  // Bytes of the slice given out last, and of framing after it, still in the buffer.
+  size_t lent_ =
+      0;  // Bytes of the slice given out last, and of framing after it, still in the buffer.
   bool failed_ = false;
   bool done_ = true;
   bool eof_ = false;

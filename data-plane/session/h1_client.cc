@@ -27,7 +27,8 @@ void H1ClientConnection::WriteRawHead(std::string_view bytes, bool is_head_reque
 
 WriteStatus H1ClientConnection::WriteBody(std::string_view data, bool last) {
   const WriteStatus status = writer_.Write(data, last);
-  // What is queued is sent or the exchange fails; either way no other request may follow half of one.
+  // What is queued is sent or the exchange fails; either way no other request may follow half of
+  // one.
   request_complete_ = last && status != WriteStatus::kFailed;
   return status;
 }

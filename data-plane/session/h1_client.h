@@ -26,7 +26,9 @@ class H1ClientConnection final : public ClientExchange {
   Task<bool> FillBody() override { return body_.Fill(); }
 
   // The exchange is over, both halves whole, and nothing is left over: another may follow.
-  bool Reusable() const { return request_complete_ && keep_alive_ && body_.done() && buffer_.empty(); }
+  bool Reusable() const {
+    return request_complete_ && keep_alive_ && body_.done() && buffer_.empty();
+  }
   // Made ready for the next exchange: false where it has gone stale meanwhile.
   bool StillQuiet() { return stream_->IsQuiet(); }
 

@@ -62,7 +62,9 @@ Task<H1ServerConnection::ReadOutcome> H1ServerConnection::ReadRequest() {
     }
     const ReadBuffer::Space space = buffer_.Prepare(limits_.head.head_bytes_max + 64);
     if (space.size == 0) co_return Refuse(HeadError::kHeadTooLarge);
+    waiting_ = true;
     const ReadResult result = co_await stream_->Read(space.data, space.size);
+    waiting_ = false;
     if (!result.ok || result.bytes == 0) co_return ReadOutcome::kClosed;
     buffer_.Commit(result.bytes);
   }
@@ -172,6 +174,10 @@ Task<bool> H1ServerConnection::Flush() {
   co_return written;
 }
 
+void H1ServerConnection::CloseIfIdle() {
+  if (waiting_ && buffer_.empty()) stream_->Close();
+}
+
 void H1ServerConnection::Abort() {
   aborted_ = true;
   stream_->Close();
@@ -190,8 +196,8 @@ Task<bool> H1ServerConnection::FinishExchange() {
   co_return false;
 }
 
-// RFC 9112 9.6: half-close, read what still comes for a while, then close, lest a reset destroys the
-// response before the client has read it.
+// RFC 9112 9.6: half-close, read what still comes for a while, then close, lest a reset destroys
+// the response before the client has read it.
 Task<> H1ServerConnection::CloseGracefully() {
   GuardRead(In(std::chrono::milliseconds(1000)));
   co_await stream_->ShutdownWrite();

@@ -1,5 +1,5 @@
-// One HTTP/1.1 connection of a client, and the exchanges that follow each other on it (RFC 9112 9.3).
-// Pipelined requests wait in the read buffer and are served in order.
+// One HTTP/1.1 connection of a client, and the exchanges that follow each other on it (RFC
+// 9112 9.3). Pipelined requests wait in the read buffer and are served in order.
 #pragma once
 
 #include <atomic>
@@ -20,7 +20,7 @@ struct SessionLimits {
   std::chrono::milliseconds idle_timeout{75'000};
   std::chrono::milliseconds body_stall_timeout{30'000};
   std::chrono::milliseconds write_stall_timeout{30'000};
-  uint64_t requests_max = 10'000;         // Of one connection.
+  uint64_t requests_max = 10'000;       // Of one connection.
   size_t drain_bytes_max = 256 * 1024;  // Of a body that nobody wanted, before a close.
 };
 
@@ -35,8 +35,8 @@ class H1ServerConnection final : public ServerExchange {
   Task<ReadOutcome> ReadRequest();
   uint16_t refusal() const { return refusal_; }
 
-  // Ends the exchange; true when another may follow. Otherwise the connection was closed gracefully,
-  // unread bytes of the client read away first so that it sees the response.
+  // Ends the exchange; true when another may follow. Otherwise the connection was closed
+  // gracefully, unread bytes of the client read away first so that it sees the response.
   Task<bool> FinishExchange();
 
   RequestHead& request() override { return request_; }
@@ -53,8 +53,8 @@ class H1ServerConnection final : public ServerExchange {
   bool head_written() const override { return head_written_; }
 
   ByteStream& stream() { return *stream_; }
-  // After the response the connection is closed.
-  void CloseAfter() { keep_alive_ = false; }
+  // Closes it where it waits for a next request of which nothing has come.
+  void CloseIfIdle();
 
  private:
   ReadOutcome Refuse(HeadError error);
@@ -79,6 +79,7 @@ class H1ServerConnection final : public ServerExchange {
   TimePoint write_deadline_ = kNoDeadline;
   uint64_t requests_ = 0;
   uint16_t refusal_ = 0;
+  bool waiting_ = false;  // In ReadRequest, between requests.
   bool keep_alive_ = false;
   bool continue_wanted_ = false;
   bool head_written_ = false;

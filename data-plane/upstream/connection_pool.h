@@ -1,5 +1,6 @@
-// One worker's connections to backends, kept alive between exchanges. Used by that worker's thread only.
-// Pools are found by the backend's connection key, so they survive snapshots that do not change it.
+// One worker's connections to backends, kept alive between exchanges. Used by that worker's thread
+// only. Pools are found by the backend's connection key, so they survive snapshots that do not
+// change it.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
@@ -16,7 +17,7 @@
 namespace apk {
 
 struct PoolLimits {
-  size_t idle_max = 256;  // Per endpoint.
+  size_t idle_max = 256;            // Per endpoint.
   uint32_t connections_max = 1024;  // Per backend, where the backend does not say.
   std::chrono::milliseconds idle_timeout{30'000};
   std::chrono::milliseconds connect_timeout{5000};
@@ -30,8 +31,8 @@ class ConnectionPool {
   // A place at a backend for one exchange, and the connection it runs on.
   struct Lease {
     std::unique_ptr<H1ClientConnection> connection;  // nullptr: Open it.
-    uint64_t key = 0;      // Of the backend.
-    size_t endpoint = 0;   // Index into its endpoints.
+    uint64_t key = 0;                                // Of the backend.
+    size_t endpoint = 0;                             // Index into its endpoints.
     bool reserved = false;  // Counts against the backend's limit until Release.
   };
 

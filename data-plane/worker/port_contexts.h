@@ -1,6 +1,9 @@
-// TLS contexts of the ports of one route table: made once on the thread that compiles, shared by workers.
-// A context whose certificates did not change is taken over, and with it the sessions of its clients.
+// TLS contexts of the ports of one route table: made once on the thread that compiles, shared by
+// workers. A context whose certificates did not change is taken over, and with it the sessions of
+// its clients.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <map>
@@ -9,8 +12,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "data-plane/net/tls_context.h"
 #include "data-plane/routing/route_table.h"

@@ -1,11 +1,12 @@
 // Accepting, and the loop of one connection. What happens to a request is forward/'s.
 #include "data-plane/worker/worker.h"
 
+#include <pthread.h>
+#include <sys/socket.h>
+
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
-#include <pthread.h>
-#include <sys/socket.h>
 
 #include "data-plane/forward/serve_request.h"
 #include "data-plane/net/tls_stream.h"
@@ -38,6 +39,23 @@ boost::system::error_code OpenAcceptor(TcpAcceptor& acceptor, const TcpEndpoint&
   acceptor.listen(kBacklog, error);
   return error;
 }
+
+// In the set for as long as it lives.
+class SessionRegistration {
+ public:
+  SessionRegistration(absl::flat_hash_set<H1ServerConnection*>& sessions,
+                      H1ServerConnection* session)
+      : sessions_(sessions), session_(session) {
+    sessions_.insert(session);
+  }
+  ~SessionRegistration() { sessions_.erase(session_); }
+  SessionRegistration(const SessionRegistration&) = delete;
+  SessionRegistration& operator=(const SessionRegistration&) = delete;
+
+ private:
+  absl::flat_hash_set<H1ServerConnection*>& sessions_;
+  H1ServerConnection* session_;
+};
 
 }  // namespace
 
@@ -82,9 +100,23 @@ void Worker::Start() {
   });
 }
 
+// Coroutines refer to what the worker owns, so they are unwound while all of it is there: their
+// streams are closed, and the loop ends when nothing is left to do.
 void Worker::Stop() {
-  io_.stop();
+  draining_.store(true);
+  asio::post(io_, [this] {
+    stopping_ = true;
+    CloseAcceptors();
+  });
   thread_.Join();
+}
+
+void Worker::CloseAcceptors() {
+  for (const auto& acceptor : acceptors_) {
+    boost::system::error_code ignored;
+    acceptor->socket.close(ignored);
+  }
+  acceptors_.clear();
 }
 
 void Worker::Adopt(std::shared_ptr<const RouteTable> table,
@@ -106,11 +138,8 @@ void Worker::AdoptKeys(std::shared_ptr<const KeyStore> keys) {
 void Worker::Drain() {
   draining_.store(true);
   asio::post(io_, [this] {
-    for (const auto& acceptor : acceptors_) {
-      boost::system::error_code ignored;
-      acceptor->socket.close(ignored);
-    }
-    acceptors_.clear();
+    CloseAcceptors();
+    for (H1ServerConnection* const session : sessions_) session->CloseIfIdle();
   });
 }
 
@@ -126,14 +155,16 @@ std::vector<PortError> Worker::UpdateAcceptors(const RouteTable& table) {
   for (const Port& port : table.ports()) {
     bool known = false;
     for (const auto& acceptor : acceptors_) {
-      known = known || (acceptor->arrival.address == port.address && acceptor->arrival.port == port.port);
+      known = known ||
+              (acceptor->arrival.address == port.address && acceptor->arrival.port == port.port);
     }
     const bool taken = contexts_->taken.contains({port.address, port.port});
     if (known || taken || draining_.load()) continue;
     const std::string& address = port.address.empty() ? options_.default_address : port.address;
     boost::system::error_code error;
     const asio::ip::address parsed = asio::ip::make_address(address, error);
-    auto acceptor = std::make_shared<Acceptor>(io_.get_executor(), port.address, port.port, port.tls);
+    auto acceptor =
+        std::make_shared<Acceptor>(io_.get_executor(), port.address, port.port, port.tls);
     if (!error) error = OpenAcceptor(acceptor->socket, TcpEndpoint(parsed, port.port));
     if (error) {
       PortError& failed = errors.emplace_back();
@@ -194,6 +225,7 @@ Task<> Worker::ServeSession(std::unique_ptr<ByteStream> stream, std::string clie
                             std::shared_ptr<Acceptor> acceptor) {
   H1ServerConnection connection(std::move(stream), std::move(client_address), acceptor->tls,
                                 options_.session, draining_);
+  const SessionRegistration registration(sessions_, &connection);
   for (;;) {
     const H1ServerConnection::ReadOutcome outcome = co_await connection.ReadRequest();
     if (outcome == H1ServerConnection::ReadOutcome::kClosed) co_return;
@@ -217,6 +249,9 @@ Task<> Worker::Sweep() {
     co_await timer.async_wait(kTuple);
     deadlines_.Sweep(std::chrono::steady_clock::now());
     if (round % 40 == 0) pool_.CloseExpired();
+    if (!stopping_) continue;
+    deadlines_.ExpireAll();
+    if (connections_ == 0) co_return;
   }
 }
 

@@ -1,6 +1,8 @@
-// One thread, one loop, and all that belongs to it: acceptors, connections, pools, counters, and a pointer
-// to the route table in force. Other threads talk to it by posting immutable values.
+// One thread, one loop, and all that belongs to it: acceptors, connections, pools, counters, and a
+// pointer to the route table in force. Other threads talk to it by posting immutable values.
 #pragma once
+
+#include <absl/container/flat_hash_set.h>
 
 #include <atomic>
 #include <memory>
@@ -16,7 +18,7 @@ namespace apk {
 
 struct WorkerOptions {
   std::string default_address = "127.0.0.1";  // For ports that name none.
-  size_t connections_max = 20'000;             // Of clients, per worker.
+  size_t connections_max = 20'000;            // Of clients, per worker.
   std::chrono::milliseconds handshake_timeout{10'000};
   SessionLimits session;
   ForwardLimits forward;
@@ -31,8 +33,9 @@ class Worker {
   ~Worker();
 
   void Start();
-  // Takes the table at the next request; binds what is new and closes what is gone. `done` is called on
-  // the worker's thread with one message per port that could not be bound, "address:port: reason".
+  // Takes the table at the next request; binds what is new and closes what is gone. `done` is
+  // called on the worker's thread with one message per port that could not be bound, "address:port:
+  // reason".
   void Adopt(std::shared_ptr<const RouteTable> table, std::shared_ptr<const PortContexts> contexts,
              std::function<void(std::vector<PortError>)> done);
   void AdoptKeys(std::shared_ptr<const KeyStore> keys);
@@ -47,6 +50,7 @@ class Worker {
  private:
   struct Acceptor;
 
+  void CloseAcceptors();
   std::vector<PortError> UpdateAcceptors(const RouteTable& table);
   Task<> AcceptLoop(std::shared_ptr<Acceptor> acceptor);
   Task<> ServeConnection(TcpSocket socket, std::string client_address,
@@ -68,7 +72,9 @@ class Worker {
   std::shared_ptr<const PortContexts> contexts_;
   std::vector<std::shared_ptr<Acceptor>> acceptors_;
   std::atomic<bool> draining_{false};
+  bool stopping_ = false;  // The thread's own.
   size_t connections_ = 0;
+  absl::flat_hash_set<H1ServerConnection*> sessions_;  // For Drain: some wait for a request.
   Thread thread_;
 };
 

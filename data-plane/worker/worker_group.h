@@ -17,8 +17,8 @@ class WorkerGroup {
   ~WorkerGroup();
 
   void Start();
-  // Returns when every worker uses the table. Ports that could not be bound are reported, once each; the
-  // rest is served. An error means that nothing changed. One thread calls this.
+  // Returns when every worker uses the table. Ports that could not be bound are reported, once
+  // each; the rest is served. An error means that nothing changed. One thread calls this.
   absl::StatusOr<std::vector<PortError>> Publish(std::shared_ptr<const RouteTable> table);
   void PublishKeys(std::shared_ptr<const KeyStore> keys);
   // Stops accepting and waits until no client connection is left, at most for `grace`.
@@ -32,8 +32,8 @@ class WorkerGroup {
   // Another process's socket on the same port would share its connections silently (SO_REUSEPORT).
   std::vector<PortError> FindTakenPorts(const RouteTable& table) const;
   // The ports of a table without those of `errors`.
-  static std::set<std::pair<std::string, uint16_t>> PortsBound(const RouteTable& table,
-                                                               const std::vector<PortError>& errors);
+  static std::set<std::pair<std::string, uint16_t>> PortsBound(
+      const RouteTable& table, const std::vector<PortError>& errors);
 
   const WorkerOptions options_;
   MirrorBudget budget_;

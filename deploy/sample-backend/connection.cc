@@ -1,4 +1,5 @@
-// Reads a request, records it, answers: /uuid with a UUID, /_received with the record, else an echo.
+// Reads a request, records it, answers: /uuid with a UUID, /_received with the record, else an
+// echo.
 #include "deploy/sample-backend/connection.h"
 
 #include <boost/asio/as_tuple.hpp>
@@ -6,7 +7,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
-
 #include <charconv>
 #include <cstdio>
 #include <optional>
@@ -39,7 +39,8 @@ std::string NewUuid() {
 std::optional<unsigned> QueryNumber(std::string_view target, std::string_view key) {
   for (size_t at = target.find('?'); at != std::string_view::npos; at = target.find('&', at)) {
     ++at;
-    if (!target.substr(at).starts_with(key) || !target.substr(at + key.size()).starts_with('=')) continue;
+    if (!target.substr(at).starts_with(key) || !target.substr(at + key.size()).starts_with('='))
+      continue;
     const std::string_view digits = target.substr(at + key.size() + 1);
     unsigned number = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
@@ -52,8 +53,8 @@ std::optional<unsigned> QueryNumber(std::string_view target, std::string_view ke
 std::chrono::milliseconds Timeout(std::string_view target) {
   const unsigned number = QueryNumber(target, "timeout").value_or(5);
   const bool in_milliseconds = target.find("ms", target.find("timeout=")) != std::string_view::npos;
-  const std::chrono::milliseconds asked = in_milliseconds ? std::chrono::milliseconds(number)
-                                                          : std::chrono::seconds(number);
+  const std::chrono::milliseconds asked =
+      in_milliseconds ? std::chrono::milliseconds(number) : std::chrono::seconds(number);
   return std::min(asked, kWaitMax);
 }
 

@@ -1,13 +1,11 @@
 // apk-sample-backend: a backend to try the gateway with, that remembers what it received.
+#include <CLI/CLI.hpp>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
-
-#include <CLI/CLI.hpp>
-
 #include <cstdio>
 #include <iostream>
 

@@ -5,7 +5,8 @@ namespace apk {
 
 nlohmann::ordered_json ToJson(const ReceivedRequest& request) {
   nlohmann::ordered_json headers = nlohmann::ordered_json::array();
-  for (const auto& [name, value] : request.headers) headers.push_back({{"name", name}, {"value", value}});
+  for (const auto& [name, value] : request.headers)
+    headers.push_back({{"name", name}, {"value", value}});
   return {{"method", request.method},
           {"path", request.target},
           {"headers", std::move(headers)},

@@ -2,14 +2,12 @@
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
-
 #include <cstddef>
 #include <deque>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 namespace apk {
 

@@ -42,9 +42,9 @@ class ConditionPrinter : public google::protobuf::TextFormat::MessagePrinter {
   void Print(const google::protobuf::Message& message, bool /*single_line*/,
              google::protobuf::TextFormat::BaseTextGenerator* generator) const override {
     const auto& condition = static_cast<const v1::Condition&>(message);
-    generator->PrintString(Concat(condition.type(), "=", condition.status(), " ", condition.reason(),
-                                  " @", std::to_string(condition.observed_generation()), ": ",
-                                  condition.message(), "\n"));
+    generator->PrintString(
+        Concat(condition.type(), "=", condition.status(), " ", condition.reason(), " @",
+               std::to_string(condition.observed_generation()), ": ", condition.message(), "\n"));
   }
 };
 
@@ -61,7 +61,8 @@ std::string PrintStatus(const google::protobuf::Message& object) {
   const std::unique_ptr<google::protobuf::Message> copy(object.New());
   copy->CopyFrom(object);
   const auto* const field = copy->GetDescriptor()->FindFieldByName("status");
-  google::protobuf::Message* const status = copy->GetReflection()->MutableMessage(copy.get(), field);
+  google::protobuf::Message* const status =
+      copy->GetReflection()->MutableMessage(copy.get(), field);
   ClearTimes(status);
   return Concat("status of ", KeyOf(object).ToString(), "\n", Indented(*status));
 }
@@ -138,7 +139,8 @@ FleetReport ReadFleet(std::string_view input) {
       ADD_FAILURE() << "unknown directive: " << line;
     }
   }
-  if (!given) fleet = {.agents_connected = 1, .agent_addresses = {"127.0.0.1"}, .listener_errors = {}};
+  if (!given)
+    fleet = {.agents_connected = 1, .agent_addresses = {"127.0.0.1"}, .listener_errors = {}};
   return fleet;
 }
 

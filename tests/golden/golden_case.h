@@ -26,15 +26,15 @@ std::string CaseName(const testing::TestParamInfo<std::string>& path);
 Case ReadCase(const std::string& path);
 void WriteCase(const std::string& path, const Case& golden);
 
-// Validated and normalized, as the control plane stores them. Objects without a creationTimestamp or a
-// generation get one. Fails the running test where a manifest is not valid.
+// Validated and normalized, as the control plane stores them. Objects without a creationTimestamp
+// or a generation get one. Fails the running test where a manifest is not valid.
 ResourceSet ReadResources(std::string_view yaml);
 
 // "#! agents N", "#! address A" and "#! error LISTENER TEXT". Without any: one agent on 127.0.0.1.
 FleetReport ReadFleet(std::string_view input);
 
-// The snapshot without hashes, then every status but those of classes, which are all alike; times are
-// left out.
+// The snapshot without hashes, then every status but those of classes, which are all alike; times
+// are left out.
 std::string Print(const Translation& translation);
 
 }  // namespace apk::golden

@@ -31,12 +31,12 @@ TEST_P(TranslateGolden, GivesASnapshotThatAgentsAccept) {
   const std::string input = ReadCase(GetParam()).input;
   const CompileResult compiled =
       Compile(Translate(ReadResources(input), ReadFleet(input), 7, kNow).snapshot);
-  for (const auto& error : compiled.errors) ADD_FAILURE() << error.resource << ": " << error.message;
+  for (const auto& error : compiled.errors)
+    ADD_FAILURE() << error.resource << ": " << error.message;
   EXPECT_NE(compiled.table, nullptr);
 }
 
-INSTANTIATE_TEST_SUITE_P(Files, TranslateGolden, testing::ValuesIn(AllCases()),
-                         CaseName);
+INSTANTIATE_TEST_SUITE_P(Files, TranslateGolden, testing::ValuesIn(AllCases()), CaseName);
 
 }  // namespace
 

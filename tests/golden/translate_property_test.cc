@@ -98,7 +98,10 @@ metadata: {name: web, namespace: default}
 spec:
   gatewayClassName: apk
   listeners:
-  - {name: https, port: 8443, protocol: HTTPS, tls: {certificateRefs: [{name: cert, namespace: certs}]}}
+  - name: https
+    port: 8443
+    protocol: HTTPS
+    tls: {certificateRefs: [{name: cert, namespace: certs}]}
 ---
 apiVersion: gateway.networking.k8s.io/v1beta1
 kind: ReferenceGrant
@@ -111,10 +114,11 @@ spec:
 const FleetReport kOneAgent{
     .agents_connected = 1, .agent_addresses = {"127.0.0.1"}, .listener_errors = {}};
 
-const v1::Condition& ConditionOf(const google::protobuf::RepeatedPtrField<v1::Condition>& conditions,
-                                 const std::string& type) {
-  return *std::find_if(conditions.begin(), conditions.end(),
-                       [&type](const v1::Condition& condition) { return condition.type() == type; });
+const v1::Condition& ConditionOf(
+    const google::protobuf::RepeatedPtrField<v1::Condition>& conditions, const std::string& type) {
+  return *std::find_if(
+      conditions.begin(), conditions.end(),
+      [&type](const v1::Condition& condition) { return condition.type() == type; });
 }
 
 v1::Gateway GatewayOf(const ResourceSet& resources) {
@@ -127,8 +131,11 @@ TEST(TranslateStatus, TransitionTimeChangesOnlyWithTheStatus) {
   auto gateway = std::make_shared<v1::Gateway>(GatewayOf(resources));
   // The certificate is missing from the start; now its name changes, and with it the message alone.
   gateway->mutable_metadata()->set_generation(2);
-  gateway->mutable_spec()->mutable_listeners(0)->mutable_tls()->mutable_certificate_refs(0)->set_name(
-      "renamed");
+  gateway->mutable_spec()
+      ->mutable_listeners(0)
+      ->mutable_tls()
+      ->mutable_certificate_refs(0)
+      ->set_name("renamed");
   resources.Put(gateway);
   resources = WithUpdates(resources, Translate(resources, FleetReport(), 2, kLater));
   const v1::Gateway updated = GatewayOf(resources);

@@ -80,7 +80,8 @@ class DocumentReader {
 
   static const YamlNode* Member(const YamlNode& node, std::string_view name) {
     for (const auto& [key, value] : node.members) {
-      if (key->scalar == name && value != nullptr && value->kind != YamlNode::Kind::kNull) return value.get();
+      if (key->scalar == name && value != nullptr && value->kind != YamlNode::Kind::kNull)
+        return value.get();
     }
     return nullptr;
   }
@@ -88,12 +89,14 @@ class DocumentReader {
  private:
   std::unique_ptr<Message> NewObject(const YamlNode& node) {
     if (node.kind != YamlNode::Kind::kMap) {
-      Add(node, "", Concat("a resource is a map with apiVersion, kind and metadata, found ", Describe(node)));
+      Add(node, "",
+          Concat("a resource is a map with apiVersion, kind and metadata, found ", Describe(node)));
       return nullptr;
     }
     const YamlNode* const api_version = Member(node, "apiVersion");
     const YamlNode* const kind_node = Member(node, "kind");
-    if (api_version == nullptr) Add(node, "apiVersion", "is required", "for example gateway.networking.k8s.io/v1");
+    if (api_version == nullptr)
+      Add(node, "apiVersion", "is required", "for example gateway.networking.k8s.io/v1");
     if (kind_node == nullptr) Add(node, "kind", "is required", "for example HTTPRoute");
     if (api_version == nullptr || kind_node == nullptr) return nullptr;
     const GroupVersion version = ParseApiVersion(api_version->scalar);
@@ -102,7 +105,8 @@ class DocumentReader {
       AddUnknownKind(*kind_node, version);
       return nullptr;
     }
-    if (std::find(kind->versions.begin(), kind->versions.end(), version.version) == kind->versions.end()) {
+    if (std::find(kind->versions.begin(), kind->versions.end(), version.version) ==
+        kind->versions.end()) {
       Add(*api_version, "apiVersion",
           Concat("\"", api_version->scalar, "\" does not exist for kind ", kind->name),
           Concat("the versions are ", Join(kind->versions, ", ")));
@@ -114,7 +118,8 @@ class DocumentReader {
   void AddUnknownKind(const YamlNode& node, const GroupVersion& version) {
     for (const Kind& kind : AllKinds()) {
       if (kind.name != node.scalar) continue;
-      Add(node, "apiVersion", Concat("kind ", kind.name, " is not of group \"", version.group, "\""),
+      Add(node, "apiVersion",
+          Concat("kind ", kind.name, " is not of group \"", version.group, "\""),
           Concat("use apiVersion ", kind.ApiVersion()));
       return;
     }
@@ -122,7 +127,8 @@ class DocumentReader {
     for (const Kind& kind : AllKinds()) names.push_back(kind.name);
     const std::string nearest = Suggest(node.scalar, names);
     Add(node, "kind", Concat("there is no kind \"", node.scalar, "\""),
-        nearest.empty() ? Concat("the kinds are ", Join(names, ", ")) : Concat("did you mean ", nearest, "?"));
+        nearest.empty() ? Concat("the kinds are ", Join(names, ", "))
+                        : Concat("did you mean ", nearest, "?"));
   }
 
   void ReadMap(const YamlNode& node, const std::string& path, Message& message) {
@@ -140,7 +146,8 @@ class DocumentReader {
         continue;
       }
       (*positions_)[child] = At(key);
-      if (node.members[i].second != nullptr) ReadField(*node.members[i].second, child, *field, message);
+      if (node.members[i].second != nullptr)
+        ReadField(*node.members[i].second, child, *field, message);
     }
   }
 
@@ -153,8 +160,8 @@ class DocumentReader {
 
   // Server-side metadata that clients send back when they edit what they got.
   static bool IsIgnored(const std::string& path, const std::string& name) {
-    return path == "metadata" && (name == "managedFields" || name == "selfLink" ||
-                                  name == "deletionGracePeriodSeconds");
+    return path == "metadata" &&
+           (name == "managedFields" || name == "selfLink" || name == "deletionGracePeriodSeconds");
   }
 
   static const FieldDescriptor* FindField(const google::protobuf::Descriptor& descriptor,
@@ -168,7 +175,8 @@ class DocumentReader {
   void AddUnknownField(const YamlNode& key, const std::string& path,
                        const google::protobuf::Descriptor& descriptor) {
     std::vector<std::string> names;
-    for (int i = 0; i < descriptor.field_count(); ++i) names.push_back(descriptor.field(i)->json_name());
+    for (int i = 0; i < descriptor.field_count(); ++i)
+      names.push_back(descriptor.field(i)->json_name());
     const std::string nearest = Suggest(key.scalar, names);
     Add(key, path, "there is no such field",
         nearest.empty() ? Concat("the fields here are ", Join(names, ", "))
@@ -190,7 +198,8 @@ class DocumentReader {
   void ReadList(const YamlNode& node, const std::string& path, const FieldDescriptor& field,
                 Message& message) {
     if (node.kind != YamlNode::Kind::kList) {
-      Add(node, path, Concat("must be a list, found ", Describe(node)), "begin each item with \"- \"");
+      Add(node, path, Concat("must be a list, found ", Describe(node)),
+          "begin each item with \"- \"");
       return;
     }
     for (size_t i = 0; i < node.items.size(); ++i) {
@@ -295,8 +304,8 @@ class DocumentReader {
     int64_t number = 0;
     const char* const end = node.scalar.data() + node.scalar.size();
     const auto [rest, error] = std::from_chars(node.scalar.data(), end, number);
-    const bool whole = node.kind == YamlNode::Kind::kScalar && !node.quoted && error == std::errc() &&
-                       rest == end && !node.scalar.empty();
+    const bool whole = node.kind == YamlNode::Kind::kScalar && !node.quoted &&
+                       error == std::errc() && rest == end && !node.scalar.empty();
     const bool is_int32 = field.cpp_type() == FieldDescriptor::CPPTYPE_INT32;
     const bool fits = !is_int32 || (number >= std::numeric_limits<int32_t>::min() &&
                                     number <= std::numeric_limits<int32_t>::max());
@@ -331,7 +340,8 @@ class DocumentReader {
         break;
       case YamlNode::Kind::kList:
         target.mutable_list_value();
-        for (const auto& item : node.items) FillValue(*item, *target.mutable_list_value()->add_values());
+        for (const auto& item : node.items)
+          FillValue(*item, *target.mutable_list_value()->add_values());
         break;
       case YamlNode::Kind::kScalar:
         if (IsBoolean(node)) {

@@ -1,5 +1,5 @@
-// yaml-cpp's events into an owned tree: its own Load builds far dearer nodes. The only file that sees
-// yaml-cpp, and where its exceptions end.
+// yaml-cpp's events into an owned tree: its own Load builds far dearer nodes. The only file that
+// sees yaml-cpp, and where its exceptions end.
 #include "control-plane/apkctl/manifest/yaml_tree.h"
 
 #include <yaml-cpp/eventhandler.h>
@@ -28,9 +28,7 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void OnDocumentStart(const YAML::Mark& mark) override { begin_ = mark; }
   void OnDocumentEnd() override {}
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t) override {
-    Add(mark, YamlNode::Kind::kNull);
-  }
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t) override { Add(mark, YamlNode::Kind::kNull); }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
     throw LimitExceeded(mark, "aliases (*name) are not supported; write the value out");
   }
@@ -39,8 +37,8 @@ class TreeBuilder final : public YAML::EventHandler {
     YamlNode& node = Add(mark, YamlNode::Kind::kScalar);
     node.scalar = value;
     node.quoted = tag == "!";  // yaml-cpp's mark for quoted and block text.
-    if (!node.quoted && (value.empty() || value == "~" || value == "null" || value == "Null" ||
-                         value == "NULL")) {
+    if (!node.quoted &&
+        (value.empty() || value == "~" || value == "null" || value == "Null" || value == "NULL")) {
       node.kind = YamlNode::Kind::kNull;
     }
   }
@@ -75,7 +73,8 @@ class TreeBuilder final : public YAML::EventHandler {
       root_ = std::move(node);
     } else if (open_.back()->kind == YamlNode::Kind::kList) {
       open_.back()->items.push_back(std::move(node));
-    } else if (auto& members = open_.back()->members; members.empty() || members.back().second != nullptr) {
+    } else if (auto& members = open_.back()->members;
+               members.empty() || members.back().second != nullptr) {
       members.emplace_back(std::move(node), nullptr);
     } else {
       members.back().second = std::move(node);

@@ -15,11 +15,11 @@ struct YamlNode {
   enum class Kind : uint8_t { kNull, kScalar, kList, kMap };
   Kind kind = Kind::kNull;
   std::string scalar;
-  bool quoted = false;  // Then it is a string whatever it looks like.
-  std::vector<std::unique_ptr<YamlNode>> items;                               // kList
+  bool quoted = false;                           // Then it is a string whatever it looks like.
+  std::vector<std::unique_ptr<YamlNode>> items;  // kList
   std::vector<std::pair<std::unique_ptr<YamlNode>, std::unique_ptr<YamlNode>>> members;  // kMap
-  uint32_t line = 0;    // From 1.
-  uint32_t column = 0;  // From 1.
+  uint32_t line = 0;                                                                     // From 1.
+  uint32_t column = 0;                                                                   // From 1.
 };
 
 struct YamlProblem {

@@ -29,7 +29,8 @@ class TokenSigner {
  public:
   TokenSigner() : key_(EVP_RSA_gen(2048), EVP_PKEY_free) {}
 
-  std::string Sign(const std::string& claims, const std::string& header = R"({"alg":"RS256"})") const {
+  std::string Sign(const std::string& claims,
+                   const std::string& header = R"({"alg":"RS256"})") const {
     const std::string text = EncodeBase64Url(header) + "." + EncodeBase64Url(claims);
     const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
                                                                           EVP_MD_CTX_free);
@@ -38,9 +39,10 @@ class TokenSigner {
     EXPECT_EQ(EVP_DigestSignInit_ex(context.get(), nullptr, "SHA256", nullptr, nullptr, key_.get(),
                                     nullptr),
               1);
-    EXPECT_EQ(EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(signature.data()), &size,
-                             reinterpret_cast<const unsigned char*>(text.data()), text.size()),
-              1);
+    EXPECT_EQ(
+        EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(signature.data()), &size,
+                       reinterpret_cast<const unsigned char*>(text.data()), text.size()),
+        1);
     return text + "." + EncodeBase64Url(signature);
   }
 

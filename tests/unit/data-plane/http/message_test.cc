@@ -114,11 +114,11 @@ TEST(HeaderMap, SetAndAppendAddWhatIsNotThere) {
   EXPECT_EQ(headers.Get(HeaderId::kVia), "x");
 }
 
-TEST(HeaderMap, AppendJoinsToTheFirstOnly) {
+TEST(HeaderMap, AppendStandsLastOverAllFieldsOfTheName) {
   HeaderMap headers = Map({{"Via", "a"}, {"X", "b"}, {"via", "c"}});
   headers.Append("VIA", "d");
   headers.Append("via", "e");
-  EXPECT_EQ(Dump(headers), "Via=a, d, e|X=b|via=c");
+  EXPECT_EQ(Dump(headers), "Via=a|X=b|via=c, d, e");
 }
 
 TEST(HeaderMap, RemoveByNameTakesAllAndSaysWhetherThereWereAny) {

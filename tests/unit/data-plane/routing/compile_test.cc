@@ -40,8 +40,9 @@ TEST(CompileTest, ModifiersCannotTouchFraming) {
 }
 
 TEST(CompileTest, HeaderValueCannotSplitTheHead) {
-  EXPECT_THAT(RuleError("filters { response_header_modifier { set { name: 'x' value: 'a\\r\\nb' } } }"),
-              HasSubstr("control characters"));
+  EXPECT_THAT(
+      RuleError("filters { response_header_modifier { set { name: 'x' value: 'a\\r\\nb' } } }"),
+      HasSubstr("control characters"));
 }
 
 TEST(CompileTest, BrokenExpressionIsRefused) {

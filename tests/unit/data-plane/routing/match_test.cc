@@ -21,7 +21,8 @@ class Fixture {
  public:
   explicit Fixture(const std::string& routes) {
     CompileResult result = Compile(SnapshotOf(ListenerText("l", "") + routes));
-    for (const CompileError& error : result.errors) ADD_FAILURE() << error.resource << error.message;
+    for (const CompileError& error : result.errors)
+      ADD_FAILURE() << error.resource << error.message;
     table_ = result.table;
   }
 
@@ -61,11 +62,13 @@ TEST(MatchTest, PrefixMatchesWholeSegments) {
 }
 
 TEST(MatchTest, MoreSpecificHostWinsAndFallsThrough) {
-  Fixture routes(
-      RouteText("any", kAttached, {Prefix("/")}) +
-      RouteText("wide", "attachments { listener: 'l' hostnames: '*.example.com' }", {Prefix("/w")}) +
-      RouteText("deep", "attachments { listener: 'l' hostnames: '*.a.example.com' }", {Prefix("/d")}) +
-      RouteText("exact", "attachments { listener: 'l' hostnames: 'x.a.example.com' }", {Prefix("/e")}));
+  Fixture routes(RouteText("any", kAttached, {Prefix("/")}) +
+                 RouteText("wide", "attachments { listener: 'l' hostnames: '*.example.com' }",
+                           {Prefix("/w")}) +
+                 RouteText("deep", "attachments { listener: 'l' hostnames: '*.a.example.com' }",
+                           {Prefix("/d")}) +
+                 RouteText("exact", "attachments { listener: 'l' hostnames: 'x.a.example.com' }",
+                           {Prefix("/e")}));
   EXPECT_EQ(routes.Find("x.a.example.com", "/e"), "exact:0");
   EXPECT_EQ(routes.Find("x.a.example.com", "/d"), "deep:0");
   EXPECT_EQ(routes.Find("x.a.example.com", "/w"), "wide:0");
@@ -76,9 +79,9 @@ TEST(MatchTest, MoreSpecificHostWinsAndFallsThrough) {
 TEST(MatchTest, MethodThenHeadersThenQueryDecide) {
   const std::string header = " headers { name: 'X-A' value: '1' }";
   const std::string query = " query_params { name: 'q' value: 'a b' }";
-  Fixture routes(RouteText("r", kAttached,
-                           {Prefix("/"), Prefix("/") + query, Prefix("/") + header,
-                            Prefix("/") + " method: 'GET'"}));
+  Fixture routes(RouteText(
+      "r", kAttached,
+      {Prefix("/"), Prefix("/") + query, Prefix("/") + header, Prefix("/") + " method: 'GET'"}));
   routes.request().headers.Add("x-a", "1");
   routes.request().query = "q=a+b";
   EXPECT_EQ(routes.Find("h", "/"), "r:3");
@@ -103,12 +106,14 @@ TEST(MatchTest, OldestRouteWinsThenName) {
   const std::string young = std::string(kAttached) + " created_unix_seconds: 2";
   Fixture by_age(RouteText("a", young, {Exact("/")}) + RouteText("b", old, {Exact("/")}));
   EXPECT_EQ(by_age.Find("h", "/"), "b:0");
-  Fixture by_name(RouteText("b", old, {Exact("/")}) + RouteText("a", old, {Exact("/"), Exact("/")}));
+  Fixture by_name(RouteText("b", old, {Exact("/")}) +
+                  RouteText("a", old, {Exact("/"), Exact("/")}));
   EXPECT_EQ(by_name.Find("h", "/"), "a:0");
 }
 
 TEST(MatchTest, ApiMatchesSeeThePathAfterTheBasePath) {
-  Fixture routes(RouteText("r", std::string(kAttached) + " base_paths: '/api/1.0' base_paths: '/api'",
+  Fixture routes(RouteText("r",
+                           std::string(kAttached) + " base_paths: '/api/1.0' base_paths: '/api'",
                            {Expression("/pets/([0-9]+)"), Exact("/pets"), Exact("/")}));
   EXPECT_EQ(routes.Find("h", "/api/1.0/pets/7"), "r:0");
   EXPECT_EQ(routes.path().base_path, "/api/1.0");

@@ -18,8 +18,8 @@ inline v1::Snapshot SnapshotOf(const std::string& resources) {
 }
 
 inline std::string ListenerText(const std::string& name, const std::string& hostname) {
-  return "resources { name: '" + name + "' listener { port: 80 protocol: HTTP hostname: '" + hostname +
-         "' } }\n";
+  return "resources { name: '" + name + "' listener { port: 80 protocol: HTTP hostname: '" +
+         hostname + "' } }\n";
 }
 
 // One route on listener "l" of which every rule has one match, given as the text of its body.

@@ -1,0 +1,193 @@
+"""What a mirror can do to the primary: nothing. And every copy is accounted for."""
+import os
+import threading
+import time
+import unittest
+
+import harness
+from harness import (FakeBackend, Gateway, RawClient, backend, eventually, free_port, plain_gateway,
+                     reference, response, route)
+
+
+class Mirroring(unittest.TestCase):
+    def setUp(self):
+        self.gateway = Gateway()
+        self.addCleanup(self.gateway.close)
+        self.port = free_port()
+        self.primary = self.backend(lambda request: response(request.body or b"ok"))
+
+    def backend(self, *arguments, **named):
+        made = FakeBackend(*arguments, **named)
+        self.addCleanup(made.close)
+        return made
+
+    def mirror_to(self, *ports, extra=""):
+        mirrors = "".join(f"    - {{type: RequestMirror, requestMirror: {{backendRef: {reference(f'mirror-{i}')}{extra}}}}}\n"
+                          for i in range(len(ports)))
+        self.gateway.apply(plain_gateway(self.port) + backend("primary", self.primary.port) +
+                           "".join(backend(f"mirror-{i}", port) for i, port in enumerate(ports)) +
+                           route("mirrored", f"""
+  - filters:
+    - {{type: RequestHeaderModifier, requestHeaderModifier: {{set: [{{name: X-Set, value: by-filter}}]}}}}
+{mirrors}    backendRefs: [{reference("primary")}]
+"""))
+
+    def client(self):
+        made = RawClient("127.0.0.1", self.port)
+        self.addCleanup(made.close)
+        return made
+
+    def get(self, client, count=1):
+        for _ in range(count):
+            client.send("GET /x?y=1 HTTP/1.1\r\nHost: a\r\nX-Mine: 1\r\n\r\n")
+            self.assertEqual(client.read_response()[::2], (200, b"ok"))
+
+    def counts(self, matched, mirror=0):
+        return self.gateway.settled_mirror_counts(f"Backend default/mirror-{mirror}", matched)
+
+    def test_copies_are_the_request_after_the_filters(self):
+        mirrors = [self.backend(), self.backend()]
+        self.mirror_to(*(m.port for m in mirrors))
+        client = self.client()
+        body = os.urandom(300_000)
+        cases = [("GET", b""), ("DELETE", b""), ("POST", b"x"), ("PUT", body), ("PATCH", b"")]
+        for method, content in cases:
+            client.send(f"{method} /a/b?c=d HTTP/1.1\r\nHost: a\r\nX-Mine: 1\r\n"
+                        f"Content-Length: {len(content)}\r\n\r\n".encode() + content)
+            self.assertEqual(client.read_response()[0], 200)
+        client.send(b"POST /chunked HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    b"186a0\r\n" + body[:100_000] + b"\r\n0\r\n\r\n")
+        self.assertEqual(client.read_response()[2], body[:100_000])
+        for mirror in mirrors:
+            copies = {(c.method, c.target): c for c in mirror.wait_for(len(cases) + 1)}
+            for method, content in cases:
+                copy = copies[method, "/a/b?c=d"]
+                self.assertEqual((copy.body, copy.complete), (content, True), method)
+                self.assertEqual((copy.header("X-Set"), copy.header("X-Mine")), ("by-filter", "1"))
+                self.assertEqual(copy.header("Host"), f"127.0.0.1:{mirror.port}")
+            self.assertEqual(copies["POST", "/chunked"].body, body[:100_000])
+        for index in range(2):
+            self.assertEqual(self.counts(6, index), {"matched": 6, "sent": 6})
+
+    def test_connections_to_the_mirror_are_kept(self):
+        mirror = self.backend()
+        self.mirror_to(mirror.port)
+        client = self.client()
+        self.get(client, 300)
+        self.assertEqual(self.counts(300)["sent"], 300)
+        self.assertLessEqual(mirror.connections, 128)
+
+    def test_no_state_of_the_mirror_delays_or_changes_the_primary(self):
+        held = threading.Event()
+        self.addCleanup(held.set)
+        states = {
+            "stalled": dict(respond=lambda _: lambda c: held.wait(60)),
+            "never reads": dict(respond=lambda _: lambda c: held.wait(60), read_requests=False),
+            "closes": dict(respond=lambda _: None),
+            "nonsense": dict(respond=lambda _: b"no http\r\n\r\n"),
+            "endless": dict(respond=lambda _: b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + b"x" * 3_000_000),
+            "error": dict(respond=lambda _: response(b"", "500 No")),
+        }
+        for name, state in states.items():
+            with self.subTest(name):
+                mirror = self.backend(**state)
+                self.mirror_to(mirror.port)
+                before = self.gateway.mirror_counts("Backend default/mirror-0").get("matched", 0)
+                client = self.client()
+                began = time.monotonic()
+                self.get(client, 100)
+                # A mirror's timeout is 5 s: one request that waited for it would show.
+                self.assertLess(time.monotonic() - began, 4)
+                client.close()
+                counts = self.counts(before + 100)
+                self.assertEqual(counts["matched"], before + 100)
+
+    def test_a_refused_mirror_fails_then_is_left_alone_by_its_breaker(self):
+        self.mirror_to(free_port())
+        client = self.client()
+        self.get(client, 100)
+        counts = self.counts(100)
+        self.assertGreaterEqual(counts["failed/connect"], 5)
+        self.assertGreater(counts["dropped/breaker_open"], 0)
+        self.assertEqual(counts["failed/connect"] + counts["dropped/breaker_open"], 100)
+
+    def test_a_name_that_does_not_resolve_is_counted_as_such(self):
+        self.mirror_to(1)
+        self.gateway.apply("""
+apiVersion: dp.wso2.com/v1alpha2
+kind: Backend
+metadata: {name: mirror-0}
+spec: {services: [{host: no-such-host.invalid, port: 80}]}
+""")
+        self.get(self.client(), 1)
+        self.assertEqual(self.counts(1), {"matched": 1, "failed/dns": 1})
+
+    def test_a_slow_reader_is_dropped_and_the_upload_is_not(self):
+        held = threading.Event()
+        self.addCleanup(held.set)
+        mirror = self.backend(lambda _: lambda c: held.wait(60), read_requests=False)
+        self.mirror_to(mirror.port)
+        body = os.urandom(30_000_000)
+        client = self.client()
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        self.assertEqual(client.read_response()[2], body)
+        self.assertEqual(self.counts(1), {"matched": 1, "dropped/slow_reader": 1})
+        eventually(lambda: self.gateway.metrics()["apk_mirror_held_bytes"] == 0, "all bytes are given back")
+
+    def test_an_upload_that_the_client_aborts_is_never_completed_at_the_mirror(self):
+        mirror = self.backend()
+        self.mirror_to(mirror.port)
+        for index in range(20):
+            client = self.client()
+            framing = "Content-Length: 100000" if index % 2 else "Transfer-Encoding: chunked"
+            client.send(f"POST /aborted HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n" +
+                        ("x" * 1000 if index % 2 else "3e8\r\n" + "x" * 1000 + "\r\n"))
+            eventually(lambda: self.gateway.mirror_counts("Backend default/mirror-0").get("matched") == index + 1,
+                       "the request is on its way")
+            client.close()
+        counts = self.counts(20)
+        self.assertEqual(counts["aborted"], 20)
+        self.assertFalse(any(copy.complete for copy in mirror.requests))
+
+    def test_percent_and_fraction(self):
+        mirror = self.backend()
+        for extra, low, high in ((", percent: 0", 0, 0), (", percent: 100", 1000, 1000),
+                                 (", percent: 20", 140, 260), (", fraction: {numerator: 1, denominator: 2}", 420, 580)):
+            with self.subTest(extra):
+                self.mirror_to(mirror.port, extra=extra)
+                name = "Backend default/mirror-0"
+                before = self.gateway.mirror_counts(name)
+                client = self.client()
+                self.get(client, 1000)
+                client.close()
+                after = self.counts(before.get("matched", 0) + 1000)
+                sent = after.get("sent", 0) - before.get("sent", 0)
+                skipped = after.get("skipped/sampling", 0) - before.get("skipped/sampling", 0)
+                self.assertTrue(low <= sent <= high, sent)
+                self.assertEqual(sent + skipped, 1000)
+
+    def test_a_mirror_that_does_not_exist_is_a_condition_and_the_route_serves(self):
+        mirror = self.backend()
+        self.mirror_to(mirror.port)
+        self.gateway.apkctl("delete", "backend", "mirror-0")
+        self.gateway.settle()
+        conditions = {c["type"]: c for c in self.gateway.get("httproute", "mirrored")["status"]["parents"][0]["conditions"]}
+        self.assertEqual((conditions["ResolvedRefs"]["status"], conditions["ResolvedRefs"]["reason"]),
+                         ("False", "BackendNotFound"))
+        self.assertIn("spec.rules[0].filters[1].requestMirror.backendRef", conditions["ResolvedRefs"]["message"])
+        self.get(self.client(), 3)
+        self.assertEqual(self.counts(3), {"matched": 3, "skipped/unresolved": 3})
+
+    def test_a_primary_that_fails_is_not_mirrored_when_it_was_never_reached(self):
+        mirror = self.backend()
+        self.primary.close()
+        self.mirror_to(mirror.port)
+        client = self.client()
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertEqual(client.read_response()[0], 503)
+        self.assertEqual(self.counts(1), {"matched": 1, "skipped/rejected": 1})
+        self.assertEqual(mirror.requests, [])
+
+
+if __name__ == "__main__":
+    harness.main()
