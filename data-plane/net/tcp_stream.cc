@@ -1,10 +1,11 @@
-// Reads go through the reactor, which tries them first; writes are tried here, before it.
+// Writes are tried at once; reads when something is known to be there.
 #include "data-plane/net/tcp_stream.h"
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
-#include <boost/asio/buffer.hpp>
 #include <cerrno>
 
 namespace apk {
@@ -30,20 +31,44 @@ bool SocketIsQuiet(int descriptor) {
 }
 
 TcpStream::TcpStream(TcpSocket socket, DeadlineList& deadlines)
-    : ByteStream(deadlines), socket_(std::move(socket)) {
+    : ByteStream(deadlines),
+      executor_(socket.get_executor()),
+      poller_(Poller::Of(executor_)) {
   boost::system::error_code ignored;
-  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-  socket_.native_non_blocking(true, ignored);
+  socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+  socket_.descriptor = socket.release(ignored);
+  int on = 1;
+  ioctl(socket_.descriptor, FIONBIO, &on);
+  poller_.Add(socket_);
 }
 
+TcpStream::~TcpStream() { Close(); }
+
 Task<ReadResult> TcpStream::Read(char* data, size_t size) {
-  const auto [error, bytes] = co_await socket_.async_read_some(asio::buffer(data, size), kTuple);
-  if (error == asio::error::eof) co_return ReadResult{.bytes = 0, .ok = true};
-  co_return ReadResult{.bytes = bytes, .ok = !error};
+  for (;;) {
+    if (!socket_.readable) {
+      const auto [error] = co_await WaitFor(&socket_.read_waiter);
+      if (error) co_return ReadResult{.bytes = 0, .ok = false};
+    }
+    if (socket_.descriptor < 0) co_return ReadResult{.bytes = 0, .ok = false};
+    const ssize_t received = recv(socket_.descriptor, data, size, 0);
+    if (received > 0) {
+      // A read that fell short took everything; what comes next is an event of its own.
+      const auto bytes = static_cast<size_t>(received);
+      if (bytes < size) socket_.readable = socket_.ended;
+      co_return ReadResult{.bytes = bytes, .ok = true};
+    }
+    if (received == 0) co_return ReadResult{.bytes = 0, .ok = true};
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      socket_.readable = false;
+    } else if (errno != EINTR) {
+      co_return ReadResult{.bytes = 0, .ok = false};
+    }
+  }
 }
 
 WriteStatus TcpStream::TryWrite(WriteBuffers& buffers) {
-  if (!socket_.is_open()) return WriteStatus::kFailed;
+  if (socket_.descriptor < 0) return WriteStatus::kFailed;
   while (buffers.count > 0) {
     iovec pieces[4];
     for (size_t i = 0; i < buffers.count; ++i) {
@@ -53,7 +78,7 @@ WriteStatus TcpStream::TryWrite(WriteBuffers& buffers) {
     msghdr message{};
     message.msg_iov = pieces;
     message.msg_iovlen = buffers.count;
-    const ssize_t sent = sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL);
+    const ssize_t sent = sendmsg(socket_.descriptor, &message, MSG_NOSIGNAL);
     if (sent >= 0) {
       buffers.Consume(static_cast<size_t>(sent));
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -69,22 +94,27 @@ Task<bool> TcpStream::Write(WriteBuffers buffers) {
   for (;;) {
     const WriteStatus status = TryWrite(buffers);
     if (status != WriteStatus::kAgain) co_return status == WriteStatus::kDone;
-    const auto [error] = co_await socket_.async_wait(TcpSocket::wait_write, kTuple);
+    socket_.writable = false;
+    const auto [error] = co_await WaitFor(&socket_.write_waiter);
     if (error) co_return false;
   }
 }
 
 void TcpStream::Close() {
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+  if (socket_.descriptor < 0) return;
+  poller_.Remove(socket_);
+  close(socket_.descriptor);
+  socket_.descriptor = -1;
+  socket_.readable = socket_.ended = true;
+  socket_.read_waiter.Cancel(executor_);
+  socket_.write_waiter.Cancel(executor_);
 }
 
 Task<> TcpStream::ShutdownWrite() {
-  boost::system::error_code ignored;
-  socket_.shutdown(TcpSocket::shutdown_send, ignored);
+  if (socket_.descriptor >= 0) shutdown(socket_.descriptor, SHUT_WR);
   co_return;
 }
 
-bool TcpStream::IsQuiet() { return socket_.is_open() && SocketIsQuiet(socket_.native_handle()); }
+bool TcpStream::IsQuiet() { return socket_.descriptor >= 0 && !socket_.readable; }
 
 }  // namespace apk

@@ -5,6 +5,7 @@
 #include <boost/asio/ip/tcp.hpp>
 
 #include "data-plane/net/byte_stream.h"
+#include "data-plane/net/poller.h"
 
 namespace apk {
 
@@ -15,8 +16,9 @@ bool SocketIsQuiet(int descriptor);
 
 class TcpStream final : public ByteStream {
  public:
-  // Takes the connected socket; sets TCP_NODELAY and non-blocking mode.
+  // Takes the connected socket over from Asio; sets TCP_NODELAY and non-blocking mode.
   TcpStream(TcpSocket socket, DeadlineList& deadlines);
+  ~TcpStream() override;
 
   Task<ReadResult> Read(char* data, size_t size) override;
   WriteStatus TryWrite(WriteBuffers& buffers) override;
@@ -26,7 +28,9 @@ class TcpStream final : public ByteStream {
   bool IsQuiet() override;
 
  private:
-  TcpSocket socket_;
+  Executor executor_;
+  Poller& poller_;
+  PolledSocket socket_;
 };
 
 }  // namespace apk
