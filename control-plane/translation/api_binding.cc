@@ -12,18 +12,24 @@
 namespace apk {
 namespace {
 
-// "/sample-api/0.1.0" and version 0.1.0 give "/sample-api".
+// "/sample-api/0.1.0" and version 0.1.0 give "/sample-api": the first such segment goes.
 std::string WithoutVersion(const std::string& base_path, const std::string& version) {
   const std::string segment = "/" + version;
-  const size_t at = base_path.find(segment);
-  if (at == std::string::npos) return base_path;
-  return base_path.substr(0, at) + base_path.substr(at + segment.size());
+  for (size_t at = base_path.find(segment); at != std::string::npos;
+       at = base_path.find(segment, at + 1)) {
+    const size_t end = at + segment.size();
+    const bool whole = end == base_path.size() || base_path[end] == '/';
+    if (whole) return base_path.substr(0, at) + base_path.substr(end);
+  }
+  return base_path;
 }
 
+// Agents take "/" for the root, and no empty path.
 std::vector<std::string> BasePathsOf(const v1::API& api) {
   std::vector<std::string> paths;
   const auto add = [&paths](std::string path) {
     while (path.ends_with('/')) path.pop_back();
+    if (!path.starts_with('/')) path.insert(0, "/");
     if (std::find(paths.begin(), paths.end(), path) == paths.end()) paths.push_back(path);
   };
   add(api.spec().base_path());
@@ -93,27 +99,32 @@ Problem FillIssuer(const ResourceSet& resources, const v1::TokenIssuer& issuer,
   return problem;
 }
 
-// A policy changes the check: override beats default, and what is absent stays as it is.
-void ApplyPolicy(const v1::AuthenticationSpec& spec,
-                 std::optional<v1::AuthenticationConfig>& check) {
-  for (const v1::AuthenticationPolicy* const policy : {&spec.default_(), &spec.override()}) {
-    const v1::OAuth2Authentication& oauth2 = policy->auth_types().oauth2();
-    if (policy->disabled() || oauth2.disabled()) {
-      check.reset();
-      continue;
+// What policies have said so far. Each field stays as it is until a stronger policy sets it.
+struct CheckSettings {
+  bool disabled = false;
+  bool oauth2_disabled = false;
+  bool optional = false;
+  bool send_token_to_upstream = false;
+  std::string header = "authorization";
+
+  void Apply(const v1::AuthenticationPolicy& policy) {
+    if (policy.has_disabled()) disabled = policy.disabled();
+    const v1::OAuth2Authentication& oauth2 = policy.auth_types().oauth2();
+    if (oauth2.has_disabled()) oauth2_disabled = oauth2.disabled();
+    if (oauth2.has_required()) optional = oauth2.required() == "optional";
+    if (!oauth2.header().empty()) header = ToLower(oauth2.header());
+    if (oauth2.has_send_token_to_upstream()) {
+      send_token_to_upstream = oauth2.send_token_to_upstream();
     }
-    if (!check.has_value() || !policy->has_auth_types()) continue;
-    if (oauth2.required() == "optional") check->set_optional(true);
-    if (!oauth2.header().empty()) check->set_header(ToLower(oauth2.header()));
-    check->set_send_token_to_upstream(oauth2.send_token_to_upstream());
   }
-}
+};
 
 }  // namespace
 
 ApiBindings::ApiBindings(const ResourceSet& resources, SnapshotAssembly& assembly)
     : resources_(resources), assembly_(assembly) {
   AddIssuers();
+  FindPolicies();
   std::vector<const v1::API*> apis = resources.All<v1::API>();
   std::stable_sort(apis.begin(), apis.end(), OlderFirst<v1::API>);
   for (const v1::API* const api : apis) Bind(*api);
@@ -130,14 +141,23 @@ void ApiBindings::AddIssuers() {
   }
 }
 
-v1::AuthenticationConfig ApiBindings::DefaultCheck(const v1::API& api) {
-  v1::AuthenticationConfig check;
-  check.set_header("authorization");
-  for (const auto& [issuer, problem] : issuer_problems_) {
-    if (problem.empty() && Applies(*issuer, api)) check.add_token_issuers(IssuerName(*issuer));
+// Of several policies for one API the oldest counts.
+void ApiBindings::FindPolicies() {
+  for (const v1::Authentication* const policy : resources_.All<v1::Authentication>()) {
+    const v1::PolicyTargetReference& target = policy->spec().target_ref();
+    if (target.kind() != "API") continue;
+    const v1::Authentication*& chosen = policies_[{policy->metadata().namespace_(), target.name()}];
+    if (chosen == nullptr || OlderFirst(policy, chosen)) chosen = policy;
   }
-  std::sort(check.mutable_token_issuers()->begin(), check.mutable_token_issuers()->end());
-  return check;
+}
+
+std::vector<std::string> ApiBindings::IssuersOf(const v1::API& api) const {
+  std::vector<std::string> names;
+  for (const auto& [issuer, problem] : issuer_problems_) {
+    if (problem.empty() && Applies(*issuer, api)) names.push_back(IssuerName(*issuer));
+  }
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 void ApiBindings::Bind(const v1::API& api) {
@@ -170,18 +190,9 @@ void ApiBindings::BindRoute(const v1::API& api, const std::string& route,
   }
   binding.api = &api;
   binding.base_paths = BasePathsOf(api);
-  binding.authentication = DefaultCheck(api);
-  // Of several policies for one API the oldest counts.
-  const v1::Authentication* chosen = nullptr;
-  for (const v1::Authentication* const policy : resources_.All<v1::Authentication>()) {
-    const v1::PolicyTargetReference& target = policy->spec().target_ref();
-    if (policy->metadata().namespace_() != namespace_name || target.kind() != "API" ||
-        target.name() != api.metadata().name()) {
-      continue;
-    }
-    if (chosen == nullptr || OlderFirst(policy, chosen)) chosen = policy;
-  }
-  if (chosen != nullptr) ApplyPolicy(chosen->spec(), binding.authentication);
+  binding.token_issuers = IssuersOf(api);
+  const auto policy = policies_.find({namespace_name, api.metadata().name()});
+  if (policy != policies_.end()) binding.authentication = policy->second;
 }
 
 const ApiBinding* ApiBindings::Find(const std::string& namespace_name,
@@ -190,10 +201,19 @@ const ApiBinding* ApiBindings::Find(const std::string& namespace_name,
   return found == bindings_.end() ? nullptr : &found->second;
 }
 
-std::optional<v1::AuthenticationConfig> ApiBindings::ForRule(
-    const ApiBinding& binding, const v1::Authentication* of_rule) const {
-  std::optional<v1::AuthenticationConfig> check = binding.authentication;
-  if (of_rule != nullptr) ApplyPolicy(of_rule->spec(), check);
+std::optional<v1::AuthenticationConfig> ApiBindings::ForRule(const ApiBinding& binding,
+                                                             const v1::Authentication* of_rule) {
+  CheckSettings settings;
+  if (binding.authentication != nullptr) settings.Apply(binding.authentication->spec().default_());
+  if (of_rule != nullptr) settings.Apply(of_rule->spec().default_());
+  if (of_rule != nullptr) settings.Apply(of_rule->spec().override());
+  if (binding.authentication != nullptr) settings.Apply(binding.authentication->spec().override());
+  if (settings.disabled || settings.oauth2_disabled) return std::nullopt;
+  v1::AuthenticationConfig check;
+  check.set_optional(settings.optional);
+  check.set_header(settings.header);
+  check.set_send_token_to_upstream(settings.send_token_to_upstream);
+  check.mutable_token_issuers()->Assign(binding.token_issuers.begin(), binding.token_issuers.end());
   return check;
 }
 

@@ -19,20 +19,22 @@ namespace apk {
 struct ApiBinding {
   const v1::API* api = nullptr;
   std::vector<std::string> base_paths;
-  std::optional<v1::AuthenticationConfig> authentication;  // Of the API; rules may differ.
+  std::vector<std::string> token_issuers;  // Names of TokenIssuerConfig resources, sorted.
+  const v1::Authentication* authentication = nullptr;  // That targets the API; may be absent.
 };
 
 class ApiBindings {
  public:
-  // Puts the token issuers of bound APIs into the assembly.
+  // Puts the token issuers that are well into the assembly.
   ApiBindings(const ResourceSet& resources, SnapshotAssembly& assembly);
 
   // nullptr for a route that no API names.
   const ApiBinding* Find(const std::string& namespace_name, const std::string& route) const;
-  // The check for one rule: the API's, unless the Authentication that the rule's ExtensionRef names
-  // says otherwise.
-  std::optional<v1::AuthenticationConfig> ForRule(const ApiBinding& binding,
-                                                  const v1::Authentication* of_rule) const;
+  // The check for one rule, which may name an Authentication of its own in an ExtensionRef; nullopt
+  // where it is turned off. The strongest word comes from the API's override, then from the rule's
+  // override, the rule's default and the API's default.
+  static std::optional<v1::AuthenticationConfig> ForRule(const ApiBinding& binding,
+                                                         const v1::Authentication* of_rule);
 
   // Problems by API, for its status; an empty one for an API that is well.
   const std::map<const v1::API*, Problem>& problems() const { return problems_; }
@@ -44,12 +46,15 @@ class ApiBindings {
  private:
   void Bind(const v1::API& api);
   void BindRoute(const v1::API& api, const std::string& route, const std::string& field);
-  v1::AuthenticationConfig DefaultCheck(const v1::API& api);
+  std::vector<std::string> IssuersOf(const v1::API& api) const;
   void AddIssuers();
+  void FindPolicies();
 
   const ResourceSet& resources_;
   SnapshotAssembly& assembly_;
   std::map<std::pair<std::string, std::string>, ApiBinding> bindings_;
+  // By namespace and name of the API that they target.
+  std::map<std::pair<std::string, std::string>, const v1::Authentication*> policies_;
   std::map<const v1::API*, Problem> problems_;
   std::map<const v1::TokenIssuer*, Problem> issuer_problems_;
 };

@@ -11,6 +11,8 @@
 namespace apk {
 namespace {
 
+constexpr size_t kPemBytesMax = 1 << 20;  // Agents refuse more.
+
 using BioPtr = std::unique_ptr<BIO, decltype(&BIO_free)>;
 using X509Ptr = std::unique_ptr<X509, decltype(&X509_free)>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
@@ -19,8 +21,12 @@ BioPtr OpenPem(std::string_view pem) {
   return BioPtr(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), &BIO_free);
 }
 
+// Without it OpenSSL would ask for a passphrase on the terminal, and wait.
+int NoPassphrase(char*, int, int, void*) { return -1; }
+
 X509Ptr ReadCertificate(std::string_view pem) {
-  X509Ptr certificate(PEM_read_bio_X509(OpenPem(pem).get(), nullptr, nullptr, nullptr), &X509_free);
+  X509Ptr certificate(PEM_read_bio_X509(OpenPem(pem).get(), nullptr, NoPassphrase, nullptr),
+                      &X509_free);
   ERR_clear_error();
   return certificate;
 }
@@ -28,17 +34,21 @@ X509Ptr ReadCertificate(std::string_view pem) {
 }  // namespace
 
 std::string CheckKeyPair(std::string_view chain_pem, std::string_view key_pem) {
+  if (chain_pem.size() > kPemBytesMax) return "tls.crt is larger than 1 MiB";
+  if (key_pem.size() > kPemBytesMax) return "tls.key is larger than 1 MiB";
   const X509Ptr certificate = ReadCertificate(chain_pem);
   if (certificate == nullptr) return "tls.crt holds no PEM certificate";
-  const KeyPtr key(PEM_read_bio_PrivateKey(OpenPem(key_pem).get(), nullptr, nullptr, nullptr),
+  const KeyPtr key(PEM_read_bio_PrivateKey(OpenPem(key_pem).get(), nullptr, NoPassphrase, nullptr),
                    &EVP_PKEY_free);
   ERR_clear_error();
-  if (key == nullptr) return "tls.key holds no PEM private key";
+  if (key == nullptr) return "tls.key holds no PEM private key without passphrase";
   const bool match = X509_check_private_key(certificate.get(), key.get()) == 1;
   ERR_clear_error();
   return match ? "" : "tls.key does not belong to tls.crt";
 }
 
-bool HasCertificate(std::string_view pem) { return ReadCertificate(pem) != nullptr; }
+bool HasCertificate(std::string_view pem) {
+  return pem.size() <= kPemBytesMax && ReadCertificate(pem) != nullptr;
+}
 
 }  // namespace apk

@@ -44,11 +44,17 @@ void SetFromProblem(const ConditionScope& scope, std::string_view type, const Pr
   }
 }
 
+bool FailsToBind(const ListenerState& listener, const FleetReport& fleet) {
+  const auto errors = fleet.listener_errors.find(listener.name);
+  return errors != fleet.listener_errors.end() && !errors->second.empty();
+}
+
 // Why agents do not serve the listener; empty where all that are connected do.
-Problem ProgrammedProblem(const ListenerState& listener, const FleetReport& fleet) {
+Problem ProgrammedProblem(const GatewayState& state, const ListenerState& listener,
+                          const FleetReport& fleet) {
   Problem problem;
-  if (!listener.Served()) {
-    problem.Add("Invalid", "the listener is not valid: see its other conditions");
+  if (!state.Serves(listener)) {
+    problem.Add("Invalid", "the listener is not valid: see the other conditions");
     return problem;
   }
   if (fleet.agents_connected == 0) {
@@ -85,8 +91,9 @@ void FillListenerStatus(const GatewayState& state, const ListenerState& listener
     kind->set_kind("HTTPRoute");
   }
   Conditions* const conditions = status->mutable_conditions();
-  const Problem programmed = ProgrammedProblem(listener, fleet);
-  const bool port_unavailable = listener.Served() && fleet.listener_errors.contains(listener.name);
+  const Problem programmed = ProgrammedProblem(state, listener, fleet);
+  const bool port_unavailable =
+      state.Serves(listener) && fleet.agents_connected > 0 && FailsToBind(listener, fleet);
   if (listener.accepted.empty() && port_unavailable) {
     SetCondition(scope, "Accepted", false, "PortUnavailable", programmed.message(), conditions);
   } else if (listener.accepted.empty() && !listener.conflicted.empty()) {
@@ -111,6 +118,7 @@ void FillListenerStatus(const GatewayState& state, const ListenerState& listener
 void FillAddresses(const GatewayState& state, const FleetReport& fleet, v1::GatewayStatus* status) {
   const std::vector<std::string>& addresses =
       state.addresses.empty() ? fleet.agent_addresses : state.addresses;
+  if (!state.accepted.empty()) return;
   for (const std::string& address : addresses) {
     v1::GatewayStatusAddress* const entry = status->add_addresses();
     entry->set_type("IPAddress");
@@ -124,12 +132,29 @@ bool AllTrue(const v1::GatewayStatus& status, std::string_view type) {
   });
 }
 
-bool AnyTrue(const v1::GatewayStatus& status, std::string_view type) {
-  return std::any_of(status.listeners().begin(), status.listeners().end(), [type](const auto& l) {
-    return FindCondition(l.conditions(), type)->status() == "True";
-  });
+// Why the Gateway is not what agents run; empty where they run every valid listener.
+Problem ProgrammedProblem(const GatewayState& state, const FleetReport& fleet) {
+  Problem problem;
+  bool any = false;
+  for (const ListenerState& listener : state.listeners) any = any || state.Serves(listener);
+  if (!state.accepted.empty()) {
+    problem.Add("Invalid", state.accepted.message());
+  } else if (!any) {
+    problem.Add("Invalid", "no listener is valid: see their conditions");
+  } else if (fleet.agents_connected == 0) {
+    problem.Add("Pending", "no agent is connected to the control plane");
+  }
+  if (!problem.empty()) return problem;
+  for (const ListenerState& listener : state.listeners) {
+    if (!state.Serves(listener) || !FailsToBind(listener, fleet)) continue;
+    problem.Add(state.addresses.empty() ? "Invalid" : "AddressNotUsable",
+                Concat("listener ", listener.spec->name(), ": ",
+                       ProgrammedProblem(state, listener, fleet).message()));
+  }
+  return problem;
 }
 
+// REQUIRES: the listeners of `status` are filled in.
 void SetGatewayConditions(const GatewayState& state, const FleetReport& fleet,
                           const ConditionScope& scope, v1::GatewayStatus* status) {
   Conditions* const conditions = status->mutable_conditions();
@@ -140,29 +165,14 @@ void SetGatewayConditions(const GatewayState& state, const FleetReport& fleet,
   } else if (all_valid) {
     SetCondition(scope, "Accepted", true, "Accepted", "the Gateway is accepted", conditions);
   } else {
-    const bool any = std::any_of(state.listeners.begin(), state.listeners.end(),
-                                 [](const ListenerState& listener) { return listener.Served(); });
+    const bool any =
+        std::any_of(state.listeners.begin(), state.listeners.end(),
+                    [&state](const ListenerState& listener) { return state.Serves(listener); });
     SetCondition(scope, "Accepted", any, "ListenersNotValid",
                  "not every listener is valid: see their conditions", conditions);
   }
-  if (!state.accepted.empty()) {
-    SetCondition(scope, "Programmed", false, "Invalid", state.accepted.message(), conditions);
-  } else if (AnyTrue(*status, "Programmed")) {
-    SetCondition(scope, "Programmed", true, "Programmed", "every connected agent serves it",
-                 conditions);
-  } else if (fleet.agents_connected == 0) {
-    SetCondition(scope, "Programmed", false, "Pending",
-                 "no agent is connected to the control plane", conditions);
-  } else {
-    std::string message = "no listener is served";
-    for (const ListenerState& listener : state.listeners) {
-      const Problem problem = ProgrammedProblem(listener, fleet);
-      if (!problem.empty()) message = problem.message();
-    }
-    const bool unusable = !fleet.listener_errors.empty() && !state.addresses.empty();
-    SetCondition(scope, "Programmed", false, unusable ? "AddressNotUsable" : "Invalid", message,
-                 conditions);
-  }
+  SetFromProblem(scope, "Programmed", ProgrammedProblem(state, fleet), "Programmed",
+                 "every connected agent serves it", conditions);
 }
 
 }  // namespace

@@ -29,7 +29,6 @@ void CheckKinds(ListenerState& state) {
     const bool known = kind.group() == kGatewayGroup && kind.kind() == "HTTPRoute";
     state.http_routes = state.http_routes || known;
     if (known) continue;
-    state.routes_resolved = false;
     state.resolved.Add("InvalidRouteKinds",
                        Concat("kind ", kind.kind(), " of group \"", kind.group(),
                               "\" can't attach here; HTTPRoute can"));
@@ -44,32 +43,33 @@ void ResolveCertificate(const ResourceSet& resources, const v1::Gateway& gateway
       reference.namespace_().empty() ? gateway.metadata().namespace_() : reference.namespace_();
   const std::string where = Concat("Secret ", namespace_name, "/", reference.name());
   if (!reference.group().empty() || (reference.has_kind() && reference.kind() != "Secret")) {
-    state.resolved.Add("InvalidCertificateRef", Concat("certificateRefs: kind ", reference.kind(),
-                                                       " can't be used, Secret can"));
+    state.certificate.Add(
+        "InvalidCertificateRef",
+        Concat("certificateRefs: kind ", reference.kind(), " can't be used, Secret can"));
     return;
   }
   const ReferenceFrom from{kGatewayGroup, "Gateway", gateway.metadata().namespace_()};
   const ResourceKey to{
       .group = "", .kind = "Secret", .namespace_name = namespace_name, .name = reference.name()};
   if (!ReferenceAllowed(resources, from, to)) {
-    state.resolved.Add("RefNotPermitted",
-                       Concat(where, ": no ReferenceGrant in namespace ", namespace_name,
-                              " permits it to Gateways of ", gateway.metadata().namespace_()));
+    state.certificate.Add("RefNotPermitted",
+                          Concat(where, ": no ReferenceGrant in namespace ", namespace_name,
+                                 " permits it to Gateways of ", gateway.metadata().namespace_()));
     return;
   }
   const auto* const secret = resources.Find<v1::Secret>(namespace_name, reference.name());
   if (secret == nullptr) {
-    state.resolved.Add("InvalidCertificateRef", Concat(where, " not found"));
+    state.certificate.Add("InvalidCertificateRef", Concat(where, " not found"));
     return;
   }
   const auto chain = secret->data().find("tls.crt");
   const auto key = secret->data().find("tls.key");
   if (chain == secret->data().end() || key == secret->data().end()) {
-    state.resolved.Add("InvalidCertificateRef", Concat(where, " lacks tls.crt or tls.key"));
+    state.certificate.Add("InvalidCertificateRef", Concat(where, " lacks tls.crt or tls.key"));
     return;
   }
   if (const std::string problem = CheckKeyPair(chain->second, key->second); !problem.empty()) {
-    state.resolved.Add("InvalidCertificateRef", Concat(where, ": ", problem));
+    state.certificate.Add("InvalidCertificateRef", Concat(where, ": ", problem));
     return;
   }
   const std::string name = Concat("certificate/", namespace_name, "/", reference.name());
@@ -99,10 +99,13 @@ ListenerState EvaluateListener(const ResourceSet& resources, const v1::Gateway& 
     return state;
   }
   if (listener.tls().certificate_refs().empty()) {
-    state.resolved.Add("InvalidCertificateRef", "tls.certificateRefs is empty");
+    state.certificate.Add("InvalidCertificateRef", "tls.certificateRefs is empty");
   }
   for (const v1::SecretObjectReference& reference : listener.tls().certificate_refs()) {
     ResolveCertificate(resources, gateway, reference, state, certificates);
+  }
+  if (!state.certificate.empty()) {
+    state.resolved.Add(state.certificate.reason(), state.certificate.message());
   }
   return state;
 }
@@ -146,7 +149,10 @@ void FindConflictsAcross(GatewayState& state, Taken& taken) {
                                   "an older Gateway has the same address, port and hostname");
         }
       }
-      own[place].emplace_back(listener.hostname, IsTls(*listener.spec));
+    }
+    if (!listener.Attachable()) continue;  // What lost takes nothing from younger ones.
+    for (const std::string& address : addresses) {
+      own[{address, listener.spec->port()}].emplace_back(listener.hostname, IsTls(*listener.spec));
     }
   }
   for (auto& [place, listeners] : own) {
@@ -160,7 +166,8 @@ void ReadAddresses(GatewayState& state) {
     if (address.has_type() && address.type() != "IPAddress") {
       state.accepted.Add("UnsupportedAddress", Concat("address type ", address.type(),
                                                       " is not supported, IPAddress is"));
-    } else if (!address.value().empty()) {
+    } else if (!address.value().empty() && std::find(state.addresses.begin(), state.addresses.end(),
+                                                     address.value()) == state.addresses.end()) {
       state.addresses.push_back(address.value());
     }
   }
@@ -168,10 +175,9 @@ void ReadAddresses(GatewayState& state) {
 
 void PutListeners(const GatewayState& state, SnapshotAssembly& certificates,
                   SnapshotAssembly& assembly) {
-  if (!state.accepted.empty()) return;
   const v1::ObjectMeta& metadata = state.gateway->metadata();
   for (const ListenerState& listener : state.listeners) {
-    if (!listener.Served()) continue;
+    if (!state.Serves(listener)) continue;
     v1::ListenerConfig& config = *assembly.Resource(listener.name).mutable_listener();
     config.set_gateway(Concat(metadata.namespace_(), "/", metadata.name()));
     config.set_name(listener.spec->name());

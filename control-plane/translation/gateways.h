@@ -17,17 +17,17 @@ struct ListenerState {
   std::string name;      // Of the ListenerConfig: "listener/<namespace>/<gateway>/<listener>".
   std::string hostname;  // Lower case.
   Problem accepted;      // Empty: it is.
-  Problem resolved;
+  Problem resolved;      // Includes kinds of routes that do not exist.
+  Problem certificate;   // What of `resolved` keeps it from being served.
   Problem conflicted;
-  bool routes_resolved = true;  // allowedRoutes.kinds names only what exists.
-  bool http_routes = true;      // HTTPRoutes may attach by kind.
+  bool http_routes = true;  // HTTPRoutes may attach by kind.
   std::vector<std::string> certificates;
   int attached_routes = 0;
 
   // Routes may attach to it.
   bool Attachable() const { return accepted.empty() && conflicted.empty(); }
-  // It is part of the snapshot.
-  bool Served() const { return Attachable() && resolved.empty(); }
+  // It can be part of the snapshot where its Gateway is accepted.
+  bool Served() const { return Attachable() && certificate.empty() && http_routes; }
 };
 
 struct GatewayState {
@@ -35,6 +35,9 @@ struct GatewayState {
   std::vector<std::string> addresses;  // As in spec; none: the agents' own.
   Problem accepted;
   std::vector<ListenerState> listeners;
+
+  // The listener, one of this Gateway's, is part of the snapshot.
+  bool Serves(const ListenerState& listener) const { return accepted.empty() && listener.Served(); }
 };
 
 // GatewayClasses whose controller this is, by name.

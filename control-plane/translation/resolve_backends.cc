@@ -3,6 +3,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <set>
 
 #include "apk/v1/core.pb.h"
@@ -20,6 +21,35 @@ std::string Base64(std::string_view bytes) {
                                    static_cast<int>(bytes.size()));
   text.resize(static_cast<size_t>(size));
   return text;
+}
+
+// RFC 9110 5.5 and 5.6.2. An agent refuses the whole snapshot for one field that is not like this.
+bool IsFieldValue(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return c == '\t' || (byte >= 0x20 && byte != 0x7f);
+  });
+}
+
+bool IsCredentialName(std::string_view text) {
+  static constexpr std::string_view kOwned[] = {
+      "connection", "content-length", "host",    "http2-settings",    "keep-alive",
+      "te",         "trailer",        "upgrade", "transfer-encoding", "proxy-connection"};
+  constexpr std::string_view kSymbols = "!#$%&'*+-.^_`|~";
+  constexpr size_t kNameBytesMax = 256;
+  const bool token = std::all_of(text.begin(), text.end(), [&](char c) {
+    const char lower = AsciiLower(c);
+    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') ||
+           kSymbols.find(c) != std::string_view::npos;
+  });
+  return token && !text.empty() && text.size() <= kNameBytesMax &&
+         std::find(std::begin(kOwned), std::end(kOwned), ToLower(text)) == std::end(kOwned);
+}
+
+// Seconds that a user wrote, in what 32 bits of milliseconds hold; none where it is no duration.
+uint32_t Milliseconds(int32_t seconds) {
+  constexpr int64_t kMillisecondsMax = 0xffffffff;
+  return static_cast<uint32_t>(std::clamp<int64_t>(int64_t{seconds} * 1000, 0, kMillisecondsMax));
 }
 
 // The CA that the backend's certificate must come from; "": the system's roots.
@@ -66,6 +96,17 @@ void AddCredentials(const ResourceSet& resources, const v1::Backend& backend, Pr
       problem.Add("UnsupportedValue", "spec.security.apiKey.in: Query is not supported, Header is");
       return;
     }
+    if (!IsCredentialName(key.name())) {
+      problem.Add("UnsupportedValue",
+                  Concat("spec.security.apiKey.name: ", key.name(), " can't be set as a header"));
+      return;
+    }
+    if (!IsFieldValue(value)) {
+      problem.Add("UnsupportedValue",
+                  Concat("Secret ", namespace_name, "/", key.value_from().name(), ": ",
+                         key.value_from().value_key(), " has control characters (a line break?)"));
+      return;
+    }
     v1::HeaderValueConfig* const header = config->add_set_headers();
     header->set_name(key.name());
     header->set_value(value);
@@ -90,15 +131,13 @@ void FillBackend(const ResourceSet& resources, const v1::Backend& backend, Probl
     config->mutable_tls()->set_ca_pem(ReadCa(resources, backend, problem));
     *config->mutable_tls()->mutable_allowed_sans() = spec.tls().allowed_sans();
   }
-  constexpr uint32_t kMilliseconds = 1000;
   if (spec.has_timeout()) {
-    config->set_response_timeout_ms(
-        static_cast<uint32_t>(spec.timeout().upstream_response_timeout()) * kMilliseconds);
-    config->set_idle_timeout_ms(
-        static_cast<uint32_t>(spec.timeout().downstream_request_idle_timeout()) * kMilliseconds);
+    config->set_response_timeout_ms(Milliseconds(spec.timeout().upstream_response_timeout()));
+    config->set_idle_timeout_ms(Milliseconds(spec.timeout().downstream_request_idle_timeout()));
   }
   if (spec.has_circuit_breaker()) {
-    config->set_max_connections(static_cast<uint32_t>(spec.circuit_breaker().max_connections()));
+    config->set_max_connections(
+        static_cast<uint32_t>(std::max(spec.circuit_breaker().max_connections(), 0)));
   }
   AddCredentials(resources, backend, problem, config);
 }
@@ -108,38 +147,40 @@ bool IsReady(const v1::SliceEndpoint& endpoint) {
   return !endpoint.conditions().has_ready() || endpoint.conditions().ready();
 }
 
-// True where the Service has slices at all.
-bool AddSliceEndpoints(const ResourceSet& resources, const v1::Service& service,
+// Ready endpoints of the Service's port, each once.
+void AddSliceEndpoints(const std::vector<const v1::EndpointSlice*>& slices,
                        const v1::ServicePort& port, v1::BackendConfig* config) {
-  bool has_slices = false;
   std::set<std::pair<std::string, int>> seen;
-  for (const v1::EndpointSlice* const slice : resources.All<v1::EndpointSlice>()) {
-    if (slice->metadata().namespace_() != service.metadata().namespace_()) continue;
-    const auto owner = slice->metadata().labels().find("kubernetes.io/service-name");
-    if (owner == slice->metadata().labels().end() || owner->second != service.metadata().name())
-      continue;
-    has_slices = true;
+  for (const v1::EndpointSlice* const slice : slices) {
     for (const v1::SlicePort& slice_port : slice->ports()) {
       if (slice_port.name() != port.name() || slice_port.port() == 0) continue;
       for (const v1::SliceEndpoint& endpoint : slice->endpoints()) {
-        if (!IsReady(endpoint)) continue;
         // All addresses of one endpoint are the same pod: the first serves.
-        if (endpoint.addresses().empty()) continue;
-        if (!seen.emplace(endpoint.addresses(0), slice_port.port()).second) continue;
+        if (!IsReady(endpoint) || endpoint.addresses().empty()) continue;
+        const std::string& address = endpoint.addresses(0);
+        if (address.empty() || !seen.emplace(address, slice_port.port()).second) continue;
         v1::EndpointConfig* const added = config->add_endpoints();
-        added->set_host(endpoint.addresses(0));
+        added->set_host(address);
         added->set_port(static_cast<uint32_t>(slice_port.port()));
       }
     }
   }
-  return has_slices;
+}
+
+// The same number may stand for several protocols; HTTP goes over TCP.
+const v1::ServicePort* FindPort(const v1::Service& service, int number) {
+  for (const v1::ServicePort& port : service.spec().ports()) {
+    const bool tcp = !port.has_protocol() || port.protocol() == "TCP";
+    if (tcp && port.port() == number) return &port;
+  }
+  return nullptr;
 }
 
 }  // namespace
 
 std::string BackendReference::ToString() const {
-  const std::string name_text = Concat(kind, " ", namespace_name, "/", name);
-  return port == 0 ? name_text : Concat(name_text, ":", std::to_string(port));
+  const std::string text = Concat(kind, " ", namespace_name, "/", name);
+  return port == 0 ? text : Concat(text, ":", std::to_string(port));
 }
 
 std::string ReadSecretKey(const ResourceSet& resources, const std::string& namespace_name,
@@ -173,6 +214,16 @@ Problem CheckBackend(const ResourceSet& resources, const v1::Backend& backend) {
   v1::BackendConfig unused;
   FillBackend(resources, backend, problem, &unused);
   return problem;
+}
+
+BackendResolver::BackendResolver(const ResourceSet& resources, SnapshotAssembly& assembly)
+    : resources_(resources), assembly_(assembly) {
+  for (const v1::EndpointSlice* const slice : resources.All<v1::EndpointSlice>()) {
+    const auto& labels = slice->metadata().labels();
+    const auto service = labels.find("kubernetes.io/service-name");
+    if (service == labels.end()) continue;
+    slices_[{slice->metadata().namespace_(), service->second}].push_back(slice);
+  }
 }
 
 std::string BackendResolver::Resolve(const BackendReference& reference,
@@ -209,6 +260,9 @@ std::string BackendResolver::ResolveBackend(const BackendReference& reference,
     problem.Add("BackendNotFound", Concat(where, ": ", reference.ToString(), " not found"));
     return "";
   }
+  const std::string name =
+      Concat("backend/Backend/", reference.namespace_name, "/", reference.name);
+  if (assembly_.Has(name)) return name;
   Problem own;
   v1::BackendConfig config;
   FillBackend(resources_, *backend, own, &config);
@@ -218,8 +272,6 @@ std::string BackendResolver::ResolveBackend(const BackendReference& reference,
                 Concat(where, ": ", reference.ToString(), " can't be used: ", own.message()));
     return "";
   }
-  const std::string name =
-      Concat("backend/Backend/", reference.namespace_name, "/", reference.name);
   *assembly_.Resource(name).mutable_backend() = std::move(config);
   return name;
 }
@@ -232,21 +284,21 @@ std::string BackendResolver::ResolveService(const BackendReference& reference,
     problem.Add("BackendNotFound", Concat(where, ": ", reference.ToString(), " not found"));
     return "";
   }
-  const v1::ServicePort* port = nullptr;
-  for (const v1::ServicePort& candidate : service->spec().ports()) {
-    if (candidate.port() == reference.port) port = &candidate;
-  }
+  const v1::ServicePort* const port = FindPort(*service, reference.port);
   if (port == nullptr) {
     problem.Add("BackendNotFound",
                 Concat(where, ": Service ", reference.namespace_name, "/", reference.name,
-                       " has no port ", std::to_string(reference.port)));
+                       " has no TCP port ", std::to_string(reference.port)));
     return "";
   }
   const std::string name = Concat("backend/Service/", reference.namespace_name, "/", reference.name,
                                   ":", std::to_string(reference.port));
+  if (assembly_.Has(name)) return name;
   v1::BackendConfig config;
-  const bool has_slices = AddSliceEndpoints(resources_, *service, *port, &config);
-  if (!has_slices && service->spec().type() == "ExternalName") {
+  const auto slices = slices_.find({reference.namespace_name, reference.name});
+  if (slices != slices_.end()) {
+    AddSliceEndpoints(slices->second, *port, &config);
+  } else if (service->spec().type() == "ExternalName" && !service->spec().external_name().empty()) {
     v1::EndpointConfig* const endpoint = config.add_endpoints();
     endpoint->set_host(service->spec().external_name());
     endpoint->set_port(static_cast<uint32_t>(port->port()));

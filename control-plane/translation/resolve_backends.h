@@ -2,9 +2,13 @@
 // Pure.
 #pragma once
 
+#include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "apk/v1/backend.pb.h"
+#include "apk/v1/core.pb.h"
 #include "apk/v1/routes.pb.h"
 #include "control-plane/resources/resource_set.h"
 #include "control-plane/translation/conditions.h"
@@ -36,8 +40,7 @@ BackendReference ReferenceOf(const Reference& reference, const std::string& rout
 
 class BackendResolver {
  public:
-  BackendResolver(const ResourceSet& resources, SnapshotAssembly& assembly)
-      : resources_(resources), assembly_(assembly) {}
+  BackendResolver(const ResourceSet& resources, SnapshotAssembly& assembly);
 
   // The name of its BackendConfig, which is then in the assembly; "" where it does not resolve,
   // with the reason added to `problem`. `where` is the field path for the message.
@@ -52,6 +55,8 @@ class BackendResolver {
 
   const ResourceSet& resources_;
   SnapshotAssembly& assembly_;
+  // By namespace and name of the Service that they belong to.
+  std::map<std::pair<std::string, std::string>, std::vector<const v1::EndpointSlice*>> slices_;
 };
 
 // What is wrong with a Backend itself, whoever refers to it: certificates and credentials.

@@ -3,6 +3,8 @@
 
 #include <google/protobuf/util/message_differencer.h>
 
+#include <algorithm>
+
 #include "apk/v1/api.pb.h"
 #include "apk/v1/backend.pb.h"
 #include "apk/v1/gateway.pb.h"
@@ -89,15 +91,32 @@ void KeepServed(const SnapshotAssembly& assembly, v1::RouteConfig& route) {
   route.mutable_attachments()->Swap(&served);
 }
 
+void Take(const std::string& name, SnapshotAssembly& available, SnapshotAssembly& assembly) {
+  if (!name.empty() && !assembly.Has(name)) assembly.Resource(name) = available.Resource(name);
+}
+
+// Agents get the backends and issuers of routes that are served, and nobody else's credentials.
+void TakeReferenced(const v1::RouteConfig& route, SnapshotAssembly& available,
+                    SnapshotAssembly& assembly) {
+  for (const v1::RuleConfig& rule : route.rules()) {
+    for (const auto& backend : rule.backends()) Take(backend.backend(), available, assembly);
+    for (const auto& mirror : rule.mirrors()) Take(mirror.backend(), available, assembly);
+    for (const auto& issuer : rule.authentication().token_issuers()) {
+      Take(issuer, available, assembly);
+    }
+  }
+}
+
 }  // namespace
 
 Translation Translate(const ResourceSet& resources, const FleetReport& fleet, uint64_t revision,
                       const std::string& now) {
   Translation translation;
   SnapshotAssembly assembly;
+  SnapshotAssembly available;  // What routes may refer to; taken over where a served one does.
   std::vector<GatewayState> gateways = EvaluateGateways(resources, assembly);
-  const ApiBindings apis(resources, assembly);
-  BackendResolver backends(resources, assembly);
+  const ApiBindings apis(resources, available);
+  BackendResolver backends(resources, available);
 
   for (const v1::HTTPRoute* const route : resources.All<v1::HTTPRoute>()) {
     const Attachments attachments = AttachRoute(resources, *route, gateways);
@@ -105,6 +124,7 @@ Translation Translate(const ResourceSet& resources, const FleetReport& fleet, ui
     UpdateStatus(*route, StatusOf(*route, attachments, translated, now), translation);
     KeepServed(assembly, translated.config);
     if (translated.config.attachments().empty()) continue;
+    TakeReferenced(translated.config, available, assembly);
     *assembly.Resource(Concat("route/", translated.config.name())).mutable_route() =
         std::move(translated.config);
   }
@@ -115,6 +135,8 @@ Translation Translate(const ResourceSet& resources, const FleetReport& fleet, ui
   UpdateClasses(resources, now, translation);
   UpdateApis(apis, now, translation);
   UpdateBackends(resources, now, translation);
+  std::sort(translation.status_updates.begin(), translation.status_updates.end(),
+            [](const ResourcePtr& a, const ResourcePtr& b) { return KeyOf(*a) < KeyOf(*b); });
   translation.snapshot = assembly.Finish(revision);
   return translation;
 }

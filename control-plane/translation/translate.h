@@ -26,7 +26,8 @@ struct FleetReport {
 
 struct Translation {
   v1::Snapshot snapshot;  // Complete with hashes and version.
-  // Objects whose status differs from the one in the set: the same object with the new status.
+  // Objects whose status differs from the one in the set, sorted by key: the same object with the
+  // new status.
   // Conditions that did not change keep their lastTransitionTime.
   std::vector<ResourcePtr> status_updates;
 };

@@ -1,6 +1,8 @@
 // Field by field; what does not resolve stays in the rule as a share that is answered 500.
 #include "control-plane/translation/translate_route.h"
 
+#include <google/protobuf/util/message_differencer.h>
+
 #include <ctime>
 
 #include "common/strings.h"
@@ -94,12 +96,10 @@ int64_t UnixSeconds(const std::string& rfc3339) {
 class RuleTranslator {
  public:
   RuleTranslator(const ResourceSet& resources, const v1::HTTPRoute& route,
-                 const ApiBinding* binding, const ApiBindings& apis, BackendResolver& backends,
-                 RouteTranslation& result)
+                 const ApiBinding* binding, BackendResolver& backends, RouteTranslation& result)
       : resources_(resources),
         namespace_(route.metadata().namespace_()),
         binding_(binding),
-        apis_(apis),
         backends_(backends),
         result_(result) {}
 
@@ -124,10 +124,7 @@ class RuleTranslator {
     }
     for (int i = 0; i < rule.backend_refs_size(); ++i) AddBackend(rule.backend_refs(i), i, config);
     SetTimeouts(rule.timeouts(), config);
-    if (binding_ != nullptr) {
-      std::optional<v1::AuthenticationConfig> check = apis_.ForRule(*binding_, authentication);
-      if (check.has_value()) *config->mutable_authentication() = *std::move(check);
-    }
+    SetAuthentication(authentication, config);
     return !config->invalid();
   }
 
@@ -188,6 +185,22 @@ class RuleTranslator {
     }
   }
 
+  // A check that no API gives issuers to could not be made: better no answer than one without it.
+  void SetAuthentication(const v1::Authentication* of_rule, v1::RuleConfig* config) {
+    if (binding_ == nullptr && of_rule == nullptr) return;
+    std::optional<v1::AuthenticationConfig> check =
+        ApiBindings::ForRule(binding_ == nullptr ? ApiBinding() : *binding_, of_rule);
+    if (!check.has_value()) return;
+    if (binding_ != nullptr) {
+      *config->mutable_authentication() = *std::move(check);
+      return;
+    }
+    config->set_invalid(true);
+    result_.invalid_rules.Add("UnsupportedValue",
+                              Concat(path_, ": Authentication ", of_rule->metadata().name(),
+                                     " can't be enforced: no API names this route"));
+  }
+
   void SetTimeouts(const v1::HTTPRouteTimeouts& timeouts, v1::RuleConfig* config) {
     if (timeouts.has_request()) {
       const uint32_t request = ParseDurationMs(timeouts.request()).value_or(0);
@@ -200,11 +213,21 @@ class RuleTranslator {
   const ResourceSet& resources_;
   const std::string& namespace_;
   const ApiBinding* binding_;
-  const ApiBindings& apis_;
   BackendResolver& backends_;
   RouteTranslation& result_;
   std::string path_;
 };
+
+// What the status says so far for the same parentRef, wherever in the list it stands.
+const Conditions* PreviousConditions(const v1::HTTPRoute& route,
+                                     const v1::ParentReference& parent) {
+  for (const v1::RouteParentStatus& status : route.status().parents()) {
+    if (google::protobuf::util::MessageDifferencer::Equals(status.parent_ref(), parent)) {
+      return &status.conditions();
+    }
+  }
+  return nullptr;
+}
 
 }  // namespace
 
@@ -224,7 +247,7 @@ RouteTranslation TranslateRoute(const ResourceSet& resources, const v1::HTTPRout
     const v1::ObjectMeta& api = binding->api->metadata();
     result.config.set_api(Concat(api.namespace_(), "/", api.name()));
   }
-  RuleTranslator translator(resources, route, binding, apis, backends, result);
+  RuleTranslator translator(resources, route, binding, backends, result);
   int served = 0;
   for (int i = 0; i < route.spec().rules_size(); ++i) {
     if (translator.Translate(route.spec().rules(i), i)) ++served;
@@ -236,18 +259,15 @@ RouteTranslation TranslateRoute(const ResourceSet& resources, const v1::HTTPRout
 v1::RouteStatus StatusOf(const v1::HTTPRoute& route, const Attachments& attachments,
                          const RouteTranslation& translation, const std::string& now) {
   v1::RouteStatus status;
-  for (size_t i = 0; i < attachments.parents.size(); ++i) {
-    const ParentOutcome& parent = attachments.parents[i];
+  for (const ParentOutcome& parent : attachments.parents) {
     v1::RouteParentStatus* const entry = status.add_parents();
     *entry->mutable_parent_ref() = *parent.reference;
     entry->mutable_parent_ref()->set_group(kGatewayGroup);
     entry->mutable_parent_ref()->set_kind("Gateway");
     entry->set_controller_name(kControllerName);
-    const bool known = static_cast<int>(i) < route.status().parents_size();
-    const ConditionScope scope{
-        .generation = route.metadata().generation(),
-        .now = &now,
-        .previous = known ? &route.status().parents(static_cast<int>(i)).conditions() : nullptr};
+    const ConditionScope scope{.generation = route.metadata().generation(),
+                               .now = &now,
+                               .previous = PreviousConditions(route, entry->parent_ref())};
     Conditions* const conditions = entry->mutable_conditions();
     if (!parent.problem.empty()) {
       SetCondition(scope, "Accepted", false, parent.problem.reason(), parent.problem.message(),
