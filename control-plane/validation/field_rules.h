@@ -18,7 +18,7 @@ void CheckFields(const google::protobuf::Message& message, const std::string& pa
 // Fills in what is absent and has a default, in every message that is present.
 void FillDefaults(google::protobuf::Message& message);
 
-// RE2, with limits; compiled once and kept. nullptr and a message where it is no expression.
+// Searches `text` for an RE2 expression, which is compiled once and kept.
 bool MatchesPattern(const std::string& pattern, std::string_view text);
 
 }  // namespace apk

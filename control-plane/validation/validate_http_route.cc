@@ -6,6 +6,7 @@
 
 #include "common/strings.h"
 #include "control-plane/resources/duration.h"
+#include "control-plane/validation/field_rules.h"
 #include "control-plane/validation/kind_rules.h"
 
 namespace apk {
@@ -69,9 +70,13 @@ void CheckMatch(const v1::HTTPRouteMatch& match, const std::string& path, IssueL
 
 void CheckModifiedName(const std::string& name, const std::string& path, IssueList& issues) {
   static constexpr std::string_view kOwned[] = {
-      "host",    "connection", "content-length", "keep-alive",      "transfer-encoding",
-      "upgrade", "te",         "trailer",        "proxy-connection"};
+      "host",    "connection", "content-length", "keep-alive",       "transfer-encoding",
+      "upgrade", "te",         "trailer",        "proxy-connection", "http2-settings"};
+  static const std::string kToken = "^[A-Za-z0-9!#$%&'*+\\-.^_\\x60|~]{1,256}$";
   const std::string lower = ToLower(name);
+  if (!MatchesPattern(kToken, name)) {
+    issues.Error(path, Concat("\"", name, "\" is no header name"));
+  }
   if (std::find(std::begin(kOwned), std::end(kOwned), lower) != std::end(kOwned)) {
     issues.Error(
         path, Concat(name, " can't be changed by a header modifier"),
@@ -110,9 +115,22 @@ bool HasOnePrefixMatch(const v1::HTTPRouteRule& rule) {
   return !path.has_type() || path.type() == "PathPrefix";
 }
 
+// What replaces a path goes into a request line as it stands.
+void CheckNewPath(const std::string& value, const std::string& path, IssueList& issues) {
+  const bool plain = std::all_of(value.begin(), value.end(), [](char c) {
+    return c > 0x20 && c < 0x7f && c != '?' && c != '#';
+  });
+  if (!plain) {
+    issues.Error(path, "must be a path: no query, fragment, white space or bytes beyond ASCII",
+                 "write other characters as %XX");
+  }
+}
+
 void CheckPathModifier(const v1::HTTPPathModifier& modifier, const std::string& path,
                        const v1::HTTPRouteRule& rule, IssueList& issues) {
   const bool full = modifier.type() == "ReplaceFullPath";
+  CheckNewPath(modifier.replace_full_path(), path + ".replaceFullPath", issues);
+  CheckNewPath(modifier.replace_prefix_match(), path + ".replacePrefixMatch", issues);
   if (full && !modifier.has_replace_full_path()) {
     issues.Error(path + ".replaceFullPath", "is required where type is ReplaceFullPath");
   }

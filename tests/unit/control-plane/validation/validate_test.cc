@@ -89,6 +89,14 @@ TEST(Validate, NamesTheFieldAndWhatIsWrong) {
        "spec.rules[0].filters[0].requestMirror.fraction: numerator must not be greater than denominator"},
       {Filter("{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: Host, value: a}]}}"),
        "spec.rules[0].filters[0].requestHeaderModifier.set[0].name: Host can't be changed by a header modifier"},
+      {Filter("{type: RequestHeaderModifier, requestHeaderModifier: {remove: ['a b']}}"),
+       "spec.rules[0].filters[0].requestHeaderModifier.remove[0]: \"a b\" is no header name"},
+      {Filter("{type: RequestHeaderModifier, requestHeaderModifier: {remove: [HTTP2-Settings]}}"),
+       "spec.rules[0].filters[0].requestHeaderModifier.remove[0]: HTTP2-Settings can't be changed by a "
+       "header modifier"},
+      {Filter("{type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath, replaceFullPath: '/a?b'}}}"),
+       "spec.rules[0].filters[0].urlRewrite.path.replaceFullPath: must be a path: no query, fragment, white "
+       "space or bytes beyond ASCII"},
       {Filter("{type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath}}}"),
        "spec.rules[0].filters[0].urlRewrite.path.replaceFullPath: is required where type is ReplaceFullPath"},
       {Rule("{matches: [{path: {type: Exact, value: /a}}], backendRefs: [{name: s, port: 1}], filters: "

@@ -1,6 +1,7 @@
 // Manifests: what is taken, and what is refused where and how.
 #include "control-plane/apkctl/manifest/read_manifest.h"
 
+#include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
 #include "apk/v1/backend.pb.h"
@@ -180,8 +181,8 @@ TEST(ReadManifest, WhatIsPrintedIsReadBackTheSame) {
   const ManifestResult second = Read(yaml);
   ASSERT_TRUE(second.problems.empty()) << yaml << Show(second.problems[0]);
   EXPECT_EQ(ToYaml(*second.documents[0].object), yaml);
-  EXPECT_EQ(second.documents[0].object->SerializeAsString(),
-            first.documents[0].object->SerializeAsString())
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(*second.documents[0].object,
+                                                                 *first.documents[0].object))
       << yaml;
 }
 
