@@ -10,6 +10,7 @@
 #include "apk/v1/gateway.pb.h"
 #include "apk/v1/policies.pb.h"
 #include "apk/v1/routes.pb.h"
+#include "apk/v1/tls_route.pb.h"
 #include "common/strings.h"
 #include "control-plane/resources/resource_set.h"
 
@@ -64,7 +65,8 @@ Columns Of(const v1::GatewayClass& gateway_class) {
   return columns;
 }
 
-Columns Of(const v1::HTTPRoute& route) {
+template <class Route>
+Columns OfRoute(const Route& route) {
   Columns columns;
   std::vector<std::string> names;
   for (const std::string& hostname : route.spec().hostnames())
@@ -134,7 +136,8 @@ Columns ColumnsOf(const Message& object) {
   const std::string& kind = object.GetDescriptor()->name();
   if (kind == "Gateway") return Of(static_cast<const v1::Gateway&>(object));
   if (kind == "GatewayClass") return Of(static_cast<const v1::GatewayClass&>(object));
-  if (kind == "HTTPRoute") return Of(static_cast<const v1::HTTPRoute&>(object));
+  if (kind == "HTTPRoute") return OfRoute(static_cast<const v1::HTTPRoute&>(object));
+  if (kind == "TLSRoute") return OfRoute(static_cast<const v1::TLSRoute&>(object));
   if (kind == "Backend") return Of(static_cast<const v1::Backend&>(object));
   if (kind == "API") return Of(static_cast<const v1::API&>(object));
   if (kind == "Service") return Of(static_cast<const v1::Service&>(object));

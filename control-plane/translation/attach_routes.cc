@@ -72,16 +72,15 @@ GatewayState* FindGateway(std::vector<GatewayState>& gateways, const std::string
   return nullptr;
 }
 
-std::vector<std::string> HostnamesOf(const v1::HTTPRoute& route) {
+std::vector<std::string> HostnamesOf(const RouteView& route) {
   std::vector<std::string> hostnames;
-  for (const std::string& hostname : route.spec().hostnames())
-    hostnames.push_back(ToLower(hostname));
+  for (const std::string& hostname : route.hostnames) hostnames.push_back(ToLower(hostname));
   return hostnames;
 }
 
 class Attacher {
  public:
-  Attacher(const ResourceSet& resources, const v1::HTTPRoute& route)
+  Attacher(const ResourceSet& resources, const RouteView& route)
       : resources_(resources), route_(route), hostnames_(HostnamesOf(route)) {}
 
   ParentOutcome Attach(const v1::ParentReference& reference, GatewayState& gateway) {
@@ -95,8 +94,9 @@ class Attacher {
         continue;
       if (reference.has_port() && reference.port() != listener.spec->port()) continue;
       ++candidates;
-      if (!listener.http_routes || !NamespaceAllowed(resources_, *gateway.gateway, *listener.spec,
-                                                     route_.metadata().namespace_())) {
+      if (!listener.Admits(route_.kind) ||
+          !NamespaceAllowed(resources_, *gateway.gateway, *listener.spec,
+                            route_.metadata.namespace_())) {
         continue;
       }
       ++allowed;
@@ -135,10 +135,9 @@ class Attacher {
       problem.Add("NoMatchingParent",
                   Concat(name, " has no listener with that sectionName and port"));
     } else if (allowed == 0) {
-      problem.Add(
-          "NotAllowedByListeners",
-          Concat(name, ": allowedRoutes of its listeners do not admit HTTPRoutes of namespace ",
-                 route_.metadata().namespace_()));
+      problem.Add("NotAllowedByListeners",
+                  Concat(name, ": allowedRoutes of its listeners do not admit ", route_.kind,
+                         "s of namespace ", route_.metadata.namespace_()));
     } else {
       problem.Add("NoMatchingListenerHostname",
                   Concat(name, ": no valid listener shares a hostname with the route"));
@@ -146,7 +145,7 @@ class Attacher {
   }
 
   const ResourceSet& resources_;
-  const v1::HTTPRoute& route_;
+  const RouteView& route_;
   const std::vector<std::string> hostnames_;
   std::map<std::string, std::set<std::string>> attachments_;
 };
@@ -165,16 +164,16 @@ std::vector<std::string> IntersectHostnames(const std::string& listener,
   return common;
 }
 
-Attachments AttachRoute(const ResourceSet& resources, const v1::HTTPRoute& route,
+Attachments AttachRoute(const ResourceSet& resources, const RouteView& route,
                         std::vector<GatewayState>& gateways) {
   Attachments result;
   Attacher attacher(resources, route);
-  for (const v1::ParentReference& reference : route.spec().parent_refs()) {
+  for (const v1::ParentReference& reference : route.parent_refs) {
     const bool is_gateway = (!reference.has_group() || reference.group() == kGatewayGroup) &&
                             (!reference.has_kind() || reference.kind() == "Gateway");
     if (!is_gateway) continue;
     const std::string& namespace_name =
-        reference.namespace_().empty() ? route.metadata().namespace_() : reference.namespace_();
+        reference.namespace_().empty() ? route.metadata.namespace_() : reference.namespace_();
     GatewayState* const gateway = FindGateway(gateways, namespace_name, reference.name());
     if (gateway != nullptr) {
       result.parents.push_back(attacher.Attach(reference, *gateway));

@@ -1,4 +1,4 @@
-// Which listeners an HTTPRoute attaches to (Gateway API: parentRefs, allowedRoutes, hostnames).
+// Which listeners a route attaches to (Gateway API: parentRefs, allowedRoutes, hostnames).
 // Pure.
 #pragma once
 
@@ -11,6 +11,24 @@
 #include "control-plane/translation/gateways.h"
 
 namespace apk {
+
+// What all kinds of routes have in common.
+struct RouteView {
+  const v1::ObjectMeta& metadata;
+  const std::string& kind;
+  const google::protobuf::RepeatedPtrField<v1::ParentReference>& parent_refs;
+  const google::protobuf::RepeatedPtrField<std::string>& hostnames;
+  const v1::RouteStatus& status;  // So far.
+};
+
+template <class Route>
+RouteView ViewOf(const Route& route) {
+  return {.metadata = route.metadata(),
+          .kind = Route::descriptor()->name(),
+          .parent_refs = route.spec().parent_refs(),
+          .hostnames = route.spec().hostnames(),
+          .status = route.status()};
+}
 
 // The outcome for one parentRef.
 struct ParentOutcome {
@@ -25,7 +43,7 @@ struct Attachments {
 };
 
 // Counts the route in the listeners that it attaches to.
-Attachments AttachRoute(const ResourceSet& resources, const v1::HTTPRoute& route,
+Attachments AttachRoute(const ResourceSet& resources, const RouteView& route,
                         std::vector<GatewayState>& gateways);
 
 // Hostnames that a listener and a route have in common; "" stands for any. Empty: none.

@@ -85,10 +85,10 @@ void FillListenerStatus(const GatewayState& state, const ListenerState& listener
                              .previous = previous == nullptr ? nullptr : &previous->conditions()};
   status->set_name(listener.spec->name());
   status->set_attached_routes(listener.attached_routes);
-  if (listener.http_routes) {
+  for (const std::string& name : listener.kinds) {
     v1::RouteGroupKind* const kind = status->add_supported_kinds();
     kind->set_group(kGatewayGroup);
-    kind->set_kind("HTTPRoute");
+    kind->set_kind(name);
   }
   Conditions* const conditions = status->mutable_conditions();
   const Problem programmed = ProgrammedProblem(state, listener, fleet);

@@ -21,17 +21,29 @@ std::string ListenerName(const v1::Gateway& gateway, const v1::GatewayListener& 
                 listener.name());
 }
 
+// Kinds of routes that a protocol can carry; none: it is not served.
+std::vector<std::string> KindsOf(const std::string& protocol) {
+  if (protocol == "HTTP" || protocol == "HTTPS") return {"HTTPRoute"};
+  return {};
+}
+
 void CheckKinds(ListenerState& state) {
   const auto& kinds = state.spec->allowed_routes().kinds();
-  if (kinds.empty()) return;
-  state.http_routes = false;
+  const std::vector<std::string> known = KindsOf(state.spec->protocol());
+  if (kinds.empty()) {
+    state.kinds = known;
+    return;
+  }
   for (const v1::RouteGroupKind& kind : kinds) {
-    const bool known = kind.group() == kGatewayGroup && kind.kind() == "HTTPRoute";
-    state.http_routes = state.http_routes || known;
-    if (known) continue;
-    state.resolved.Add("InvalidRouteKinds",
-                       Concat("kind ", kind.kind(), " of group \"", kind.group(),
-                              "\" can't attach here; HTTPRoute can"));
+    const bool fits = kind.group() == kGatewayGroup &&
+                      std::find(known.begin(), known.end(), kind.kind()) != known.end();
+    if (!fits) {
+      state.resolved.Add("InvalidRouteKinds",
+                         Concat("kind ", kind.kind(), " of group \"", kind.group(),
+                                "\" can't attach here; ", Join(known, " and "), " can"));
+    } else if (!state.Admits(kind.kind())) {
+      state.kinds.push_back(kind.kind());
+    }
   }
 }
 
@@ -86,10 +98,9 @@ ListenerState EvaluateListener(const ResourceSet& resources, const v1::Gateway& 
   state.spec = &listener;
   state.name = ListenerName(gateway, listener);
   state.hostname = ToLower(listener.hostname());
-  if (listener.protocol() != "HTTP" && listener.protocol() != "HTTPS") {
+  if (KindsOf(listener.protocol()).empty()) {
     state.accepted.Add("UnsupportedProtocol", Concat("protocol ", listener.protocol(),
                                                      " is not served; HTTP and HTTPS are"));
-    state.http_routes = false;
     return state;
   }
   CheckKinds(state);

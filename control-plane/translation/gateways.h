@@ -1,7 +1,9 @@
 // Gateways of our classes, listener by listener: what is served, what is not and why. Pure.
 #pragma once
 
+#include <algorithm>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "apk/v1/gateway.pb.h"
@@ -20,14 +22,18 @@ struct ListenerState {
   Problem resolved;      // Includes kinds of routes that do not exist.
   Problem certificate;   // What of `resolved` keeps it from being served.
   Problem conflicted;
-  bool http_routes = true;  // HTTPRoutes may attach by kind.
+  std::vector<std::string> kinds;  // Of routes that may attach.
   std::vector<std::string> certificates;
   int attached_routes = 0;
 
-  // Routes may attach to it.
+  // Routes of that kind may attach to it.
+  bool Admits(std::string_view kind) const {
+    return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+  }
+  // It is well enough for routes to attach to it.
   bool Attachable() const { return accepted.empty() && conflicted.empty(); }
   // It can be part of the snapshot where its Gateway is accepted.
-  bool Served() const { return Attachable() && certificate.empty() && http_routes; }
+  bool Served() const { return Attachable() && certificate.empty() && !kinds.empty(); }
 };
 
 struct GatewayState {

@@ -119,9 +119,9 @@ Translation Translate(const ResourceSet& resources, const FleetReport& fleet, ui
   BackendResolver backends(resources, available);
 
   for (const v1::HTTPRoute* const route : resources.All<v1::HTTPRoute>()) {
-    const Attachments attachments = AttachRoute(resources, *route, gateways);
+    const Attachments attachments = AttachRoute(resources, ViewOf(*route), gateways);
     RouteTranslation translated = TranslateRoute(resources, *route, attachments, apis, backends);
-    UpdateStatus(*route, StatusOf(*route, attachments, translated, now), translation);
+    UpdateStatus(*route, StatusOf(ViewOf(*route), attachments, translated, now), translation);
     KeepServed(assembly, translated.config);
     if (translated.config.attachments().empty()) continue;
     TakeReferenced(translated.config, available, assembly);

@@ -1,8 +1,6 @@
 // Field by field; what does not resolve stays in the rule as a share that is answered 500.
 #include "control-plane/translation/translate_route.h"
 
-#include <google/protobuf/util/message_differencer.h>
-
 #include <ctime>
 
 #include "common/strings.h"
@@ -218,17 +216,6 @@ class RuleTranslator {
   std::string path_;
 };
 
-// What the status says so far for the same parentRef, wherever in the list it stands.
-const Conditions* PreviousConditions(const v1::HTTPRoute& route,
-                                     const v1::ParentReference& parent) {
-  for (const v1::RouteParentStatus& status : route.status().parents()) {
-    if (google::protobuf::util::MessageDifferencer::Equals(status.parent_ref(), parent)) {
-      return &status.conditions();
-    }
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 RouteTranslation TranslateRoute(const ResourceSet& resources, const v1::HTTPRoute& route,
@@ -254,41 +241,6 @@ RouteTranslation TranslateRoute(const ResourceSet& resources, const v1::HTTPRout
   }
   result.all_invalid = route.spec().rules_size() > 0 && served == 0;
   return result;
-}
-
-v1::RouteStatus StatusOf(const v1::HTTPRoute& route, const Attachments& attachments,
-                         const RouteTranslation& translation, const std::string& now) {
-  v1::RouteStatus status;
-  for (const ParentOutcome& parent : attachments.parents) {
-    v1::RouteParentStatus* const entry = status.add_parents();
-    *entry->mutable_parent_ref() = *parent.reference;
-    entry->mutable_parent_ref()->set_group(kGatewayGroup);
-    entry->mutable_parent_ref()->set_kind("Gateway");
-    entry->set_controller_name(kControllerName);
-    const ConditionScope scope{.generation = route.metadata().generation(),
-                               .now = &now,
-                               .previous = PreviousConditions(route, entry->parent_ref())};
-    Conditions* const conditions = entry->mutable_conditions();
-    if (!parent.problem.empty()) {
-      SetCondition(scope, "Accepted", false, parent.problem.reason(), parent.problem.message(),
-                   conditions);
-    } else if (translation.all_invalid) {
-      SetCondition(scope, "Accepted", false, translation.invalid_rules.reason(),
-                   translation.invalid_rules.message(), conditions);
-    } else {
-      SetCondition(scope, "Accepted", true, "Accepted", "the route is accepted", conditions);
-    }
-    const Problem& resolved = translation.resolved;
-    SetCondition(scope, "ResolvedRefs", resolved.empty(),
-                 resolved.empty() ? "ResolvedRefs" : resolved.reason(),
-                 resolved.empty() ? "all references resolve" : resolved.message(), conditions);
-    if (!translation.invalid_rules.empty() && !translation.all_invalid) {
-      SetCondition(scope, "PartiallyInvalid", true, translation.invalid_rules.reason(),
-                   Concat("rules that are not served: ", translation.invalid_rules.message()),
-                   conditions);
-    }
-  }
-  return status;
 }
 
 }  // namespace apk

@@ -7,9 +7,11 @@
 
 #include "apk/v1/api.pb.h"
 #include "apk/v1/backend.pb.h"
+#include "apk/v1/backend_tls_policy.pb.h"
 #include "apk/v1/gateway.pb.h"
 #include "apk/v1/policies.pb.h"
 #include "apk/v1/routes.pb.h"
+#include "apk/v1/tls_route.pb.h"
 #include "control-plane/validation/validate.h"
 
 namespace apk {
@@ -30,7 +32,21 @@ class IssueList {
   std::vector<FieldIssue>& issues_;
 };
 
+// One backendRef of a route, or the one of a mirror.
+template <class Reference>
+void CheckBackendReference(const Reference& reference, const std::string& path, IssueList& issues) {
+  const bool service =
+      reference.group().empty() && (!reference.has_kind() || reference.kind() == "Service");
+  if (service && !reference.has_port()) {
+    issues.Error(path + ".port", "is required for a Service",
+                 "for a dp.wso2.com Backend set group: dp.wso2.com and kind: Backend");
+  }
+}
+
 void CheckGateway(const v1::Gateway& gateway, IssueList& issues);
+void CheckGatewayTls(const v1::Gateway& gateway, IssueList& issues);
+void CheckTlsRoute(const v1::TLSRoute& route, IssueList& issues);
+void CheckBackendTlsPolicy(const v1::BackendTLSPolicy& policy, IssueList& issues);
 void CheckHttpRoute(const v1::HTTPRoute& route, IssueList& issues);
 void CheckBackend(const v1::Backend& backend, IssueList& issues);
 void CheckApi(const v1::API& api, IssueList& issues);

@@ -85,6 +85,10 @@ void CheckKind(const Message& object, IssueList& issues) {
   const std::string& name = object.GetDescriptor()->name();
   if (name == "Gateway") CheckGateway(static_cast<const v1::Gateway&>(object), issues);
   if (name == "HTTPRoute") CheckHttpRoute(static_cast<const v1::HTTPRoute&>(object), issues);
+  if (name == "TLSRoute") CheckTlsRoute(static_cast<const v1::TLSRoute&>(object), issues);
+  if (name == "BackendTLSPolicy") {
+    CheckBackendTlsPolicy(static_cast<const v1::BackendTLSPolicy&>(object), issues);
+  }
   if (name == "Backend") CheckBackend(static_cast<const v1::Backend&>(object), issues);
   if (name == "API") CheckApi(static_cast<const v1::API&>(object), issues);
   if (name == "Authentication")

@@ -16,18 +16,6 @@ bool IsAddress(const std::string& text) {
 void CheckListener(const v1::GatewayListener& listener, const std::string& path,
                    IssueList& issues) {
   const std::string& protocol = listener.protocol();
-  if ((protocol == "HTTP" || protocol == "TCP" || protocol == "UDP") && listener.has_tls()) {
-    issues.Error(path + ".tls", Concat("must not be set for protocol ", protocol),
-                 "remove it, or use protocol HTTPS");
-  }
-  if (protocol == "HTTPS" && listener.tls().mode() == "Passthrough") {
-    issues.Error(path + ".tls.mode", "must be Terminate for protocol HTTPS");
-  }
-  if (protocol == "HTTPS" && listener.tls().mode() != "Passthrough" &&
-      listener.tls().certificate_refs().empty() && listener.tls().options().empty()) {
-    issues.Error(path + ".tls.certificateRefs", "is required for protocol HTTPS",
-                 "name a Secret of type kubernetes.io/tls");
-  }
   if ((protocol == "TCP" || protocol == "UDP") && listener.has_hostname()) {
     issues.Error(path + ".hostname", Concat("must not be set for protocol ", protocol));
   }
@@ -44,6 +32,7 @@ void CheckGateway(const v1::Gateway& gateway, IssueList& issues) {
   for (int i = 0; i < spec.listeners_size(); ++i) {
     CheckListener(spec.listeners(i), Concat("spec.listeners[", std::to_string(i), "]"), issues);
   }
+  CheckGatewayTls(gateway, issues);
   for (int i = 0; i < spec.addresses_size(); ++i) {
     const v1::GatewaySpecAddress& address = spec.addresses(i);
     const bool is_ip = !address.has_type() || address.type() == "IPAddress";

@@ -149,19 +149,9 @@ void CheckPathModifier(const v1::HTTPPathModifier& modifier, const std::string& 
   }
 }
 
-template <class Reference>
-void CheckReference(const Reference& reference, const std::string& path, IssueList& issues) {
-  const bool service =
-      reference.group().empty() && (!reference.has_kind() || reference.kind() == "Service");
-  if (service && !reference.has_port()) {
-    issues.Error(path + ".port", "is required for a Service",
-                 "for a dp.wso2.com Backend set group: dp.wso2.com and kind: Backend");
-  }
-}
-
 void CheckMirror(const v1::HTTPRequestMirrorFilter& mirror, const std::string& path,
                  IssueList& issues) {
-  CheckReference(mirror.backend_ref(), path + ".backendRef", issues);
+  CheckBackendReference(mirror.backend_ref(), path + ".backendRef", issues);
   if (mirror.has_percent() && mirror.has_fraction()) {
     issues.Error(path, "percent and fraction are both set", "keep one");
   }
@@ -268,7 +258,7 @@ void CheckRule(const v1::HTTPRouteRule& rule, const std::string& path, IssueList
   CheckFilters(rule.filters(), path + ".filters", rule, issues);
   for (int i = 0; i < rule.backend_refs_size(); ++i) {
     const std::string reference = At(path + ".backendRefs", i);
-    CheckReference(rule.backend_refs(i), reference, issues);
+    CheckBackendReference(rule.backend_refs(i), reference, issues);
     CheckFilters(rule.backend_refs(i).filters(), reference + ".filters", rule, issues);
   }
   CheckTimeouts(rule.timeouts(), path + ".timeouts", issues);

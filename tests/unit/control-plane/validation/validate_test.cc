@@ -48,6 +48,22 @@ std::string Api(const std::string& fields) {
          "apiType: REST, production: [{routeRefs: [r]}], " + fields + "}\n";
 }
 
+std::string Frontend(const std::string& frontend) {
+  return "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: a}\n"
+         "spec: {gatewayClassName: c, listeners: [{name: a, port: 1, protocol: HTTP}], tls: "
+         "{frontend: {" + frontend + "}}}\n";
+}
+
+std::string TlsRoute(const std::string& fields) {
+  return "apiVersion: gateway.networking.k8s.io/v1\nkind: TLSRoute\nmetadata: {name: a}\nspec: {" + fields +
+         "}\n";
+}
+
+std::string TlsPolicy(const std::string& targets, const std::string& validation) {
+  return "apiVersion: gateway.networking.k8s.io/v1\nkind: BackendTLSPolicy\nmetadata: {name: a}\n"
+         "spec: {targetRefs: [" + targets + "], validation: {" + validation + "}}\n";
+}
+
 struct Broken {
   std::string text;
   std::string error;
@@ -142,6 +158,98 @@ TEST(Validate, NamesTheFieldAndWhatIsWrong) {
   };
   for (const Broken& broken : cases) {
     EXPECT_EQ(Errors(broken.text), std::vector<std::string>{broken.error}) << broken.text;
+  }
+}
+
+TEST(Validate, NamesTheFieldAndWhatIsWrongWithTls) {
+  const std::string ca = "caCertificateRefs: [{group: '', kind: ConfigMap, name: ca}]";
+  const std::string service = "{group: '', kind: Service, name: s}";
+  const std::string rule = "rules: [{backendRefs: [{name: s, port: 1}]}]";
+  const std::string parents = "parentRefs: [{name: g}], ";
+  const std::vector<Broken> cases = {
+      {Listener("{name: a, port: 1, protocol: TLS}"), "spec.listeners[0].tls: is required for protocol TLS"},
+      {Listener("{name: a, port: 1, protocol: TLS, tls: {}}"),
+       "spec.listeners[0].tls.certificateRefs: is required for protocol TLS"},
+      {Listener("{name: a, port: 1, protocol: HTTPS, tls: {mode: Passthrough}}"),
+       "spec.listeners[0].tls.mode: must be Terminate for protocol HTTPS"},
+      {Listener("{name: a, port: 1, protocol: TLS, tls: {mode: Both, certificateRefs: [{name: c}]}}"),
+       "spec.listeners[0].tls.mode: \"Both\" is not allowed"},
+      {Listener("{name: a, port: 1, protocol: TLS, tls: {mode: Passthrough, options: {k: " +
+                std::string(4097, 'x') + "}}}"),
+       "spec.listeners[0].tls.options.k: has 4097 characters, at most 4096 are allowed"},
+      {Frontend("perPort: []"), "spec.tls.frontend.default: is required"},
+      {Frontend("default: {validation: {mode: AllowValidOnly}}"),
+       "spec.tls.frontend.default.validation.caCertificateRefs: is required"},
+      {Frontend("default: {validation: {" + ca + ", mode: Never}}"),
+       "spec.tls.frontend.default.validation.mode: \"Never\" is not allowed"},
+      {Frontend("default: {validation: {caCertificateRefs: [{group: '', kind: ConfigMap, name: ca, namespace: "
+                "A}]}}"),
+       "spec.tls.frontend.default.validation.caCertificateRefs[0].namespace: \"A\" is malformed"},
+      {Frontend("default: {}, perPort: [{port: 1, tls: {}}, {port: 1, tls: {}}]"),
+       "spec.tls.frontend.perPort[1].port: is the same as that of item 0"},
+      {Frontend("default: {}, perPort: [{port: 70000, tls: {}}]"),
+       "spec.tls.frontend.perPort[0].port: 70000 is out of range: must be between 1 and 65535"},
+      {Frontend("default: {}, perPort: [{port: 1}]"), "spec.tls.frontend.perPort[0].tls: is required"},
+      {TlsRoute(parents + "hostnames: [a.b]"), "spec.rules: is required"},
+      {TlsRoute(parents + rule), "spec.hostnames: is required"},
+      {TlsRoute(parents + "hostnames: [10.0.0.1], " + rule),
+       "spec.hostnames[0]: \"10.0.0.1\" is an IP address, no name"},
+      {TlsRoute(parents + "hostnames: ['a.*.b'], " + rule), "spec.hostnames[0]: \"a.*.b\" is malformed"},
+      {TlsRoute(parents + "hostnames: [A.b], " + rule), "spec.hostnames[0]: \"A.b\" is malformed"},
+      {TlsRoute(parents + "hostnames: [a.b], rules: [{}]"), "spec.rules[0].backendRefs: is required"},
+      {TlsRoute(parents + "hostnames: [a.b], rules: [{backendRefs: [{name: s}]}]"),
+       "spec.rules[0].backendRefs[0].port: is required for a Service"},
+      {TlsRoute(parents + "hostnames: [a.b], rules: [{backendRefs: [{name: s, port: 1, weight: 1000001}]}]"),
+       "spec.rules[0].backendRefs[0].weight: 1000001 is out of range: must be between 0 and 1000000"},
+      {TlsRoute(parents + "hostnames: [a.b], rules: [{backendRefs: [{name: s, port: 1}]}, {backendRefs: "
+                          "[{name: s, port: 1}]}]"),
+       "spec.rules: has 2 items, at most 1 are allowed"},
+      {TlsRoute("parentRefs: [{name: g}, {name: g}], hostnames: [a.b], " + rule),
+       "spec.parentRefs[1].sectionName: must tell it apart from item 0, which names the same parent"},
+      {TlsRoute("parentRefs: [{name: g}, {name: g, sectionName: x}], hostnames: [a.b], " + rule),
+       "spec.parentRefs[1].sectionName: must tell it apart from item 0, which names the same parent"},
+      {TlsPolicy("", ca + ", hostname: a"), "spec.targetRefs: is required"},
+      {TlsPolicy("{kind: Service, name: s}", ca + ", hostname: a"), "spec.targetRefs[0].group: is required"},
+      {TlsPolicy(service + ", " + service, ca + ", hostname: a"),
+       "spec.targetRefs[1].sectionName: must tell it apart from item 0, which names the same target"},
+      {TlsPolicy(service, ca), "spec.validation.hostname: is required"},
+      {TlsPolicy(service, ca + ", hostname: '*.a'"), "spec.validation.hostname: \"*.a\" is malformed"},
+      {TlsPolicy(service, "hostname: a"),
+       "spec.validation: needs caCertificateRefs or wellKnownCACertificates"},
+      {TlsPolicy(service, ca + ", wellKnownCACertificates: System, hostname: a"),
+       "spec.validation: caCertificateRefs and wellKnownCACertificates are both set"},
+      {TlsPolicy(service, "wellKnownCACertificates: Mine, hostname: a"),
+       "spec.validation.wellKnownCACertificates: \"Mine\" is malformed"},
+      {TlsPolicy(service, ca + ", hostname: a, subjectAltNames: [{type: DNS}]"),
+       "spec.validation.subjectAltNames[0].type: \"DNS\" is not allowed"},
+      {TlsPolicy(service, ca + ", hostname: a, subjectAltNames: [{type: Hostname}]"),
+       "spec.validation.subjectAltNames[0].hostname: is required where type is Hostname"},
+      {TlsPolicy(service, ca + ", hostname: a, subjectAltNames: [{type: URI, uri: 'spiffe://a/b', hostname: a}]"),
+       "spec.validation.subjectAltNames[0].hostname: must not be set where type is URI"},
+      {TlsPolicy(service, ca + ", hostname: a, subjectAltNames: [{type: URI}]"),
+       "spec.validation.subjectAltNames[0].uri: is required where type is URI"},
+      {TlsPolicy(service, ca + ", hostname: a, subjectAltNames: [{type: Hostname, hostname: a, uri: 'a://b'}]"),
+       "spec.validation.subjectAltNames[0].uri: must not be set where type is Hostname"},
+      {TlsPolicy(service, ca + ", hostname: a, subjectAltNames: [{type: URI, uri: nothing}]"),
+       "spec.validation.subjectAltNames[0].uri: \"nothing\" is malformed"},
+  };
+  for (const Broken& broken : cases) {
+    EXPECT_EQ(Errors(broken.text), std::vector<std::string>{broken.error}) << broken.text;
+  }
+}
+
+TEST(Validate, TakesTlsAsTheSchemasShowIt) {
+  const std::string ca = "caCertificateRefs: [{group: '', kind: ConfigMap, name: ca}]";
+  for (const std::string& text :
+       {Listener("{name: a, port: 1, protocol: TLS, tls: {mode: Passthrough}}"),
+        Frontend("default: {validation: {" + ca + ", mode: AllowInsecureFallback}}, perPort: [{port: 1, tls: {}}]"),
+        TlsRoute("parentRefs: [{name: g, sectionName: a}, {name: g, sectionName: b}], hostnames: ['*.a.b'], "
+                 "rules: [{name: r, backendRefs: [{name: s, port: 1, weight: 0}]}]"),
+        TlsPolicy("{group: '', kind: Service, name: s, sectionName: a}, {group: '', kind: Service, name: s, "
+                  "sectionName: b}",
+                  "wellKnownCACertificates: System, hostname: a, subjectAltNames: [{type: URI, uri: "
+                  "'spiffe://a/b'}, {type: Hostname, hostname: '*.a.b'}]")}) {
+    EXPECT_EQ(Errors(text), std::vector<std::string>{}) << text;
   }
 }
 

@@ -1,0 +1,59 @@
+// One entry a parentRef, in the order of spec.
+#include "control-plane/translation/route_status.h"
+
+#include <google/protobuf/util/message_differencer.h>
+
+#include "common/strings.h"
+
+namespace apk {
+namespace {
+
+// What the status says so far for the same parentRef, wherever in the list it stands.
+const Conditions* PreviousConditions(const v1::RouteStatus& status,
+                                     const v1::ParentReference& parent) {
+  for (const v1::RouteParentStatus& entry : status.parents()) {
+    if (google::protobuf::util::MessageDifferencer::Equals(entry.parent_ref(), parent)) {
+      return &entry.conditions();
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+v1::RouteStatus StatusOf(const RouteView& route, const Attachments& attachments,
+                         const RouteProblems& problems, const std::string& now) {
+  v1::RouteStatus status;
+  for (const ParentOutcome& parent : attachments.parents) {
+    v1::RouteParentStatus* const entry = status.add_parents();
+    *entry->mutable_parent_ref() = *parent.reference;
+    entry->mutable_parent_ref()->set_group(kGatewayGroup);
+    entry->mutable_parent_ref()->set_kind("Gateway");
+    entry->set_controller_name(kControllerName);
+    const ConditionScope scope{.generation = route.metadata.generation(),
+                               .now = &now,
+                               .previous = PreviousConditions(route.status, entry->parent_ref())};
+    Conditions* const conditions = entry->mutable_conditions();
+    if (!parent.problem.empty()) {
+      SetCondition(scope, "Accepted", false, parent.problem.reason(), parent.problem.message(),
+                   conditions);
+    } else if (problems.all_invalid) {
+      SetCondition(scope, "Accepted", false, problems.invalid_rules.reason(),
+                   problems.invalid_rules.message(), conditions);
+    } else {
+      SetCondition(scope, "Accepted", true, "Accepted", "the route is accepted", conditions);
+    }
+    const Problem& resolved = problems.resolved;
+    SetCondition(scope, "ResolvedRefs", resolved.empty(),
+                 resolved.empty() ? "ResolvedRefs" : resolved.reason(),
+                 resolved.empty() ? "all references resolve" : resolved.message(), conditions);
+    if (!problems.invalid_rules.empty() && !problems.all_invalid) {
+      SetCondition(scope, "PartiallyInvalid", true, problems.invalid_rules.reason(),
+                   Concat("rules that are not served: ", problems.invalid_rules.message()),
+                   conditions);
+    }
+  }
+  return status;
+}
+
+}  // namespace apk
