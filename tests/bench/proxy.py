@@ -4,7 +4,8 @@
 
     tests/bench/proxy.py [--rounds 5] [--seconds 5] [--output FILE]
 
-Needs the release build and Debian's nginx-light, haproxy and wrk. Absolute figures belong to the machine;
+The floor is a bare epoll loop (floor_proxy.cc) that passes bytes on and parses nothing: what the kernel's
+own work costs. Needs the release build, g++ and Debian's nginx-light, haproxy and wrk. Absolute figures belong to the machine;
 quote the ratios.
 """
 import argparse
@@ -111,6 +112,14 @@ backend b
     return Server(PROXY_CORE, port, "haproxy", "-db", "-f", str(config))
 
 
+def start_floor(directory, *ports):
+    program = directory / "floor"
+    if not program.exists():
+        subprocess.run(["g++", "-std=c++20", "-O2", "-o", program, ROOT / "tests/bench/floor_proxy.cc"], check=True)
+    port = harness.free_port()
+    return Server(PROXY_CORE, port, str(program), str(port), *map(str, ports))
+
+
 class Ours:
     def __init__(self, origin, shadow):
         self.gateway = harness.Gateway(agents=0, agent_flags=())
@@ -165,8 +174,11 @@ def main():
     origin, origin_port, shadow_port = start_origin(directory)
     servers = {"nginx": start_nginx(directory, origin_port, shadow_port),
                "haproxy": start_haproxy(directory, origin_port),
+               "floor": start_floor(directory, origin_port),
+               "floor with mirror": start_floor(directory, origin_port, shadow_port),
                "apk-data-plane": Ours(origin_port, shadow_port)}
-    cases = [("plain", "/plain", list(servers)), ("one mirror", "/mirror", ["nginx", "apk-data-plane"])]
+    cases = [("plain", "/plain", ["nginx", "haproxy", "floor", "apk-data-plane"]),
+             ("one mirror", "/mirror", ["nginx", "floor with mirror", "apk-data-plane"])]
     results = {}
     try:
         for _ in range(arguments.rounds):
