@@ -32,6 +32,44 @@ struct Flags {
   MirrorLimits mirror;
 };
 
+// A limit that is a duration, in milliseconds.
+void AddMilliseconds(CLI::App& app, const char* name, std::chrono::milliseconds& value,
+                     const char* description) {
+  app.add_option_function<int>(
+         name, [&value](int milliseconds) { value = std::chrono::milliseconds(milliseconds); },
+         description)
+      ->check(CLI::Range(1, 3'600'000))
+      ->default_str(std::to_string(value.count()))
+      ->option_text("MS [" + std::to_string(value.count()) + "]");
+}
+
+void AddMirrorFlags(CLI::App& app, MirrorLimits& mirror) {
+  app.add_option("--mirror-nice", mirror.nice, "Niceness of the mirror thread")
+      ->check(CLI::Range(0, 19))
+      ->capture_default_str();
+  app.add_option("--mirror-in-flight", mirror.in_flight_max,
+                 "Copies that one mirror may have to answer at a time")
+      ->check(CLI::Range(1, 65535))
+      ->capture_default_str();
+  app.add_option("--mirror-queue", mirror.waiting_copies_max,
+                 "Copies that wait for one mirror; more are dropped")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  app.add_option("--mirror-queue-bytes", mirror.waiting_bytes_max,
+                 "Bytes of the copies that wait for one mirror")
+      ->capture_default_str();
+  app.add_option("--mirror-body-bytes", mirror.copy_bytes_max,
+                 "Body bytes held for a mirror that reads slower than its client sends")
+      ->capture_default_str();
+  app.add_option("--mirror-total-bytes", mirror.total_bytes_max,
+                 "Body bytes held for all mirrors together")
+      ->capture_default_str();
+  AddMilliseconds(app, "--mirror-timeout-ms", mirror.timeout,
+                  "From what the client sent last to the mirror's answer");
+  AddMilliseconds(app, "--mirror-connect-timeout-ms", mirror.connect_timeout,
+                  "Until a connection to a mirror stands, TLS included");
+}
+
 void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--id", flags.id, "Name of this agent, unique in the fleet")
       ->capture_default_str();
@@ -49,8 +87,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--workers", flags.workers, "Worker threads; 0 is one per core")
       ->capture_default_str();
   app.add_option("--pin", flags.pin, "Pin worker n to core PIN + n")->capture_default_str();
-  app.add_option("--mirror-nice", flags.mirror.nice, "Niceness of the mirror thread")
-      ->capture_default_str();
+  AddMirrorFlags(app, flags.mirror);
   app.add_option("--drain-seconds", flags.drain_seconds, "Grace for open exchanges at the end")
       ->capture_default_str();
   app.add_option("--log-level", flags.log_level, "debug, info, warning or error")

@@ -76,12 +76,15 @@ Task<> RequestBody::Upload(H1ClientConnection* upstream, WriteStatus status,
   if (waiter_ != nullptr) waiter_->cancel();
 }
 
+// The backend wants no more, but the mirrors do.
 Task<> RequestBody::Discard() {
   size_t discarded = 0;
   while (discarded < kDiscardBytesMax) {
     slice_ = exchange_.NextBody();
+    if (slice_.failed) co_return;
     discarded += slice_.data.size();
-    if (slice_.done || slice_.failed) co_return;
+    Tee();
+    if (slice_.done) co_return;
     if (slice_.wait) {
       const bool filled = co_await exchange_.FillBody();
       if (!filled) co_return;

@@ -6,6 +6,22 @@
 #include "data-plane/http/head_writer.h"
 
 namespace apk {
+namespace {
+
+constexpr size_t kHeadBytes = 512;  // Usually enough: one allocation.
+
+// A copy that came back: the mirror leads to this gateway, or to another of its kind.
+bool IsCopy(const RequestHead& request) {
+  for (size_t i = 0; i < request.headers.size(); ++i) {
+    if (request.headers.id(i) != HeaderId::kVia) continue;
+    if (request.headers.value(i).find(Concat("apk", kMirrorMark)) != std::string_view::npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
 
 MirrorTee::~MirrorTee() {
   if (!started_) {
@@ -18,9 +34,14 @@ MirrorTee::~MirrorTee() {
 void MirrorTee::Prepare(const Rule& rule, const RequestHead& request) {
   has_body_ = request.framing.kind != BodyFraming::Kind::kNone;
   std::string host;
+  const bool is_copy = !rule.mirrors.empty() && IsCopy(request);
   for (const Mirror& mirror : rule.mirrors) {
     MirrorStats& stats = worker_.mirror_stats.Find(rule, mirror);
     stats.matched.fetch_add(1, std::memory_order_relaxed);
+    if (is_copy) {
+      stats.Count(MirrorResult::kSkippedLoop);
+      continue;
+    }
     if (mirror.backend == nullptr) {
       stats.Count(MirrorResult::kSkippedUnresolved);
       continue;
@@ -33,15 +54,19 @@ void MirrorTee::Prepare(const Rule& rule, const RequestHead& request) {
     auto copy = std::make_shared<MirrorCopy>();
     copy->table = worker_.table;
     copy->backend = mirror.backend;
+    const size_t endpoints = mirror.backend->endpoints.size();
+    if (endpoints > 1) copy->endpoint = worker_.random.Below(endpoints);
     copy->stats = &stats;
     copy->is_head_request = request.method == "HEAD";
     copy->chunked = request.framing.kind == BodyFraming::Kind::kChunked;
     copy->has_body = has_body_;
-    copy->started = std::chrono::steady_clock::now();
+    copy->idempotent = IsIdempotent(request.method);
     OutgoingRequest outgoing;
     outgoing.head = &request;
     outgoing.base_path = mirror.backend->base_path;
-    outgoing.host = UpstreamHost(*mirror.backend, 0, request.authority, host);
+    outgoing.host = UpstreamHost(*mirror.backend, copy->endpoint, request.authority, host);
+    outgoing.is_copy = true;
+    copy->head.reserve(kHeadBytes);
     AppendRequestHead(copy->head, outgoing);
     copies_.push_back(std::move(copy));
   }

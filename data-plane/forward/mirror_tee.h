@@ -30,7 +30,7 @@ class MirrorTee {
 
  private:
   WorkerContext& worker_;
-  std::vector<std::shared_ptr<MirrorCopy>> copies_;
+  std::vector<MirrorCopyPtr> copies_;
   bool has_body_ = false;
   bool started_ = false;
   bool ended_ = false;

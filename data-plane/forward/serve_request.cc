@@ -10,12 +10,6 @@
 namespace apk {
 namespace {
 
-// Safe to send again when the connection turned out to be dead (RFC 9110 9.2.2).
-bool IsIdempotent(std::string_view method) {
-  return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" ||
-         method == "OPTIONS" || method == "TRACE";
-}
-
 const WeightedBackend* ChooseBackend(const Rule& rule, FastRandom& random) {
   if (rule.invalid || rule.total_weight == 0) return nullptr;
   if (rule.backends.size() == 1) return &rule.backends.front();
@@ -124,8 +118,8 @@ Task<> Forwarding::Run(const FilterContext* filters) {
   const std::optional<Failure> failure = co_await Send();
   if (failure.has_value()) {
     if (lease_.connection != nullptr) lease_.connection->stream().Close();
+    co_await Answer(*failure);  // At once: the rest of the body is read away after it.
     co_await body_.Stop();
-    co_await Answer(*failure);
     co_return;
   }
   co_await Respond();

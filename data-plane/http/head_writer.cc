@@ -31,6 +31,12 @@ void AppendRequestHead(std::string& out, const OutgoingRequest& request) {
   out.append(" HTTP/1.1\r\n");
   AppendField(out, "Host", request.host);
   bool has_empty_body = false;
+  size_t marked = head.headers.size();
+  if (request.is_copy) {
+    for (size_t i = 0; i < head.headers.size(); ++i) {
+      if (head.headers.id(i) == HeaderId::kVia) marked = i;  // The last is the gateway's own.
+    }
+  }
   for (size_t i = 0; i < head.headers.size(); ++i) {
     const HeaderId id = head.headers.id(i);
     if (id == HeaderId::kContentLength)
@@ -39,7 +45,15 @@ void AppendRequestHead(std::string& out, const OutgoingRequest& request) {
         id == HeaderId::kTransferEncoding) {
       continue;
     }
-    AppendField(out, head.headers.name(i), head.headers.value(i));
+    if (i != marked) {
+      AppendField(out, head.headers.name(i), head.headers.value(i));
+    } else {
+      out.append(head.headers.name(i));
+      out.append(": ", 2);
+      out.append(head.headers.value(i));
+      out.append(kMirrorMark);
+      out.append("\r\n", 2);
+    }
   }
   AppendFraming(out, head.framing);
   if (has_empty_body) out.append("Content-Length: 0\r\n");

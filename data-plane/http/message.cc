@@ -184,4 +184,9 @@ void ResponseHead::Clear() {
   headers.Clear();
 }
 
+bool IsIdempotent(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" ||
+         method == "OPTIONS" || method == "TRACE";
+}
+
 }  // namespace apk

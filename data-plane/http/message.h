@@ -116,6 +116,9 @@ struct RequestHead {
   void Clear();
 };
 
+// Safe to send again where an answer did not come (RFC 9110 9.2.2).
+bool IsIdempotent(std::string_view method);
+
 struct ResponseHead {
   uint16_t status = 0;
   std::string reason;

@@ -4,7 +4,7 @@
 
 namespace apk {
 
-bool MirrorDoor::Push(MirrorEvent::Kind kind, const std::shared_ptr<MirrorCopy>& copy,
+bool MirrorDoor::Push(MirrorEvent::Kind kind, const MirrorCopyPtr& copy,
                       BodyChunk chunk) {
   MirrorEvent event;
   event.kind = kind;
@@ -16,37 +16,41 @@ bool MirrorDoor::Push(MirrorEvent::Kind kind, const std::shared_ptr<MirrorCopy>&
   return true;
 }
 
-bool MirrorDoor::Start(std::shared_ptr<MirrorCopy> copy) {
+bool MirrorDoor::Start(MirrorCopyPtr copy) {
   if (Push(MirrorEvent::Kind::kStart, copy)) return true;
   copy->stats->Count(MirrorResult::kDroppedQueue);
   return false;
 }
 
-bool MirrorDoor::Append(const std::shared_ptr<MirrorCopy>& copy, const BodyChunk& chunk) {
+void MirrorDoor::Lose(MirrorCopy& copy) {
+  copy.lost.store(true, std::memory_order_release);
+  lost_some_.store(true, std::memory_order_release);
+}
+
+bool MirrorDoor::Append(const MirrorCopyPtr& copy, const BodyChunk& chunk) {
   const uint64_t size = chunk->size();
   if (copy->held_bytes.load(std::memory_order_relaxed) + size > budget_.copy_bytes_max) {
-    if (!Push(MirrorEvent::Kind::kSlowReader, copy)) copy->lost.store(true);
+    if (!Push(MirrorEvent::Kind::kSlowReader, copy)) Lose(*copy);
     return false;
   }
   if (budget_.total_bytes.load(std::memory_order_relaxed) + size > budget_.total_bytes_max) {
-    if (!Push(MirrorEvent::Kind::kOverBudget, copy)) copy->lost.store(true);
+    if (!Push(MirrorEvent::Kind::kOverBudget, copy)) Lose(*copy);
     return false;
   }
   copy->held_bytes.fetch_add(size, std::memory_order_relaxed);
   budget_.total_bytes.fetch_add(size, std::memory_order_relaxed);
   if (Push(MirrorEvent::Kind::kChunk, copy, chunk)) return true;
-  copy->held_bytes.fetch_sub(size, std::memory_order_relaxed);
-  budget_.total_bytes.fetch_sub(size, std::memory_order_relaxed);
-  copy->lost.store(true);
+  budget_.GiveBack(*copy, size);
+  Lose(*copy);
   return false;
 }
 
-void MirrorDoor::End(const std::shared_ptr<MirrorCopy>& copy) {
-  if (!Push(MirrorEvent::Kind::kEnd, copy)) copy->lost.store(true);
+void MirrorDoor::End(const MirrorCopyPtr& copy) {
+  if (!Push(MirrorEvent::Kind::kEnd, copy)) Lose(*copy);
 }
 
-void MirrorDoor::AbortByClient(const std::shared_ptr<MirrorCopy>& copy) {
-  if (!Push(MirrorEvent::Kind::kClientAborted, copy)) copy->lost.store(true);
+void MirrorDoor::AbortByClient(const MirrorCopyPtr& copy) {
+  if (!Push(MirrorEvent::Kind::kClientAborted, copy)) Lose(*copy);
 }
 
 }  // namespace apk

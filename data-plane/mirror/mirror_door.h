@@ -11,28 +11,43 @@
 #include <string_view>
 
 #include "common/clock.h"
+#include "data-plane/mirror/mirror_limits.h"
 #include "data-plane/mirror/mirror_ring.h"
 #include "data-plane/mirror/mirror_stats.h"
 #include "data-plane/routing/route_table.h"
 
 namespace apk {
 
+class ByteStream;
+struct MirrorBody;
+
 using BodyChunk = std::shared_ptr<const std::string>;
 
-// One duplicated request. Made by a worker, immutable after its start but for the atomics.
+// One duplicated request. Made by a worker, immutable after its start but for the atomics and what
+// is the mirror thread's.
 struct MirrorCopy {
   std::shared_ptr<const RouteTable> table;  // Keeps `backend` alive.
   const Backend* backend = nullptr;
+  size_t endpoint = 0;           // Index into the backend's; `head` names it as Host.
   MirrorStats* stats = nullptr;  // Of the registry, which outlives all copies.
   std::string head;              // Serialized, with this mirror's Host and base path.
   bool is_head_request = false;  // Its answer has no body.
   bool chunked = false;
-  bool has_body = false;  // Body events follow.
-  TimePoint started;
+  bool has_body = false;    // Body events follow.
+  bool idempotent = false;  // May be sent again where a kept connection turns out to be dead.
 
   std::atomic<uint64_t> held_bytes{0};  // Body bytes given and not yet written.
   std::atomic<bool> lost{false};        // An event of it did not fit: it must not be completed.
+
+  // The mirror thread's.
+  std::shared_ptr<MirrorBody> body;  // Where has_body.
+  ByteStream* stream = nullptr;      // While one carries it.
+  uint64_t waiting_bytes = 0;        // Counted for it while it waits.
+  TimePoint due;                     // When the mirror's time for it is up.
+  bool finished = false;             // Counted: whatever comes of it is thrown away.
 };
+
+using MirrorCopyPtr = std::shared_ptr<MirrorCopy>;
 
 struct MirrorEvent {
   enum class Kind : uint8_t {
@@ -45,13 +60,22 @@ struct MirrorEvent {
     kOverBudget
   };
   Kind kind = Kind::kNone;
-  std::shared_ptr<MirrorCopy> copy;
+  MirrorCopyPtr copy;
   BodyChunk chunk;
 };
 
+// Body bytes held for mirrors, by all copies of the process. Thread-safe.
 struct MirrorBudget {
-  size_t copy_bytes_max = 1024 * 1024;     // Body bytes held by one copy.
-  uint64_t total_bytes_max = 64ULL << 20;  // By all copies of the process.
+  explicit MirrorBudget(const MirrorLimits& limits)
+      : copy_bytes_max(limits.copy_bytes_max), total_bytes_max(limits.total_bytes_max) {}
+
+  void GiveBack(MirrorCopy& copy, uint64_t bytes) {
+    total_bytes.fetch_sub(bytes, std::memory_order_relaxed);
+    copy.held_bytes.fetch_sub(bytes, std::memory_order_relaxed);
+  }
+
+  const uint64_t copy_bytes_max;
+  const uint64_t total_bytes_max;
   std::atomic<uint64_t> total_bytes{0};
 };
 
@@ -65,25 +89,29 @@ class MirrorDoor {
       : ring_(kEventsMax), budget_(budget), wake_(std::move(wake)) {}
 
   // False where the copy did not fit: it is counted as dropped.
-  bool Start(std::shared_ptr<MirrorCopy> copy);
+  bool Start(MirrorCopyPtr copy);
   // False where this copy is over, counted by whoever ended it: give it no more.
-  bool Append(const std::shared_ptr<MirrorCopy>& copy, const BodyChunk& chunk);
-  void End(const std::shared_ptr<MirrorCopy>& copy);
-  void AbortByClient(const std::shared_ptr<MirrorCopy>& copy);
+  bool Append(const MirrorCopyPtr& copy, const BodyChunk& chunk);
+  void End(const MirrorCopyPtr& copy);
+  void AbortByClient(const MirrorCopyPtr& copy);
 
   // For the mirror thread.
   bool TryPop(MirrorEvent& event) { return ring_.TryPop(event); }
   // Says that the mirror thread is about to wait; it must look once more after this.
   void Sleep() { asleep_.exchange(true, std::memory_order_acq_rel); }
+  // True once after copies were marked as lost.
+  bool TakeLost() { return lost_some_.exchange(false, std::memory_order_acq_rel); }
 
  private:
-  bool Push(MirrorEvent::Kind kind, const std::shared_ptr<MirrorCopy>& copy,
+  bool Push(MirrorEvent::Kind kind, const MirrorCopyPtr& copy,
             BodyChunk chunk = nullptr);
+  void Lose(MirrorCopy& copy);
 
   SpscRing<MirrorEvent> ring_;
   MirrorBudget& budget_;
   std::function<void()> wake_;
   std::atomic<bool> asleep_{true};
+  std::atomic<bool> lost_some_{false};
 };
 
 }  // namespace apk

@@ -2,39 +2,27 @@
 // belongs to that thread.
 #pragma once
 
+#include <absl/container/flat_hash_set.h>
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
-#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "common/thread.h"
-#include "data-plane/mirror/circuit_breaker.h"
-#include "data-plane/mirror/mirror_door.h"
-#include "data-plane/net/dialer.h"
-#include "data-plane/session/h1_client.h"
+#include "data-plane/mirror/mirror_channel.h"
 
 namespace apk {
 
-struct MirrorLimits {
-  size_t in_flight_max = 128;        // Per mirror; also its most connections.
-  size_t waiting_copies_max = 1024;  // Per mirror.
-  size_t waiting_bytes_max = 16 << 20;
-  std::chrono::milliseconds timeout{5000};  // From the client's request to the mirror's answer.
-  std::chrono::milliseconds connect_timeout{1000};
-  std::chrono::milliseconds idle_timeout{30'000};
-  uint64_t response_bytes_max =
-      1 << 20;  // Read and thrown away; beyond it the connection is closed.
-  std::chrono::milliseconds shutdown_grace{5000};
-  int nice = 10;
-};
-
 class MirrorSender {
  public:
-  // `doors` outlive the sender; they are added before Start.
-  explicit MirrorSender(const MirrorLimits& limits, MirrorBudget& budget);
+  // A channel that was not used for so long is let go.
+  static constexpr std::chrono::seconds kChannelRest{60};
+
+  // `budget`, `registry` and `doors` outlive the sender; doors are added before Start.
+  MirrorSender(const MirrorLimits& limits, MirrorBudget& budget, MirrorStatsRegistry& registry);
   ~MirrorSender();
 
   void AddDoor(MirrorDoor* door) { doors_.push_back(door); }
@@ -45,38 +33,35 @@ class MirrorSender {
   void Stop();
 
  private:
-  struct Pending;  // A copy on this side.
-  struct Channel;  // One mirror's queue, connections and breaker.
-  using PendingPtr = std::shared_ptr<Pending>;
-
   void Drain();
   void Take(MirrorEvent& event);
-  void Enqueue(std::shared_ptr<MirrorCopy> copy);
-  void Cancel(const std::shared_ptr<MirrorCopy>& copy, MirrorResult result);
-  void Finish(Pending& pending, MirrorResult result);
-  void ReleaseChunks(Pending& pending);
-  Channel& ChannelFor(const MirrorCopy& copy);
+  void Begin(MirrorCopyPtr copy);
+  void AddToBody(const MirrorCopyPtr& copy, BodyChunk chunk);
+  void CompleteBody(const MirrorCopyPtr& copy);
+  // Ends copies that an event of did not fit through their door.
+  void DropLost();
+  void DropAll();
+  // Only uploads are known here; the rest is their channel's.
+  void ForgetFinished();
+  MirrorChannel& ChannelFor(const MirrorCopy& copy);
 
-  Task<> RunChannel(Channel* channel);
-  Task<> SendCopy(Channel* channel, PendingPtr pending);
-  Task<bool> Connect(Channel* channel, PendingPtr pending,
-                     std::unique_ptr<H1ClientConnection>* connection);
-  Task<bool> WriteCopy(PendingPtr pending, H1ClientConnection* connection);
-  Task<MirrorResult> ReadAnswer(PendingPtr pending, H1ClientConnection* connection);
   Task<> Sweep();
+  void SweepChannels(TimePoint now);
   bool Idle() const;
 
   const MirrorLimits limits_;
   MirrorBudget& budget_;
+  MirrorStatsRegistry& registry_;
   std::vector<MirrorDoor*> doors_;
   asio::io_context io_{1};
   DeadlineList deadlines_;
   Dialer dialer_;
+  const MirrorThread shared_;
   asio::basic_waitable_timer<std::chrono::steady_clock,
                              asio::wait_traits<std::chrono::steady_clock>, Executor>
       sweep_timer_;
-  StringMap<std::unique_ptr<Channel>> channels_;
-  absl::flat_hash_map<const MirrorCopy*, PendingPtr> pending_;
+  StringMap<std::unique_ptr<MirrorChannel>> channels_;
+  absl::flat_hash_set<MirrorCopyPtr> uploads_;  // Whose body is still coming.
   bool stopping_ = false;
   TimePoint stop_at_ = kNoDeadline;
   Thread thread_;

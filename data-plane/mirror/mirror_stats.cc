@@ -26,6 +26,7 @@ std::string_view OutcomeName(MirrorResult result) {
     case MirrorResult::kSkippedRejected:
     case MirrorResult::kSkippedUnresolved:
     case MirrorResult::kSkippedSampling:
+    case MirrorResult::kSkippedLoop:
       return "skipped";
     case MirrorResult::kCount:
       break;
@@ -61,6 +62,8 @@ std::string_view ReasonName(MirrorResult result) {
       return "unresolved";
     case MirrorResult::kSkippedSampling:
       return "sampling";
+    case MirrorResult::kSkippedLoop:
+      return "loop";
     case MirrorResult::kSent:
     case MirrorResult::kTimeout:
     case MirrorResult::kAborted:
@@ -86,6 +89,23 @@ MirrorStats& MirrorStatsRegistry::Find(std::string_view route, std::string_view 
 std::vector<const MirrorStats*> MirrorStatsRegistry::All() const {
   const std::lock_guard lock(mutex_);
   return order_;
+}
+
+MirrorGauges& MirrorStatsRegistry::FindGauges(std::string_view mirror) {
+  const std::lock_guard lock(mutex_);
+  auto found = gauges_.find(mirror);
+  if (found == gauges_.end()) {
+    found = gauges_.emplace(std::string(mirror), std::make_unique<MirrorGauges>()).first;
+    found->second->mirror = mirror;
+  }
+  return *found->second;
+}
+
+std::vector<const MirrorGauges*> MirrorStatsRegistry::AllGauges() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<const MirrorGauges*> all;
+  for (const auto& [name, gauges] : gauges_) all.push_back(gauges.get());
+  return all;
 }
 
 }  // namespace apk

@@ -5,6 +5,8 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -33,6 +35,7 @@ enum class MirrorResult : uint8_t {
   kSkippedRejected,    // The gateway answered the request itself.
   kSkippedUnresolved,  // The mirror's reference leads nowhere.
   kSkippedSampling,
+  kSkippedLoop,  // It is a mirror's copy itself.
   kCount,
 };
 
@@ -53,16 +56,27 @@ struct MirrorStats {
   }
 };
 
+// What a mirror has under way, over all routes. Written by the mirror thread, read by any.
+struct MirrorGauges {
+  std::string mirror;
+  std::atomic<uint64_t> waiting{0};        // Copies in its queue.
+  std::atomic<uint64_t> in_flight{0};      // Copies that it has to answer.
+  std::atomic<uint64_t> breakers_open{0};  // Of its endpoints.
+};
+
 // All of them, by name; they live as long as the registry and survive snapshots. Thread-safe.
 class MirrorStatsRegistry {
  public:
   MirrorStats& Find(std::string_view route, std::string_view mirror);
   std::vector<const MirrorStats*> All() const;  // In the order they came up.
+  MirrorGauges& FindGauges(std::string_view mirror);
+  std::vector<const MirrorGauges*> AllGauges() const;  // By name.
 
  private:
   mutable std::mutex mutex_;
   StringMap<std::unique_ptr<MirrorStats>> stats_;
   std::vector<const MirrorStats*> order_;
+  std::map<std::string, std::unique_ptr<MirrorGauges>, std::less<>> gauges_;
 };
 
 }  // namespace apk

@@ -48,8 +48,9 @@ class ByteStream : public Deadline {
   // Says that nothing more will be written (FIN, after close_notify where there is TLS). TLS waits
   // for the peer's goodbye, at most until the deadline.
   virtual Task<> ShutdownWrite() = 0;
-  // An idle connection that is still usable: open, and nothing has arrived on it.
-  virtual bool IsQuiet() = 0;
+  // An idle connection that is still usable: open, and nothing has arrived on it. Without `certain` as
+  // far as is known; with it the kernel is asked.
+  virtual bool IsQuiet(bool certain) = 0;
 
   // The deadline passed and closed the stream.
   bool timed_out() const { return timed_out_; }

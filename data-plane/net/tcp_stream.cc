@@ -115,6 +115,9 @@ Task<> TcpStream::ShutdownWrite() {
   co_return;
 }
 
-bool TcpStream::IsQuiet() { return socket_.descriptor >= 0 && !socket_.readable; }
+bool TcpStream::IsQuiet(bool certain) {
+  if (socket_.descriptor < 0 || socket_.readable) return false;
+  return !certain || SocketIsQuiet(socket_.descriptor);
+}
 
 }  // namespace apk

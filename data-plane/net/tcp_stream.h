@@ -25,7 +25,7 @@ class TcpStream final : public ByteStream {
   Task<bool> Write(WriteBuffers buffers) override;
   void Close() override;
   Task<> ShutdownWrite() override;
-  bool IsQuiet() override;
+  bool IsQuiet(bool certain) override;
 
  private:
   Executor executor_;

@@ -84,7 +84,7 @@ Task<> TlsStream::ShutdownWrite() {
   stream_.next_layer().shutdown(TcpSocket::shutdown_send, ignored);
 }
 
-bool TlsStream::IsQuiet() {
+bool TlsStream::IsQuiet(bool /*certain*/) {
   return stream_.next_layer().is_open() && SSL_pending(stream_.native_handle()) == 0 &&
          SocketIsQuiet(stream_.next_layer().native_handle());
 }

@@ -25,7 +25,7 @@ class TlsStream final : public ByteStream {
   Task<bool> Write(WriteBuffers buffers) override;
   void Close() override;
   Task<> ShutdownWrite() override;
-  bool IsQuiet() override;
+  bool IsQuiet(bool certain) override;
 
   // The SNI name of an accepted connection, lower case; "" where there was none.
   const std::string& server_name() const { return server_name_; }

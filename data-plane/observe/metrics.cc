@@ -113,6 +113,22 @@ void AddMirrors(Exposition& out, const MirrorStatsRegistry& mirrors, uint64_t mi
     out.Sample("apk_mirror_responses_truncated_total", labels_of(*stats),
                stats->responses_truncated.load());
   }
+  const std::vector<const MirrorGauges*> gauges = mirrors.AllGauges();
+  const auto add_gauge = [&](std::string_view name, std::string_view help,
+                             std::atomic<uint64_t> MirrorGauges::*value) {
+    out.Family(name, "gauge", help);
+    for (const MirrorGauges* const mirror : gauges) {
+      out.Sample(name, Concat("mirror=\"", EscapeLabel(mirror->mirror), "\""),
+                 (mirror->*value).load());
+    }
+  };
+  add_gauge("apk_mirror_waiting", "Copies that wait for their turn at the mirror.",
+            &MirrorGauges::waiting);
+  add_gauge("apk_mirror_in_flight", "Copies that the mirror has to answer.",
+            &MirrorGauges::in_flight);
+  add_gauge("apk_mirror_breakers_open",
+            "Endpoints of the mirror that are left alone because they failed.",
+            &MirrorGauges::breakers_open);
   out.Family("apk_mirror_held_bytes", "gauge", "Request bodies held for mirrors now.");
   out.Sample("apk_mirror_held_bytes", "", mirror_bytes);
 }

@@ -29,8 +29,8 @@ class H1ClientConnection final : public ClientExchange {
   bool Reusable() const {
     return request_complete_ && keep_alive_ && body_.done() && buffer_.empty();
   }
-  // Made ready for the next exchange: false where it has gone stale meanwhile.
-  bool StillQuiet() { return stream_->IsQuiet(); }
+  // False where it has gone stale since the last exchange; `certain` as in ByteStream::IsQuiet.
+  bool StillQuiet(bool certain) { return stream_->IsQuiet(certain); }
 
   ByteStream& stream() { return *stream_; }
   bool reused() const { return exchanges_ > 1; }

@@ -22,7 +22,7 @@ bool ConnectionPool::Acquire(const Backend& backend, Lease& lease) {
   while (!idle.empty()) {
     std::unique_ptr<H1ClientConnection> connection = std::move(idle.back());
     idle.pop_back();
-    if (!connection->StillQuiet()) continue;
+    if (!connection->StillQuiet(false)) continue;
     lease.connection = std::move(connection);
     break;
   }

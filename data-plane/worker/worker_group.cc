@@ -41,7 +41,7 @@ class Rendezvous {
 
 WorkerGroup::WorkerGroup(size_t workers, const WorkerOptions& options,
                          const MirrorLimits& mirror_limits)
-    : options_(options), mirrors_(mirror_limits, budget_) {
+    : options_(options), budget_(mirror_limits), mirrors_(mirror_limits, budget_, mirror_stats_) {
   for (size_t i = 0; i < workers; ++i) {
     workers_.push_back(std::make_unique<Worker>(static_cast<int>(i), options_, budget_,
                                                 mirror_stats_, [this] { mirrors_.Wake(); }));

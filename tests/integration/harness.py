@@ -261,7 +261,7 @@ class FakeBackend:
     """Takes any request. `respond(request)` gives the bytes to answer, None to close at once, or a
     callable that gets the socket. With `certificate` (cert, key files) it speaks TLS."""
 
-    def __init__(self, respond=None, certificate=None, read_requests=True):
+    def __init__(self, respond=None, certificate=None, read_requests=True, port=0):
         self.respond = respond or (lambda request: response(b"ok"))
         self.requests = []
         self.connections = 0
@@ -274,7 +274,7 @@ class FakeBackend:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.load_cert_chain(*certificate)
             self._context.sni_callback = lambda _, name, __: self.server_names.append(name)
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=512)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 

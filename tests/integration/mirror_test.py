@@ -1,5 +1,7 @@
 """What a mirror can do to the primary: nothing. And every copy is accounted for."""
 import os
+import socket
+import struct
 import threading
 import time
 import unittest
@@ -7,6 +9,12 @@ import unittest
 import harness
 from harness import (FakeBackend, Gateway, RawClient, backend, eventually, free_port, plain_gateway,
                      reference, response, route)
+
+
+def reset(connection):
+    """Closes with a RST."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
 
 
 class Mirroring(unittest.TestCase):
@@ -41,6 +49,14 @@ class Mirroring(unittest.TestCase):
         for _ in range(count):
             client.send("GET /x?y=1 HTTP/1.1\r\nHost: a\r\nX-Mine: 1\r\n\r\n")
             self.assertEqual(client.read_response()[::2], (200, b"ok"))
+
+    def restart_agent(self, *flags):
+        self.gateway.agents[1].stop()
+        self.gateway.agent_flags = flags
+        self.gateway.start_agent()
+
+    def gauge(self, name, mirror=0):
+        return self.gateway.metrics()[f'{name}{{mirror="Backend default/mirror-{mirror}"}}']
 
     def counts(self, matched, mirror=0):
         return self.gateway.settled_mirror_counts(f"Backend default/mirror-{mirror}", matched)
@@ -148,6 +164,123 @@ spec: {services: [{host: no-such-host.invalid, port: 80}]}
         counts = self.counts(20)
         self.assertEqual(counts["aborted"], 20)
         self.assertFalse(any(copy.complete for copy in mirror.requests))
+
+    def test_copies_complete_though_the_primary_answered_early(self):
+        mirror = self.backend()
+        answers = {"202": lambda c: c.sendall(response(b"", "202 Accepted")), "reset": lambda c: reset(c)}
+        for name, answer in answers.items():
+            with self.subTest(name):
+                begun = threading.Event()
+
+                def early(connection, answer=answer, begun=begun):
+                    connection.recv(100)
+                    answer(connection)
+                    begun.set()
+                self.primary = self.backend(lambda _, early=early: early, read_requests=False)
+                self.mirror_to(mirror.port)
+                before = self.gateway.mirror_counts("Backend default/mirror-0")
+                body = os.urandom(200_000)
+                client = self.client()
+                client.send(b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n" + body[:1000])
+                begun.wait(harness.PATIENCE)
+                self.assertIn(client.read_response()[0], (202, 503))
+                client.send(body[1000:])
+                after = self.counts(before.get("matched", 0) + 1)
+                self.assertEqual(after["sent"], before.get("sent", 0) + 1, after)
+                self.assertEqual((mirror.requests[-1].body, mirror.requests[-1].complete), (body, True))
+
+    def test_the_breaker_probes_after_a_second_and_closes(self):
+        port = free_port()
+        self.mirror_to(port)
+        client = self.client()
+        self.get(client, 200)
+        self.assertGreater(self.counts(200)["dropped/breaker_open"], 0)
+        self.assertEqual(self.gauge("apk_mirror_breakers_open"), 1)
+        self.backend(port=port)
+        sent = 200
+
+        def recovered():
+            nonlocal sent
+            self.get(client)
+            sent += 1
+            return self.counts(sent).get("sent")
+        # Doubled by each failure of the burst, the pause would last 30 s.
+        eventually(recovered, "the mirror is tried again", 10)
+        self.assertEqual(self.gauge("apk_mirror_breakers_open"), 0)
+
+    def test_clients_that_send_slowly_hold_nothing_of_the_mirror_up(self):
+        mirror = self.backend()
+        self.restart_agent("--mirror-in-flight", "2", "--mirror-timeout-ms", "500")
+        self.mirror_to(mirror.port)
+        slow = [self.client() for _ in range(12)]
+        for index, client in enumerate(slow):
+            # Some stall at once, some when their copy is on its way already.
+            part = b"x" * (1000 if index % 6 else 100_000)
+            client.send(b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n" + part)
+        eventually(lambda: self.gateway.mirror_counts("Backend default/mirror-0").get("matched") == 12, "all begun")
+        client = self.client()
+        self.get(client, 50)
+        eventually(lambda: self.gateway.mirror_counts("Backend default/mirror-0").get("sent") == 50,
+                   "copies of quick clients pass")
+        threading.Event().wait(0.8)  # Longer than the mirror's timeout: it is not the mirror that is late.
+        for index, client in enumerate(slow):
+            client.send(b"x" * (199_000 if index % 6 else 100_000))
+            self.assertEqual(client.read_response()[0], 200)
+        self.assertEqual(self.counts(62), {"matched": 62, "sent": 62})
+        self.assertEqual(self.gauge("apk_mirror_in_flight"), 0)
+
+    def test_copies_are_spread_over_the_endpoints_of_a_mirror(self):
+        mirrors = [self.backend(), self.backend()]
+        self.mirror_to(1)
+        self.gateway.apply(backend("mirror-0", 1, services=[{"host": "127.0.0.1", "port": m.port} for m in mirrors]))
+        self.get(self.client(), 100)
+        self.assertEqual(self.counts(100)["sent"], 100)
+        for mirror in mirrors:
+            self.assertGreater(len(mirror.requests), 20)
+            self.assertEqual({r.header("Host") for r in mirror.requests}, {f"127.0.0.1:{mirror.port}"})
+
+    def test_a_kept_connection_that_dies_as_it_is_used_costs_no_copy(self):
+        answered = set()
+
+        def only_once(request):
+            if request.connection in answered:
+                return None
+            answered.add(request.connection)
+            return response(b"ok")
+        mirror = self.backend(only_once)
+        self.mirror_to(mirror.port)
+        client = self.client()
+        for count in range(1, 51):
+            self.get(client)
+            self.assertEqual(self.counts(count), {"matched": count, "sent": count})
+
+    def test_a_full_queue_drops_the_newest_copies(self):
+        held = threading.Event()
+        self.addCleanup(held.set)
+        mirror = self.backend(lambda _: lambda c: held.wait(60))
+        self.restart_agent("--mirror-in-flight", "3", "--mirror-queue", "5", "--mirror-timeout-ms", "60000")
+        self.mirror_to(mirror.port)
+        self.get(self.client(), 20)
+        eventually(lambda: self.gateway.mirror_counts("Backend default/mirror-0").get("dropped/queue") == 12, "12 dropped")
+        self.assertEqual((self.gauge("apk_mirror_in_flight"), self.gauge("apk_mirror_waiting")), (3, 5))
+        held.set()
+        self.assertEqual(self.counts(20)["dropped/queue"], 12)
+        self.assertEqual((self.gauge("apk_mirror_in_flight"), self.gauge("apk_mirror_waiting")), (0, 0))
+
+    def test_a_mirror_that_leads_back_makes_at_most_two_passes(self):
+        self.mirror_to(self.port)
+        self.get(self.client(), 10)
+        counts = self.counts(20)
+        self.assertEqual((counts["sent"], counts["skipped/loop"]), (10, 10))
+        self.assertEqual(len(self.primary.requests), 20)
+
+    def test_copies_under_way_at_the_end_are_given_a_grace_time(self):
+        mirror = self.backend()
+        self.mirror_to(mirror.port)
+        self.get(self.client(), 50)
+        self.gateway.agents[1].stop()
+        self.assertEqual(len(mirror.requests), 50)
+        self.gateway.start_agent()
 
     def test_percent_and_fraction(self):
         mirror = self.backend()

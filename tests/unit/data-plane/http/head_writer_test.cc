@@ -21,7 +21,7 @@ RequestHead Get() {
 
 std::string Write(const RequestHead& head, std::string_view base_path = "") {
   std::string out;
-  AppendRequestHead(out, {.head = &head, .base_path = base_path, .host = "backend:1"});
+  AppendRequestHead(out, {.head = &head, .base_path = base_path, .host = "backend:1", .is_copy = false});
   return out;
 }
 
@@ -35,7 +35,7 @@ TEST(HeadWriter, WritesLineHostFieldsAndEnd) {
 TEST(HeadWriter, AppendsToWhatIsThere) {
   const RequestHead head = Get();
   std::string out = "before";
-  AppendRequestHead(out, {.head = &head, .base_path = "", .host = "h"});
+  AppendRequestHead(out, {.head = &head, .base_path = "", .host = "h", .is_copy = false});
   EXPECT_EQ(out, "beforeGET /a HTTP/1.1\r\nHost: h\r\n\r\n");
 }
 
@@ -47,6 +47,16 @@ TEST(HeadWriter, PutsTheBaseBeforeThePathAndTheQueryBehind) {
   EXPECT_TRUE(Write(head).starts_with("GET /a?b=%2F?c HTTP/1.1\r\n"));
   head.has_query = false;
   EXPECT_TRUE(Write(head).starts_with("GET /a HTTP/1.1\r\n"));
+}
+
+TEST(HeadWriter, ACopyIsMarkedInTheGatewaysOwnMemberOfVia) {
+  RequestHead head = Get();
+  head.headers.Add("Via", "1.1 first");
+  head.headers.Append("Via", "1.1 apk");
+  std::string out;
+  AppendRequestHead(out, {.head = &head, .base_path = "", .host = "h", .is_copy = true});
+  EXPECT_EQ(out, "GET /a HTTP/1.1\r\nHost: h\r\nVia: 1.1 first, 1.1 apk (mirror)\r\n\r\n");
+  EXPECT_EQ(Write(head).find(kMirrorMark), std::string::npos);
 }
 
 TEST(HeadWriter, AlwaysSpeaksOnePointOne) {

@@ -1,0 +1,335 @@
+// A coroutine carries one copy at a time; those that find nothing to do rest, so that a copy to a healthy
+// mirror starts nothing new.
+#include "data-plane/mirror/mirror_channel.h"
+
+#include <boost/asio/co_spawn.hpp>
+
+#include "data-plane/mirror/mirror_body.h"
+
+namespace apk {
+namespace {
+
+constexpr int kInterimMax = 8;
+constexpr size_t kRestingMax = 16;
+
+TimePoint Now() { return std::chrono::steady_clock::now(); }
+
+MirrorResult ResultOf(DialError error) {
+  switch (error) {
+    case DialError::kDns:
+      return MirrorResult::kFailedDns;
+    case DialError::kTls:
+      return MirrorResult::kFailedTls;
+    case DialError::kTimeout:
+      return MirrorResult::kTimeout;
+    case DialError::kConnect:
+    case DialError::kNone:
+      break;
+  }
+  return MirrorResult::kFailedConnect;
+}
+
+DialTarget TargetOf(const Backend& backend, size_t endpoint) {
+  DialTarget target;
+  target.host = backend.endpoints[endpoint].host;
+  target.port = backend.endpoints[endpoint].port;
+  target.tls = backend.tls.has_value();
+  if (target.tls) {
+    target.ca_pem = backend.tls->ca_pem;
+    target.server_name = backend.tls->server_name;
+    target.allowed_names = backend.tls->allowed_sans;
+  }
+  return target;
+}
+
+uint64_t BytesOf(const MirrorCopy& copy) {
+  return copy.head.size() + (copy.body == nullptr ? 0 : copy.body->bytes);
+}
+
+}  // namespace
+
+void FinishCopy(MirrorCopy& copy, MirrorResult result, MirrorBudget& budget) {
+  if (copy.finished) return;
+  copy.finished = true;
+  copy.stats->Count(result);
+  if (copy.stream != nullptr) copy.stream->Close();
+  if (copy.body == nullptr) return;
+  budget.GiveBack(copy, copy.body->bytes);
+  copy.body->chunks.clear();
+  copy.body->bytes = 0;
+  copy.body->Wake();
+}
+
+MirrorChannel::MirrorChannel(const MirrorThread& thread, MirrorGauges& gauges, size_t endpoints)
+    : thread_(thread), gauges_(gauges), places_(endpoints), used_at_(Now()) {}
+
+void MirrorChannel::Finish(MirrorCopy& copy, MirrorResult result) {
+  FinishCopy(copy, result, thread_.budget);
+}
+
+// Several channels of one mirror overlap while its backend changes: gauges are moved by differences.
+void MirrorChannel::ShowBreakers() {
+  for (Place& place : places_) {
+    if (place.shown_open == place.breaker.open()) continue;
+    place.shown_open = !place.shown_open;
+    place.shown_open ? ++gauges_.breakers_open : --gauges_.breakers_open;
+  }
+}
+
+bool MirrorChannel::Refuses(const MirrorCopy& copy, TimePoint now) const {
+  return places_[copy.endpoint].breaker.Refuses(now);
+}
+
+void MirrorChannel::Submit(MirrorCopyPtr copy) {
+  used_at_ = Now();
+  if (shut_down_) return Finish(*copy, MirrorResult::kDroppedShutdown);
+  const uint64_t bytes = BytesOf(*copy);
+  const bool at_once = waiting_.empty() && in_flight_ < thread_.limits.in_flight_max;
+  if (!at_once && (waiting_.size() >= thread_.limits.waiting_copies_max ||
+                   waiting_bytes_ + bytes > thread_.limits.waiting_bytes_max)) {
+    return Finish(*copy, MirrorResult::kDroppedQueue);
+  }
+  copy->due = used_at_ + thread_.limits.timeout;
+  copy->waiting_bytes = bytes;
+  waiting_bytes_ += bytes;
+  waiting_.push_back(std::move(copy));
+  gauges_.waiting.fetch_add(1, std::memory_order_relaxed);
+  if (in_flight_ < thread_.limits.in_flight_max) StartRunner();
+}
+
+void MirrorChannel::SetInFlight(size_t in_flight) {
+  gauges_.in_flight.fetch_add(in_flight - in_flight_, std::memory_order_relaxed);
+  in_flight_ = in_flight;
+}
+
+void MirrorChannel::StartRunner() {
+  SetInFlight(in_flight_ + 1);
+  if (!resting_.empty()) {
+    Waiter* const rested = resting_.back();
+    resting_.pop_back();
+    rested->Complete();
+    return;
+  }
+  ++runners_;
+  asio::co_spawn(thread_.io, Run(), Detached());
+}
+
+MirrorCopyPtr MirrorChannel::TakeWaiting() {
+  MirrorCopyPtr copy = std::move(waiting_.front());
+  waiting_.pop_front();
+  waiting_bytes_ -= copy->waiting_bytes;
+  gauges_.waiting.fetch_sub(1, std::memory_order_relaxed);
+  return copy;
+}
+
+Task<> MirrorChannel::Run() {
+  for (;;) {
+    // Where uploads came back from a pause there are more at work than may be.
+    while (!waiting_.empty() && in_flight_ <= thread_.limits.in_flight_max) {
+      MirrorCopyPtr copy = TakeWaiting();
+      if (!copy->finished) co_await Send(std::move(copy));
+    }
+    SetInFlight(in_flight_ - 1);
+    if (retired_ || resting_.size() >= kRestingMax) break;
+    Waiter rest;
+    resting_.push_back(&rest);
+    const auto [error] = co_await WaitFor(&rest);
+    if (error || retired_) break;
+  }
+  --runners_;
+}
+
+Task<> MirrorChannel::Send(MirrorCopyPtr copy) {
+  Place& place = places_[copy->endpoint];
+  const TimePoint now = Now();
+  if (now >= copy->due) {
+    Finish(*copy, MirrorResult::kTimeout);
+    co_return;
+  }
+  const CircuitBreaker::Verdict verdict = place.breaker.Decide(now);
+  if (verdict == CircuitBreaker::Verdict::kDrop) {
+    Finish(*copy, MirrorResult::kDroppedBreakerOpen);
+    co_return;
+  }
+  // A kept connection may die as it is used, which says nothing of the mirror.
+  const bool repeatable = copy->idempotent && !copy->has_body;
+  std::unique_ptr<H1ClientConnection> connection = TakeKept(place, !repeatable);
+  MirrorResult result = MirrorResult::kFailedReset;
+  bool stale = connection != nullptr;
+  bool unanswered = false;
+  if (stale) result = co_await Exchange(copy.get(), connection.get(), &unanswered);
+  stale = stale && unanswered && repeatable && !copy->finished;
+  if (stale) connection.reset();
+  if (connection == nullptr && !copy->finished) {
+    DialTarget target = TargetOf(*copy->backend, copy->endpoint);
+    const TimePoint latest = std::min(Now() + thread_.limits.connect_timeout, copy->due);
+    DialResult dialled = co_await thread_.dialer.Dial(std::move(target), latest);
+    if (dialled.error != DialError::kNone) {
+      place.breaker.OnFailure(verdict, Now());
+      ShowBreakers();
+      Finish(*copy, shut_down_ ? MirrorResult::kDroppedShutdown : ResultOf(dialled.error));
+      co_return;
+    }
+    copy->stats->connections.fetch_add(1, std::memory_order_relaxed);
+    connection = std::make_unique<H1ClientConnection>(std::move(dialled.stream));
+    if (!copy->finished) {
+      result = co_await Exchange(copy.get(), connection.get(), &unanswered);
+    }
+  }
+  if (copy->finished) {
+    place.breaker.OnNothing(verdict, Now());
+    co_return;
+  }
+  if (result == MirrorResult::kTimeout) {
+    place.breaker.OnFailure(verdict, Now());
+  } else {
+    place.breaker.OnSuccess();
+  }
+  ShowBreakers();
+  if (result == MirrorResult::kTimeout && shut_down_) result = MirrorResult::kDroppedShutdown;
+  Finish(*copy, result);
+  Keep(place, std::move(connection));
+}
+
+std::unique_ptr<H1ClientConnection> MirrorChannel::TakeKept(Place& place, bool certain) {
+  while (!place.kept.empty()) {
+    std::unique_ptr<H1ClientConnection> connection = std::move(place.kept.back());
+    place.kept.pop_back();
+    if (connection->StillQuiet(certain)) return connection;
+  }
+  return nullptr;
+}
+
+void MirrorChannel::Keep(Place& place, std::unique_ptr<H1ClientConnection> connection) {
+  if (connection == nullptr || shut_down_ || retired_ || !connection->Reusable()) return;
+  connection->stream().SetDeadline(Now() + thread_.limits.idle_timeout);
+  place.kept.push_back(std::move(connection));
+}
+
+Task<MirrorResult> MirrorChannel::Exchange(MirrorCopy* copy, H1ClientConnection* connection,
+                                           bool* unanswered) {
+  copy->stream = &connection->stream();
+  copy->stream->SetDeadline(copy->due);
+  *unanswered = false;
+  const bool written = co_await Write(copy, connection);
+  MirrorResult result = MirrorResult::kFailedReset;
+  if (written) {
+    result = co_await ReadAnswer(copy, connection, unanswered);
+  } else if (copy->stream->timed_out()) {
+    result = MirrorResult::kTimeout;
+  } else {
+    *unanswered = true;
+  }
+  copy->stream = nullptr;
+  co_return result;
+}
+
+Task<bool> MirrorChannel::Write(MirrorCopy* copy, H1ClientConnection* connection) {
+  connection->WriteRawHead(copy->head, copy->is_head_request, copy->chunked);
+  if (!copy->has_body) {
+    const WriteStatus status = connection->WriteBody({}, true);
+    if (status == WriteStatus::kAgain) co_return co_await connection->Flush();
+    co_return status == WriteStatus::kDone;
+  }
+  MirrorBody& body = *copy->body;
+  for (;;) {
+    if (body.chunks.empty() && !body.complete) {
+      const bool arrived = co_await WaitForBody(copy, connection);
+      if (!arrived) co_return false;
+    }
+    BodyChunk chunk;
+    if (!body.chunks.empty()) chunk = body.Take();
+    const bool last = body.complete && body.chunks.empty();
+    const std::string_view data = chunk == nullptr ? std::string_view() : std::string_view(*chunk);
+    WriteStatus status = connection->WriteBody(data, last);
+    if (status == WriteStatus::kAgain) {
+      const bool flushed = co_await connection->Flush();
+      status = flushed ? WriteStatus::kDone : WriteStatus::kFailed;
+    }
+    thread_.budget.GiveBack(*copy, data.size());
+    if (status == WriteStatus::kFailed || copy->finished) co_return false;
+    copy->due = Now() + thread_.limits.timeout;  // It does read.
+    copy->stream->SetDeadline(copy->due);
+    if (last) co_return true;
+  }
+}
+
+Task<bool> MirrorChannel::WaitForBody(MirrorCopy* copy, H1ClientConnection* connection) {
+  if (paused_ >= thread_.limits.in_flight_max) {
+    Finish(*copy, MirrorResult::kDroppedQueue);
+    co_return false;
+  }
+  connection->stream().SetDeadline(kNoDeadline);
+  ++paused_;
+  SetInFlight(in_flight_ - 1);
+  if (!waiting_.empty()) StartRunner();
+  const auto [error] = co_await WaitFor(&copy->body->arrival);
+  --paused_;
+  SetInFlight(in_flight_ + 1);
+  if (error || copy->finished) co_return false;
+  copy->due = Now() + thread_.limits.timeout;
+  connection->stream().SetDeadline(copy->due);
+  co_return true;
+}
+
+Task<MirrorResult> MirrorChannel::ReadAnswer(MirrorCopy* copy, H1ClientConnection* connection,
+                                             bool* unanswered) {
+  ResponseHead head;
+  for (int interim = 0;; ++interim) {
+    const ClientExchange::HeadResult result = co_await connection->ReadHead(head);
+    if (result == ClientExchange::HeadResult::kTimeout) co_return MirrorResult::kTimeout;
+    if (result == ClientExchange::HeadResult::kMalformed || interim > kInterimMax) {
+      co_return MirrorResult::kFailedProtocol;
+    }
+    *unanswered = result == ClientExchange::HeadResult::kClosed;
+    if (result != ClientExchange::HeadResult::kOk) co_return MirrorResult::kFailedReset;
+    if (head.status >= 200) break;
+  }
+  uint64_t discarded = 0;
+  for (;;) {
+    const BodySlice slice = connection->NextBody();
+    discarded += slice.data.size();
+    if (slice.done) break;
+    if (slice.failed) co_return MirrorResult::kSent;  // Answered; the connection is not reused.
+    if (discarded > thread_.limits.response_bytes_max) {
+      copy->stats->responses_truncated.fetch_add(1, std::memory_order_relaxed);
+      connection->stream().Close();
+      co_return MirrorResult::kSent;
+    }
+    if (slice.wait) {
+      const bool filled = co_await connection->FillBody();
+      if (!filled) co_return MirrorResult::kSent;
+    }
+  }
+  connection->NextBody();  // Gives the last slice back.
+  co_return MirrorResult::kSent;
+}
+
+void MirrorChannel::DropAll() {
+  shut_down_ = true;
+  while (!waiting_.empty()) Finish(*TakeWaiting(), MirrorResult::kDroppedShutdown);
+}
+
+void MirrorChannel::CloseExpired() {
+  for (Place& place : places_) {
+    std::erase_if(place.kept,
+                  [](const auto& connection) { return connection->stream().timed_out(); });
+  }
+}
+
+bool MirrorChannel::Retire() {
+  retired_ = true;
+  while (!resting_.empty()) {
+    Waiter* const rested = resting_.back();
+    resting_.pop_back();
+    rested->Complete();
+  }
+  for (Place& place : places_) {
+    place.kept.clear();
+    place.breaker.OnSuccess();  // What is gone is not open.
+  }
+  ShowBreakers();
+  return runners_ == 0;
+}
+
+}  // namespace apk

@@ -1,0 +1,90 @@
+// One mirror: its queue, its connections, the breakers of its endpoints. Used by the mirror thread
+// only.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "data-plane/mirror/circuit_breaker.h"
+#include "data-plane/mirror/mirror_door.h"
+#include "data-plane/mirror/mirror_limits.h"
+#include "data-plane/net/dialer.h"
+#include "data-plane/session/h1_client.h"
+
+namespace apk {
+
+// Counts the copy, once, and lets go of what it holds: its bytes, and the stream that carries it,
+// which is closed so that what is half sent is never completed.
+void FinishCopy(MirrorCopy& copy, MirrorResult result, MirrorBudget& budget);
+
+// What channels share; outlives them.
+struct MirrorThread {
+  const MirrorLimits& limits;
+  MirrorBudget& budget;
+  Dialer& dialer;
+  asio::io_context& io;
+};
+
+class MirrorChannel {
+ public:
+  MirrorChannel(const MirrorThread& thread, MirrorGauges& gauges, size_t endpoints);
+  MirrorChannel(const MirrorChannel&) = delete;
+  MirrorChannel& operator=(const MirrorChannel&) = delete;
+
+  // True where a copy to the endpoint would be dropped anyway: its body need not be gathered.
+  bool Refuses(const MirrorCopy& copy, TimePoint now) const;
+  // Queues the copy, whose body is gathered, and sends it when its turn comes; drops it where the
+  // queue is full.
+  void Submit(MirrorCopyPtr copy);
+
+  // From now on nothing is started, and what is cut off counts as dropped by the shutdown.
+  void DropAll();
+  // Closes kept connections whose time is up.
+  void CloseExpired();
+  // Ends the coroutines that rest. Where it gives true the channel can be destroyed.
+  bool Retire();
+  bool idle() const { return in_flight_ == 0 && paused_ == 0 && waiting_.empty(); }
+  // When it was last used.
+  TimePoint used_at() const { return used_at_; }
+
+ private:
+  struct Place {  // One endpoint.
+    CircuitBreaker breaker;
+    bool shown_open = false;  // As the gauge counts it.
+    std::vector<std::unique_ptr<H1ClientConnection>> kept;  // Used last is taken first.
+  };
+
+  void StartRunner();
+  // Sends copies until none waits, then rests until there is one again.
+  Task<> Run();
+  Task<> Send(MirrorCopyPtr copy);
+  // One exchange on a connection. kFailedReset with `unanswered`: not a byte of an answer came.
+  Task<MirrorResult> Exchange(MirrorCopy* copy, H1ClientConnection* connection, bool* unanswered);
+  // True when the whole request went out.
+  Task<bool> Write(MirrorCopy* copy, H1ClientConnection* connection);
+  // False where the copy ended meanwhile. Gives its place in flight to others as it waits.
+  Task<bool> WaitForBody(MirrorCopy* copy, H1ClientConnection* connection);
+  Task<MirrorResult> ReadAnswer(MirrorCopy* copy, H1ClientConnection* connection, bool* unanswered);
+  std::unique_ptr<H1ClientConnection> TakeKept(Place& place, bool certain);
+  void Keep(Place& place, std::unique_ptr<H1ClientConnection> connection);
+  void Finish(MirrorCopy& copy, MirrorResult result);
+  MirrorCopyPtr TakeWaiting();
+  void SetInFlight(size_t in_flight);
+  void ShowBreakers();
+
+  const MirrorThread& thread_;
+  MirrorGauges& gauges_;
+  std::vector<Place> places_;
+  std::deque<MirrorCopyPtr> waiting_;
+  uint64_t waiting_bytes_ = 0;
+  size_t in_flight_ = 0;  // Coroutines at work, but for those that wait for a client.
+  size_t paused_ = 0;     // Those.
+  size_t runners_ = 0;    // Coroutines, the resting included.
+  std::vector<Waiter*> resting_;
+  bool retired_ = false;
+  bool shut_down_ = false;
+  TimePoint used_at_;
+};
+
+}  // namespace apk

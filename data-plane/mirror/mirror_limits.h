@@ -1,0 +1,25 @@
+// What copies may cost, all of them together and those of one mirror. The sizing rule: a mirror takes
+// in_flight_max ÷ its latency copies a second (128 at 50 ms: 2,560).
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace apk {
+
+struct MirrorLimits {
+  size_t in_flight_max = 128;                  // Per mirror: copies that it has to answer.
+  size_t waiting_copies_max = 1024;            // Per mirror.
+  uint64_t waiting_bytes_max = 16ULL << 20;    // Per mirror: heads and what came of the bodies.
+  uint64_t copy_bytes_max = 1ULL << 20;        // Body bytes held by one copy.
+  uint64_t total_bytes_max = 64ULL << 20;      // Body bytes held by all copies of the process.
+  std::chrono::milliseconds timeout{5000};     // From what the client gave last to the answer.
+  std::chrono::milliseconds connect_timeout{1000};  // TLS included.
+  std::chrono::milliseconds idle_timeout{30'000};   // Of a kept connection.
+  uint64_t response_bytes_max = 1ULL << 20;  // Read and thrown away; beyond it the connection is closed.
+  std::chrono::milliseconds shutdown_grace{5000};
+  int nice = 10;  // Of the mirror thread.
+};
+
+}  // namespace apk
