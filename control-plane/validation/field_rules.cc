@@ -67,12 +67,14 @@ class Walker {
         parent.empty() ? field.json_name() : Concat(parent, ".", field.json_name());
     const bool present = field.is_repeated() ? reflection.FieldSize(message, &field) > 0
                                              : reflection.HasField(message, &field);
+    const bool exists =
+        rules.only_in().empty() || std::find(rules.only_in().begin(), rules.only_in().end(),
+                                             version_) != rules.only_in().end();
     if (!present) {
-      if (rules.required() && !rules.has_default_value()) Add(path, "is required");
+      if (exists && rules.required() && !rules.has_default_value()) Add(path, "is required");
       return;
     }
-    if (!rules.only_in().empty() && std::find(rules.only_in().begin(), rules.only_in().end(),
-                                              version_) == rules.only_in().end()) {
+    if (!exists) {
       Add(path, Concat("does not exist in version ", version_),
           Concat("use apiVersion ", JoinValues(rules.only_in())));
       return;

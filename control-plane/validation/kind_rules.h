@@ -8,6 +8,7 @@
 #include "apk/v1/api.pb.h"
 #include "apk/v1/backend.pb.h"
 #include "apk/v1/backend_tls_policy.pb.h"
+#include "apk/v1/core.pb.h"
 #include "apk/v1/gateway.pb.h"
 #include "apk/v1/policies.pb.h"
 #include "apk/v1/routes.pb.h"
@@ -52,5 +53,9 @@ void CheckBackend(const v1::Backend& backend, IssueList& issues);
 void CheckApi(const v1::API& api, IssueList& issues);
 void CheckAuthentication(const v1::Authentication& authentication, IssueList& issues);
 void CheckTokenIssuer(const v1::TokenIssuer& issuer, IssueList& issues);
+void CheckService(const v1::Service& service, IssueList& issues);
+void CheckEndpointSlice(const v1::EndpointSlice& slice, IssueList& issues);
+void CheckSecret(const v1::Secret& secret, IssueList& issues);
+void CheckConfigMap(const v1::ConfigMap& map, IssueList& issues);
 
 }  // namespace apk

@@ -9,29 +9,15 @@
 #include "control-plane/resources/resource_set.h"
 #include "control-plane/validation/field_rules.h"
 #include "control-plane/validation/kind_rules.h"
+#include "control-plane/validation/names.h"
 
 namespace apk {
 namespace {
 
 using google::protobuf::Message;
 
-constexpr char kSubdomain[] = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
-constexpr char kLabel[] = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
-constexpr char kServiceName[] = "^[a-z]([-a-z0-9]*[a-z0-9])?$";
-constexpr char kLabelValue[] = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
-
 std::string TextOf(const Message& object, const char* name) {
   return object.GetReflection()->GetString(object, object.GetDescriptor()->FindFieldByName(name));
-}
-
-// [prefix/]name, as label and annotation keys are written.
-bool IsQualifiedName(std::string_view key) {
-  const size_t slash = key.find('/');
-  const std::string_view name = slash == std::string_view::npos ? key : key.substr(slash + 1);
-  if (name.empty() || name.size() > 63 || !MatchesPattern(kLabelValue, name)) return false;
-  if (slash == std::string_view::npos) return true;
-  const std::string_view prefix = key.substr(0, slash);
-  return !prefix.empty() && prefix.size() <= 253 && MatchesPattern(kSubdomain, ToLower(prefix));
 }
 
 void CheckName(const Kind& kind, const std::string& name, IssueList& issues) {
@@ -40,14 +26,13 @@ void CheckName(const Kind& kind, const std::string& name, IssueList& issues) {
     return;
   }
   const bool is_label = kind.name == "Namespace" || kind.name == "Service";
-  const char* const pattern = kind.name == "Service" ? kServiceName
-                              : is_label             ? kLabel
-                                                     : kSubdomain;
-  const size_t size_max = is_label ? 63 : 253;
-  if (name.size() > size_max || !MatchesPattern(pattern, name)) {
+  const bool valid = kind.name == "Service" ? IsServiceName(name)
+                     : is_label             ? IsDnsLabel(name)
+                                            : IsDnsSubdomain(name);
+  if (!valid) {
     issues.Error("metadata.name", Concat("\"", name, "\" is no valid name"),
                  Concat("lower-case letters, digits and '-'", is_label ? "" : " or '.'",
-                        ", at most ", std::to_string(size_max), " characters"));
+                        ", at most ", is_label ? "63" : "253", " characters"));
   }
 }
 
@@ -60,8 +45,7 @@ void CheckMetadata(const Kind& kind, const v1::ObjectMeta& metadata, IssueList& 
   if (kind.cluster_scoped && !metadata.namespace_().empty()) {
     issues.Error("metadata.namespace",
                  Concat("must not be set: a ", kind.name, " has no namespace"));
-  } else if (!metadata.namespace_().empty() && (metadata.namespace_().size() > 63 ||
-                                                !MatchesPattern(kLabel, metadata.namespace_()))) {
+  } else if (!metadata.namespace_().empty() && !IsDnsLabel(metadata.namespace_())) {
     issues.Error("metadata.namespace",
                  Concat("\"", metadata.namespace_(), "\" is no valid namespace"));
   }
@@ -69,7 +53,7 @@ void CheckMetadata(const Kind& kind, const v1::ObjectMeta& metadata, IssueList& 
     const std::string path = Concat("metadata.labels.", key);
     if (!IsQualifiedName(key)) {
       issues.Error(path, "is no valid label key", "[prefix/]name, for example app.example/name");
-    } else if (value.size() > 63 || !MatchesPattern(kLabelValue, value)) {
+    } else if (!IsLabelValue(value)) {
       issues.Error(path, Concat("\"", value, "\" is no valid label value"));
     }
   }
@@ -94,6 +78,12 @@ void CheckKind(const Message& object, IssueList& issues) {
   if (name == "Authentication")
     CheckAuthentication(static_cast<const v1::Authentication&>(object), issues);
   if (name == "TokenIssuer") CheckTokenIssuer(static_cast<const v1::TokenIssuer&>(object), issues);
+  if (name == "Service") CheckService(static_cast<const v1::Service&>(object), issues);
+  if (name == "EndpointSlice") {
+    CheckEndpointSlice(static_cast<const v1::EndpointSlice&>(object), issues);
+  }
+  if (name == "Secret") CheckSecret(static_cast<const v1::Secret&>(object), issues);
+  if (name == "ConfigMap") CheckConfigMap(static_cast<const v1::ConfigMap&>(object), issues);
 }
 
 void NormalizeRoute(v1::HTTPRoute& route) {

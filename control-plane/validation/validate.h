@@ -22,6 +22,11 @@ struct FieldIssue {
 // The object may still lack defaults.
 std::vector<FieldIssue> Validate(const google::protobuf::Message& object);
 
+// What may not change: `object` takes the place of `current`, which has the same key. Both are
+// normalised.
+std::vector<FieldIssue> ValidateUpdate(const google::protobuf::Message& object,
+                                       const google::protobuf::Message& current);
+
 // Fills in the defaults of the schema, converts the object to the stored version (apiVersion and
 // the fields that were renamed) and moves Secret.stringData into data. REQUIRES: Validate gave no
 // error.

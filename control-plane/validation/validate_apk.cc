@@ -1,6 +1,7 @@
 // dp.wso2.com kinds: the rules of APK's webhooks, where the documents in circulation keep to them.
 #include "common/strings.h"
 #include "control-plane/validation/kind_rules.h"
+#include "control-plane/validation/names.h"
 
 namespace apk {
 namespace {
@@ -17,6 +18,53 @@ void CheckSource(const v1::CertificateSource& source, const std::string& path, I
   }
 }
 
+// RFC 9110 5.6.2.
+bool IsToken(std::string_view text) {
+  constexpr std::string_view kSymbols = "!#$%&'*+-.^_`|~";
+  for (const char c : text) {
+    const char lower = AsciiLower(c);
+    const bool allowed = (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') ||
+                         kSymbols.find(c) != std::string_view::npos;
+    if (!allowed) return false;
+  }
+  return !text.empty();
+}
+
+// A path as it is put before others: bytes of RFC 3986 3.3, percent signs begin an escape.
+bool IsBasePath(std::string_view path) {
+  constexpr std::string_view kSymbols = "-._~!$&'()*+,;=:@/";
+  const auto is_hex = [](char c) {
+    return (c >= '0' && c <= '9') || (AsciiLower(c) >= 'a' && AsciiLower(c) <= 'f');
+  };
+  for (size_t i = 0; i < path.size(); ++i) {
+    const char c = path[i];
+    const char lower = AsciiLower(c);
+    if ((lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') ||
+        kSymbols.find(c) != std::string_view::npos) {
+      continue;
+    }
+    if (c != '%' || i + 2 >= path.size() || !is_hex(path[i + 1]) || !is_hex(path[i + 2])) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void WarnOfUnusedSettings(const v1::BackendSpec& spec, IssueList& issues) {
+  const v1::BackendCircuitBreaker& breaker = spec.circuit_breaker();
+  if (breaker.has_max_pending_requests() || breaker.has_max_requests() ||
+      breaker.has_max_retries() || breaker.has_max_connection_pools()) {
+    issues.Warning("spec.circuitBreaker", "only maxConnections has an effect in this version");
+  }
+  if (spec.has_retry()) {
+    issues.Warning("spec.retry", "has no effect in this version",
+                   "use retry in the rule of an HTTPRoute");
+  }
+  if (spec.has_health_check()) {
+    issues.Warning("spec.healthCheck", "has no effect in this version");
+  }
+}
+
 }  // namespace
 
 void CheckBackend(const v1::Backend& backend, IssueList& issues) {
@@ -25,10 +73,19 @@ void CheckBackend(const v1::Backend& backend, IssueList& issues) {
   if (spec.has_tls() && !tls) {
     issues.Warning("spec.tls", "has no effect: protocol is not https", "set protocol: https");
   }
-  const std::string& base_path = spec.base_path();
-  if (base_path.find_first_of("?# \t\r\n") != std::string::npos) {
-    issues.Error("spec.basePath", "must be a path without query, fragment and white space");
+  for (int i = 0; i < spec.services_size(); ++i) {
+    const std::string& host = spec.services(i).host();
+    if (host.empty() || IsHost(host)) continue;
+    issues.Error(Concat("spec.services[", std::to_string(i), "].host"),
+                 Concat("\"", host, "\" is no host"),
+                 "a DNS name or an IP address, without scheme, port and path");
   }
+  if (!IsBasePath(spec.base_path())) {
+    issues.Error("spec.basePath",
+                 "must be a path: no query, fragment, white space or bytes beyond ASCII",
+                 "write other bytes as %XX");
+  }
+  WarnOfUnusedSettings(spec, issues);
   if (spec.security().has_basic() && spec.security().has_api_key()) {
     issues.Error("spec.security", "basic and apiKey are both set", "keep one");
   }
@@ -73,6 +130,13 @@ void CheckAuthentication(const v1::Authentication& authentication, IssueList& is
       issues.Warning(prefix + ".mtls", "is not enforced by this version");
     }
     if (types.has_api_key()) issues.Warning(prefix + ".apiKey", "is not enforced by this version");
+    if (types.has_test_console_key()) {
+      issues.Warning(prefix + ".testConsoleKey", "is not enforced by this version");
+    }
+    if (types.oauth2().has_header() && !IsToken(types.oauth2().header())) {
+      issues.Error(prefix + ".oauth2.header",
+                   Concat("\"", types.oauth2().header(), "\" is no header name"));
+    }
     if (types.has_jwt() && types.jwt().has_disabled() && !types.jwt().disabled()) {
       issues.Warning(prefix + ".jwt", "is not enforced by this version");
     }
@@ -80,6 +144,12 @@ void CheckAuthentication(const v1::Authentication& authentication, IssueList& is
 }
 
 void CheckTokenIssuer(const v1::TokenIssuer& issuer, IssueList& issues) {
+  if (issuer.spec().has_target_ref()) {
+    issues.Warning("spec.targetRef", "has no effect: organization and environments decide");
+  }
+  if (!issuer.spec().claim_mappings().empty()) {
+    issues.Warning("spec.claimMappings", "has no effect in this version");
+  }
   const v1::SignatureValidation& validation = issuer.spec().signature_validation();
   const std::string path = "spec.signatureValidation";
   if (validation.has_jwks() == validation.has_certificate()) {

@@ -64,6 +64,23 @@ std::string TlsPolicy(const std::string& targets, const std::string& validation)
          "spec: {targetRefs: [" + targets + "], validation: {" + validation + "}}\n";
 }
 
+std::string Service(const std::string& spec) {
+  return "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {" + spec + "}\n";
+}
+
+std::string Slice(const std::string& fields) {
+  return "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: a}\n" + fields + "\n";
+}
+
+std::string Backend(const std::string& spec) {
+  return "apiVersion: dp.wso2.com/v1alpha1\nkind: Backend\nmetadata: {name: a}\nspec: {" + spec + "}\n";
+}
+
+std::string Authentication(const std::string& version, const std::string& spec) {
+  return "apiVersion: dp.wso2.com/" + version + "\nkind: Authentication\nmetadata: {name: a}\nspec: {" +
+         spec + "}\n";
+}
+
 struct Broken {
   std::string text;
   std::string error;
@@ -238,6 +255,99 @@ TEST(Validate, NamesTheFieldAndWhatIsWrongWithTls) {
   }
 }
 
+TEST(Validate, KnowsTheRulesOfCoreKinds) {
+  const std::string secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n";
+  const std::string map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+  const std::vector<Broken> cases = {
+      {Service("selector: {a: b}"), "spec.ports: is required"},
+      {Service("ports: [{port: 1}, {name: b, port: 2}]"),
+       "spec.ports[0].name: is required where a Service has several ports"},
+      {Service("ports: [{name: b, port: 1}, {name: b, port: 2}]"),
+       "spec.ports[1].name: \"b\" is used twice, first by item 0"},
+      {Service("ports: [{name: a, port: 1}, {name: b, port: 1}]"),
+       "spec.ports[1]: TCP port 1 stands in the list twice"},
+      {Service("ports: [{name: A_b, port: 1}]"), "spec.ports[0].name: \"A_b\" is no port name"},
+      {Service("ports: [{port: 1, targetPort: 70000}]"),
+       "spec.ports[0].targetPort: 70000 is out of range: must be between 1 and 65535"},
+      {Service("ports: [{port: 1, targetPort: '-'}]"),
+       "spec.ports[0].targetPort: \"-\" is no port name"},
+      {Service("ports: [{port: 1, appProtocol: 'a b'}]"),
+       "spec.ports[0].appProtocol: \"a b\" is malformed"},
+      {Service("ports: [{port: 1}], clusterIP: x"), "spec.clusterIP: \"x\" is no IP address"},
+      {Service("type: ExternalName"), "spec.externalName: is required where type is ExternalName"},
+      {Service("ports: [{port: 1}], sessionAffinity: Sticky"),
+       "spec.sessionAffinity: \"Sticky\" is not allowed"},
+      {Slice("addressType: IPv4\nendpoints: [{addresses: [300.0.0.1]}]"),
+       "endpoints[0].addresses[0]: \"300.0.0.1\" is no IPv4 address"},
+      {Slice("addressType: IPv6\nendpoints: [{addresses: [10.0.0.1]}]"),
+       "endpoints[0].addresses[0]: \"10.0.0.1\" is no IPv6 address"},
+      {Slice("addressType: FQDN\nendpoints: [{addresses: [a_b]}]"),
+       "endpoints[0].addresses[0]: \"a_b\" is no DNS name"},
+      {Slice("addressType: IPv4\nports: [{port: 1}, {port: 2}]"),
+       "ports[1].name: no name is used twice, first by item 0"},
+      {Slice("addressType: IPv4\nports: [{port: 0}]"),
+       "ports[0].port: 0 is out of range: must be between 1 and 65535"},
+      {secret + "type: kubernetes.io/tls\nstringData: {tls.crt: x}\n",
+       "data.tls.key: is required in a Secret of type kubernetes.io/tls"},
+      {secret + "stringData: {'a/b': x}\n", "stringData.a/b: is no valid key"},
+      {map + "data: {'a b': x}\n", "data.a b: is no valid key"},
+      {map + "data: {a: x}\nbinaryData: {a: eA==}\n", "binaryData.a: stands in data, too"},
+      {map + "data: {a: " + std::string(1024 * 1024 + 1, 'x') + "}\n",
+       "data: has 1048577 bytes, at most 1048576 are allowed"},
+  };
+  for (const Broken& broken : cases) {
+    EXPECT_EQ(Errors(broken.text), std::vector<std::string>{broken.error})
+        << broken.text.substr(0, 300);
+  }
+}
+
+TEST(Validate, TakesCoreKindsAsClustersHaveThem) {
+  const std::vector<std::string> good = {
+      Service("ports: [{port: 80, targetPort: http-web}]"),
+      Service("ports: [{name: a, port: 53}, {name: b, port: 53, protocol: UDP}]"),
+      Service("clusterIP: None"),
+      Service("type: ExternalName, externalName: a.example.com"),
+      Slice("addressType: IPv4\nendpoints: [{addresses: [127.0.0.1]}]\nports: [{port: 1}, {name: b, port: 1}]"),
+      Slice("addressType: IPv6\nendpoints: [{addresses: ['::1']}]"),
+      Slice("addressType: FQDN\nendpoints: [{addresses: [a.example.com]}]"),
+      Backend("services: [{host: '::1', port: 1}]"),
+      Backend("services: [{host: my_service.default, port: 1}], basePath: /a%20b/"),
+      Authentication("v1alpha1", "targetRef: {group: dp.wso2.com, kind: API, name: a}, default: "
+                                 "{authTypes: {testConsoleKey: {header: k}}}"),
+  };
+  for (const std::string& text : good) EXPECT_EQ(Errors(text), std::vector<std::string>()) << text;
+}
+
+TEST(Validate, KnowsTheRulesOfApkKinds) {
+  const std::vector<Broken> cases = {
+      {Backend("services: [{host: 'https://a', port: 1}]"),
+       "spec.services[0].host: \"https://a\" is no host"},
+      {Backend("services: [{host: 1.2.3.400, port: 1}]"),
+       "spec.services[0].host: \"1.2.3.400\" is no host"},
+      {Backend("services: [{host: a, port: 1}], basePath: /a b"),
+       "spec.basePath: must be a path: no query, fragment, white space or bytes beyond ASCII"},
+      {Backend("services: [{host: a, port: 1}], timeout: {upstreamResponseTimeout: -1}"),
+       "spec.timeout.upstreamResponseTimeout: -1 is out of range: must be at least 0"},
+      {Authentication("v1alpha2", "targetRef: {group: 'a b', kind: API, name: a}"),
+       "spec.targetRef.group: \"a b\" is malformed"},
+      {Authentication("v1alpha2", "targetRef: {group: dp.wso2.com, kind: API, name: a}, default: "
+                                  "{authTypes: {jwt: {header: ''}}}"),
+       "spec.default.authTypes.jwt.header: must not be empty"},
+      {Authentication("v1alpha2", "targetRef: {group: dp.wso2.com, kind: API, name: a}, default: "
+                                  "{authTypes: {oauth2: {header: 'a b'}}}"),
+       "spec.default.authTypes.oauth2.header: \"a b\" is no header name"},
+      {Authentication("v1alpha2", "targetRef: {group: dp.wso2.com, kind: API, name: a}, default: "
+                                  "{authTypes: {testConsoleKey: {}}}"),
+       "spec.default.authTypes.testConsoleKey: does not exist in version v1alpha2"},
+      {"apiVersion: dp.wso2.com/v1alpha3\nkind: API\nmetadata: {name: a}\nspec: {apiName: n, apiType: "
+       "REST, apiVersion: '1', basePath: /a/1, production: [{}]}\n",
+       "spec.production[0].routeRefs: is required"},
+  };
+  for (const Broken& broken : cases) {
+    EXPECT_EQ(Errors(broken.text), std::vector<std::string>{broken.error}) << broken.text;
+  }
+}
+
 TEST(Validate, TakesTlsAsTheSchemasShowIt) {
   const std::string ca = "caCertificateRefs: [{group: '', kind: ConfigMap, name: ca}]";
   for (const std::string& text :
@@ -251,6 +361,52 @@ TEST(Validate, TakesTlsAsTheSchemasShowIt) {
                   "'spiffe://a/b'}, {type: Hostname, hostname: '*.a.b'}]")}) {
     EXPECT_EQ(Errors(text), std::vector<std::string>{}) << text;
   }
+}
+
+TEST(Validate, WarnsOfWhatItTakesAndCanNotHonour) {
+  const std::vector<Broken> cases = {
+      {Authentication("v1alpha1", "targetRef: {group: dp.wso2.com, kind: API, name: a}, default: "
+                                  "{authTypes: {testConsoleKey: {}}}"),
+       "spec.default.authTypes.testConsoleKey"},
+      {Backend("services: [{host: a, port: 1}], retry: {count: 2}"), "spec.retry"},
+      {Backend("services: [{host: a, port: 1}], healthCheck: {interval: 2}"), "spec.healthCheck"},
+      {Backend("services: [{host: a, port: 1}], circuitBreaker: {maxRetries: 2}"),
+       "spec.circuitBreaker"},
+  };
+  for (const Broken& warned : cases) {
+    const std::vector<FieldIssue> issues = Validate(*Parse(warned.text));
+    ASSERT_EQ(issues.size(), 1u) << warned.text;
+    EXPECT_EQ(issues[0].severity, FieldIssue::Severity::kWarning);
+    EXPECT_EQ(issues[0].field_path, warned.error);
+  }
+}
+
+std::vector<std::string> UpdateErrors(const std::string& before, const std::string& after) {
+  const auto current = Parse(before);
+  const auto object = Parse(after);
+  Normalize(*current);
+  Normalize(*object);
+  std::vector<std::string> errors;
+  for (const FieldIssue& issue : ValidateUpdate(*object, *current)) {
+    errors.push_back(issue.field_path + ": " + issue.message);
+  }
+  return errors;
+}
+
+TEST(ValidateUpdate, KeepsWhatMayNotChange) {
+  const std::string map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+  const std::string secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n";
+  using List = std::vector<std::string>;
+  EXPECT_EQ(UpdateErrors(map + "data: {a: x}\n", map + "data: {a: y}\n"), List());
+  EXPECT_EQ(UpdateErrors(map + "data: {a: x}\nimmutable: true\n",
+                         map + "data: {a: x}\nimmutable: true\n"), List());
+  EXPECT_EQ(UpdateErrors(map + "data: {a: x}\nimmutable: true\n",
+                         map + "data: {a: y}\nimmutable: true\n"),
+            List{"data: can't change: the object is immutable"});
+  EXPECT_EQ(UpdateErrors(map + "immutable: true\n", map), List{"immutable: can't be taken back once it is true"});
+  EXPECT_EQ(UpdateErrors(secret, secret + "type: example.com/other\n"), List{"type: can't change"});
+  EXPECT_EQ(UpdateErrors(Slice("addressType: IPv4"), Slice("addressType: IPv6")),
+            List{"addressType: can't change"});
 }
 
 TEST(Normalize, FillsInTheDefaultsOfTheOfficialSchemas) {
