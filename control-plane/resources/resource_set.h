@@ -1,10 +1,11 @@
 // What users wrote, all of it: a value. Copies share the objects, which never change once they are
-// in.
+// in, and share what they have of each kind until one of them changes it: a copy is cheap.
 #pragma once
 
 #include <google/protobuf/message.h>
 
 #include <compare>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "apk/v1/meta.pb.h"
+#include "control-plane/resources/kind_registry.h"
 
 namespace apk {
 
@@ -34,6 +36,14 @@ v1::ObjectMeta* MutableMetadataOf(google::protobuf::Message& resource);
 // From the message's kind and metadata. REQUIRES: the message is of a known kind.
 ResourceKey KeyOf(const google::protobuf::Message& resource);
 
+// Is told of what is read from a set, for who wants to know what a result depends on.
+class ReadObserver {
+ public:
+  virtual ~ReadObserver() = default;
+  virtual void OnFind(const ResourceKey& key) = 0;                            // Found or not.
+  virtual void OnList(const std::string& group, const std::string& kind) = 0;  // All of a kind.
+};
+
 class ResourceSet {
  public:
   // Adds or replaces.
@@ -44,39 +54,64 @@ class ResourceSet {
   // nullptr where there is none.
   ResourcePtr Find(const ResourceKey& key) const;
   template <class T>
-  const T* Find(std::string_view namespace_name, std::string_view name) const;
+  const T* Find(std::string_view namespace_name, std::string_view name) const {
+    return static_cast<const T*>(FindOf(T::descriptor(), namespace_name, name));
+  }
 
   // Sorted by namespace, name. The pointers live as long as this set or a copy holds the objects.
   template <class T>
   std::vector<const T*> All() const;
   std::vector<ResourcePtr> OfKind(std::string_view group, std::string_view kind,
                                   std::string_view namespace_name = {}) const;
+  std::vector<ResourcePtr> InNamespace(std::string_view namespace_name) const;
+  // Everything, sorted by key.
+  std::map<ResourceKey, ResourcePtr> resources() const;
 
-  const std::map<ResourceKey, ResourcePtr>& resources() const { return resources_; }
+  // A copy whose reads `observer` is told of; it outlives the copy and the copy's copies.
+  ResourceSet ObservedBy(ReadObserver& observer) const;
+  void StopObserving() { observer_ = nullptr; }
+
+  // What is not the very same object in both: before and after, nullptr where there is none.
+  using Difference = std::function<void(const ResourceKey&, const ResourcePtr&, const ResourcePtr&)>;
+  static void Compare(const ResourceSet& before, const ResourceSet& after,
+                      const Difference& difference);
 
  private:
-  std::map<ResourceKey, ResourcePtr> resources_;
+  struct Name {
+    std::string namespace_name;
+    std::string name;
+  };
+  struct NameView {
+    std::string_view namespace_name;
+    std::string_view name;
+  };
+  struct NameLess {
+    using is_transparent = void;
+    template <class A, class B>
+    bool operator()(const A& a, const B& b) const {
+      const int order = std::string_view(a.namespace_name).compare(b.namespace_name);
+      return order != 0 ? order < 0 : std::string_view(a.name) < std::string_view(b.name);
+    }
+  };
+  using Objects = std::map<Name, ResourcePtr, NameLess>;  // Of one kind.
+
+  const google::protobuf::Message* FindOf(const google::protobuf::Descriptor* descriptor,
+                                          std::string_view namespace_name,
+                                          std::string_view name) const;
+  const Objects& ObjectsOf(const Kind& kind) const;
+  Objects& MutableObjectsOf(const Kind& kind);
+  const Objects& List(const google::protobuf::Descriptor* descriptor) const;
+
+  std::vector<std::shared_ptr<Objects>> kinds_;  // As in AllKinds(); shared between copies.
+  ReadObserver* observer_ = nullptr;
 };
-
-namespace internal {
-ResourceKey KeyFor(const google::protobuf::Descriptor* descriptor, std::string_view namespace_name,
-                   std::string_view name);
-}
-
-template <class T>
-const T* ResourceSet::Find(std::string_view namespace_name, std::string_view name) const {
-  return static_cast<const T*>(Find(internal::KeyFor(T::descriptor(), namespace_name, name)).get());
-}
 
 template <class T>
 std::vector<const T*> ResourceSet::All() const {
+  const Objects& objects = List(T::descriptor());
   std::vector<const T*> all;
-  const ResourceKey first = internal::KeyFor(T::descriptor(), {}, {});
-  for (auto it = resources_.lower_bound(first);
-       it != resources_.end() && it->first.group == first.group && it->first.kind == first.kind;
-       ++it) {
-    all.push_back(static_cast<const T*>(it->second.get()));
-  }
+  all.reserve(objects.size());
+  for (const auto& [name, object] : objects) all.push_back(static_cast<const T*>(object.get()));
   return all;
 }
 
