@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "common/strings.h"
+#include "control-plane/admin/admission.h"
 #include "control-plane/admin/label_selector.h"
 #include "control-plane/identity/peer.h"
 #include "control-plane/identity/token_issuer.h"
@@ -23,13 +24,6 @@ grpc::Status CheckUser(const grpc::ServerContext& context) {
   if (IsUser(*context.auth_context())) return grpc::Status::OK;
   return {grpc::StatusCode::PERMISSION_DENIED,
           "the admin API needs a user's certificate (spiffe://apk/user/…)"};
-}
-
-ResourceKey FromProto(const v1::ObjectKey& key) {
-  return {.group = key.group(),
-          .kind = key.kind(),
-          .namespace_name = key.namespace_(),
-          .name = key.name()};
 }
 
 grpc::Status UnknownKind(const std::string& group, const std::string& kind) {
@@ -83,14 +77,11 @@ grpc::Status AdminService::Get(grpc::ServerContext* context, const v1::GetReques
                                v1::GetResponse* response) {
   if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
   const ResourceKey key = FromProto(request->key());
-  const Kind* const kind = FindKind(key.group, key.kind);
-  if (kind == nullptr) return UnknownKind(key.group, key.kind);
+  if (FindKind(key.group, key.kind) == nullptr) return UnknownKind(key.group, key.kind);
   const Configuration::View view = configuration_.Current();
   const ResourcePtr object = view.resources->Find(key);
   if (object == nullptr) {
-    const std::string plural =
-        kind->group.empty() ? kind->plural : Concat(kind->plural, ".", kind->group);
-    return {grpc::StatusCode::NOT_FOUND, Concat(plural, " \"", key.name, "\" not found")};
+    return {grpc::StatusCode::NOT_FOUND, Concat(NameInErrors(key), " not found")};
   }
   response->mutable_object()->PackFrom(*object);
   response->set_revision(view.revision);

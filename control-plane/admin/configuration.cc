@@ -8,6 +8,7 @@
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "common/time_format.h"
+#include "control-plane/admin/admission.h"
 #include "control-plane/admin/stage.h"
 #include "control-plane/resources/kind_registry.h"
 #include "control-plane/translation/translate.h"
@@ -16,84 +17,7 @@
 namespace apk {
 namespace {
 
-using MessagePtr = std::unique_ptr<google::protobuf::Message>;
-
 constexpr int kObjectsMax = 20'000;
-
-v1::ObjectKey ToProto(const ResourceKey& key) {
-  v1::ObjectKey proto;
-  proto.set_group(key.group);
-  proto.set_kind(key.kind);
-  proto.set_namespace_(key.namespace_name);
-  proto.set_name(key.name);
-  return proto;
-}
-
-v1::Violation* AddViolation(v1::ApplyResponse& response, int index,
-                            v1::Violation::Severity severity, std::string_view path,
-                            std::string_view message, std::string_view hint) {
-  v1::Violation* const violation = response.add_violations();
-  violation->set_severity(severity);
-  violation->set_object_index(static_cast<uint32_t>(index));
-  violation->set_field_path(std::string(path));
-  violation->set_message(std::string(message));
-  violation->set_hint(std::string(hint));
-  return violation;
-}
-
-// nullptr and a violation where it is no object of ours.
-MessagePtr Unpack(const google::protobuf::Any& any, int index, v1::ApplyResponse& response) {
-  const std::string& url = any.type_url();
-  const std::string name = url.substr(url.rfind('/') + 1);
-  for (const Kind& kind : AllKinds()) {
-    if (kind.descriptor->full_name() != name) continue;
-    MessagePtr object = kind.New();
-    if (object->ParseFromString(any.value())) return object;
-  }
-  AddViolation(response, index, v1::Violation::ERROR, "",
-               Concat("no object of a known kind: ", url),
-               "use apkctl of the same version as the control plane");
-  return nullptr;
-}
-
-// Decoded, validated and normalised objects; false where there is an error among the violations.
-bool Admit(const v1::ApplyRequest& request, std::vector<MessagePtr>& objects,
-           v1::ApplyResponse& response) {
-  bool good = true;
-  std::map<ResourceKey, int> seen;
-  for (int i = 0; i < request.objects_size(); ++i) {
-    MessagePtr object = Unpack(request.objects(i), i, response);
-    if (object == nullptr) {
-      good = false;
-      continue;
-    }
-    const Kind& kind = *FindKind(object->GetDescriptor());
-    v1::ObjectMeta* const metadata = MutableMetadataOf(*object);
-    if (!kind.cluster_scoped && metadata->namespace_().empty()) metadata->set_namespace_("default");
-    const ResourceKey key = KeyOf(*object);
-    bool valid = true;
-    for (const FieldIssue& issue : Validate(*object)) {
-      const bool error = issue.severity == FieldIssue::Severity::kError;
-      *AddViolation(response, i, error ? v1::Violation::ERROR : v1::Violation::WARNING,
-                    issue.field_path, issue.message, issue.hint)
-           ->mutable_key() = ToProto(key);
-      valid = valid && !error;
-    }
-    const auto [first, is_new] = seen.emplace(key, i);
-    if (!is_new) {
-      *AddViolation(response, i, v1::Violation::ERROR, "metadata.name",
-                    Concat(key.ToString(), " is in the batch twice, first as object ",
-                           std::to_string(first->second + 1)),
-                    "keep one of them")
-           ->mutable_key() = ToProto(key);
-      valid = false;
-    }
-    good = good && valid;
-    if (valid) Normalize(*object);
-    objects.push_back(std::move(object));
-  }
-  return good;
-}
 
 }  // namespace
 
@@ -225,16 +149,12 @@ absl::StatusOr<v1::ApplyResponse> Configuration::Apply(const v1::ApplyRequest& r
   if (!staged.operations.empty()) Restate(staged);
   if (!request.dry_run() && !staged.operations.empty()) {
     RETURN_IF_ERROR(Commit(staged, author, false));
+  if (!AdmitBeside(*resources_, objects, response)) return response;
     Publish(staged);
   }
   response.set_revision(revision_);
   for (v1::ObjectResult& result : *response.mutable_results()) {
-    const v1::ObjectKey& key = result.key();
-    const ResourcePtr object = staged.resources.Find({.group = key.group(),
-                                                      .kind = key.kind(),
-                                                      .namespace_name = key.namespace_(),
-                                                      .name = key.name()});
-    result.mutable_object()->PackFrom(*object);
+    result.mutable_object()->PackFrom(*staged.resources.Find(FromProto(result.key())));
   }
   return response;
 }
@@ -247,18 +167,18 @@ absl::StatusOr<v1::DeleteResponse> Configuration::Delete(const v1::DeleteRequest
   staged.resources = *resources_;
   staged.revision = revision_ + 1;
   for (const v1::ObjectKey& wanted : request.keys()) {
-    const ResourceKey key{.group = wanted.group(),
-                          .kind = wanted.kind(),
-                          .namespace_name = wanted.namespace_(),
-                          .name = wanted.name()};
-    const ResourcePtr current = staged.resources.Find(key);
+    const ResourceKey key = FromProto(wanted);
+    const ResourcePtr current = resources_->Find(key);
     if (current == nullptr) {
       if (request.ignore_not_found()) continue;
-      return absl::NotFoundError(Concat(key.ToString(), " not found"));
+      return absl::NotFoundError(Concat(NameInErrors(key), " not found"));
     }
-    staged.removed[key] = current;
-    staged.operations[key] = Operation{.key = key, .object = nullptr};
-    staged.resources.Remove(key);
+    if (const std::optional<std::string> reason = ReasonToKeep(key); reason.has_value()) {
+      return absl::PermissionDeniedError(
+          Concat(NameInErrors(key), " can't be deleted: ", *reason));
+    }
+    if (key.group.empty() && key.kind == "Namespace") staged.RemoveAllIn(key.name);
+    staged.Remove(key, current);
     v1::ObjectResult* const result = response.add_results();
     *result->mutable_key() = wanted;
     result->set_action(v1::ObjectResult::DELETED);

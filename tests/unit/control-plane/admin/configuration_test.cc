@@ -7,6 +7,7 @@
 
 #include "apk/v1/backend.pb.h"
 #include "apk/v1/core.pb.h"
+#include "control-plane/admin/admission.h"
 #include "control-plane/store/sqlite_log.h"
 
 namespace apk {
@@ -33,6 +34,22 @@ class ConfigurationTest : public testing::Test {
     log_ = *std::move(log);
     configuration_ = std::make_unique<Configuration>(*log_, snapshots_, agents_, feed_);
     ASSERT_TRUE(configuration_->Load().ok());
+    const v1::Namespace home = MakeNamespace("default");
+    Apply({&home});
+  }
+
+  static v1::Namespace MakeNamespace(const std::string& name) {
+    v1::Namespace object;
+    object.set_api_version("v1");
+    object.set_kind("Namespace");
+    object.mutable_metadata()->set_name(name);
+    return object;
+  }
+
+  absl::StatusOr<v1::DeleteResponse> Delete(const std::vector<ResourceKey>& keys) {
+    v1::DeleteRequest request;
+    for (const ResourceKey& key : keys) *request.add_keys() = ToProto(key);
+    return configuration_->Delete(request, "test");
   }
 
   v1::ApplyResponse Apply(const std::vector<const google::protobuf::Message*>& objects,
@@ -162,6 +179,80 @@ TEST_F(ConfigurationTest, DeletesOnlyWhatIsThereAndAllOrNothing) {
   EXPECT_NE(Find("a"), nullptr);
   request.set_ignore_not_found(true);
   EXPECT_EQ(configuration_->Delete(request, "test")->results_size(), 1);
+  EXPECT_EQ(Find("a"), nullptr);
+}
+
+TEST_F(ConfigurationTest, ANamespaceExistsOrComesInTheSameBatch) {
+  v1::Backend backend = MakeBackend("a", 1);
+  backend.mutable_metadata()->set_namespace_("team");
+  const v1::ApplyResponse refused = Apply({&backend});
+  ASSERT_EQ(refused.violations_size(), 1);
+  EXPECT_EQ(refused.violations(0).field_path(), "metadata.namespace");
+  EXPECT_EQ(refused.violations(0).message(), "namespaces \"team\" not found");
+  EXPECT_EQ(refused.results_size(), 0);
+  const v1::Namespace team = MakeNamespace("team");
+  EXPECT_EQ(Apply({&backend, &team}).results_size(), 2);
+}
+
+TEST_F(ConfigurationTest, WhatIsInANamespaceGoesWithIt) {
+  const v1::Namespace team = MakeNamespace("team");
+  v1::Backend inside = MakeBackend("a", 1);
+  inside.mutable_metadata()->set_namespace_("team");
+  const v1::Backend outside = MakeBackend("a", 1);
+  Apply({&team, &inside, &outside});
+  const uint64_t before = configuration_->Current().revision;
+  // The object is named, too, as a manifest of both would.
+  const auto deleted = Delete({KeyOf(team), KeyOf(inside)});
+  ASSERT_TRUE(deleted.ok()) << deleted.status();
+  EXPECT_EQ(deleted->results_size(), 2);
+  EXPECT_EQ(configuration_->Current().revision, before + 1);
+  EXPECT_EQ(configuration_->Current().resources->Find(KeyOf(inside)), nullptr);
+  EXPECT_NE(Find("a"), nullptr);
+  const auto changes = feed_.After(before, std::chrono::milliseconds(0));
+  ASSERT_EQ(changes->size(), 2u);
+  EXPECT_EQ((*changes)[0].type, v1::WatchEvent::DELETED);
+}
+
+TEST_F(ConfigurationTest, WhatTheGatewayNeedsStays) {
+  const auto refused = Delete({{"", "Namespace", "", "default"}});
+  EXPECT_TRUE(absl::IsPermissionDenied(refused.status())) << refused.status();
+  EXPECT_TRUE(ReasonToKeep({"gateway.networking.k8s.io", "GatewayClass", "", "apk"}).has_value());
+  EXPECT_FALSE(ReasonToKeep({"gateway.networking.k8s.io", "GatewayClass", "", "b"}).has_value());
+}
+
+TEST_F(ConfigurationTest, AResourceVersionOrUidThatDoesNotMatchIsAConflict) {
+  v1::Backend backend = MakeBackend("a", 1);
+  Apply({&backend});
+  const v1::ObjectMeta stored = Find("a")->metadata();
+  const v1::Backend other = MakeBackend("other", 1);
+  backend.mutable_spec()->mutable_services(0)->set_port(2);
+
+  backend.mutable_metadata()->set_resource_version("1");
+  v1::ApplyResponse response = Apply({&other, &backend});
+  ASSERT_EQ(response.violations_size(), 1);
+  EXPECT_EQ(response.violations(0).object_index(), 1u);
+  EXPECT_EQ(response.violations(0).field_path(), "metadata.resourceVersion");
+  EXPECT_EQ(Find("other"), nullptr);
+  EXPECT_EQ(Find("a")->spec().services(0).port(), 1);
+
+  backend.mutable_metadata()->set_resource_version(stored.resource_version());
+  backend.mutable_metadata()->set_uid("another");
+  response = Apply({&backend});
+  ASSERT_EQ(response.violations_size(), 1);
+  EXPECT_EQ(response.violations(0).field_path(), "metadata.uid");
+
+  backend.mutable_metadata()->set_uid(stored.uid());
+  EXPECT_EQ(Apply({&backend}).results(0).action(), v1::ObjectResult::CONFIGURED);
+  // The version that was read is gone now.
+  EXPECT_EQ(Apply({&backend}).violations_size(), 1);
+}
+
+TEST_F(ConfigurationTest, AResourceVersionOfWhatIsNotThereIsAConflict) {
+  v1::Backend backend = MakeBackend("a", 1);
+  backend.mutable_metadata()->set_resource_version("7");
+  const v1::ApplyResponse response = Apply({&backend});
+  ASSERT_EQ(response.violations_size(), 1);
+  EXPECT_EQ(response.violations(0).field_path(), "metadata.resourceVersion");
   EXPECT_EQ(Find("a"), nullptr);
 }
 
