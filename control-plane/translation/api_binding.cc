@@ -106,6 +106,7 @@ struct CheckSettings {
   bool optional = false;
   bool send_token_to_upstream = false;
   std::string header = "authorization";
+  std::vector<std::string> audiences;
 
   void Apply(const v1::AuthenticationPolicy& policy) {
     if (policy.has_disabled()) disabled = policy.disabled();
@@ -116,6 +117,8 @@ struct CheckSettings {
     if (oauth2.has_send_token_to_upstream()) {
       send_token_to_upstream = oauth2.send_token_to_upstream();
     }
+    const auto& wanted = policy.auth_types().jwt().audience();
+    if (!wanted.empty()) audiences.assign(wanted.begin(), wanted.end());
   }
 };
 
@@ -141,13 +144,33 @@ void ApiBindings::AddIssuers() {
   }
 }
 
-// Of several policies for one API the oldest counts.
 void ApiBindings::FindPolicies() {
-  for (const v1::Authentication* const policy : resources_.All<v1::Authentication>()) {
-    const v1::PolicyTargetReference& target = policy->spec().target_ref();
-    if (target.kind() != "API") continue;
-    const v1::Authentication*& chosen = policies_[{policy->metadata().namespace_(), target.name()}];
-    if (chosen == nullptr || OlderFirst(policy, chosen)) chosen = policy;
+  std::vector<const v1::Authentication*> policies = resources_.All<v1::Authentication>();
+  std::stable_sort(policies.begin(), policies.end(), OlderFirst<v1::Authentication>);
+  for (const v1::Authentication* const policy : policies) FindPolicy(*policy);
+}
+
+// Of several policies for one API the oldest counts. One for a Resource counts where a rule names
+// it, whatever it targets. REQUIRES: older policies were found before.
+void ApiBindings::FindPolicy(const v1::Authentication& policy) {
+  Problem& problem = policy_problems_[&policy];
+  const v1::PolicyTargetReference& target = policy.spec().target_ref();
+  const std::string& own = policy.metadata().namespace_();
+  if (target.kind() != "API") return;
+  if (target.has_namespace_() && target.namespace_() != own) {
+    problem.Add("RefNotPermitted", Concat("spec.targetRef.namespace: ", target.namespace_(),
+                                          " is another namespace: a policy is for an API of its own"));
+  } else if (resources_.Find<v1::API>(own, target.name()) == nullptr) {
+    problem.Add("TargetNotFound",
+                Concat("spec.targetRef: API ", own, "/", target.name(), " not found"));
+  } else {
+    const v1::Authentication*& chosen = policies_[{own, target.name()}];
+    if (chosen == nullptr) {
+      chosen = &policy;
+    } else {
+      problem.Add("Conflicted", Concat("spec.targetRef: Authentication ", chosen->metadata().name(),
+                                       " is for the same API and older"));
+    }
   }
 }
 
@@ -213,6 +236,7 @@ std::optional<v1::AuthenticationConfig> ApiBindings::ForRule(const ApiBinding& b
   check.set_optional(settings.optional);
   check.set_header(settings.header);
   check.set_send_token_to_upstream(settings.send_token_to_upstream);
+  check.mutable_audiences()->Assign(settings.audiences.begin(), settings.audiences.end());
   check.mutable_token_issuers()->Assign(binding.token_issuers.begin(), binding.token_issuers.end());
   return check;
 }

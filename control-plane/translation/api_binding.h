@@ -38,6 +38,10 @@ class ApiBindings {
 
   // Problems by API, for its status; an empty one for an API that is well.
   const std::map<const v1::API*, Problem>& problems() const { return problems_; }
+  // The same for Authentications.
+  const std::map<const v1::Authentication*, Problem>& policy_problems() const {
+    return policy_problems_;
+  }
   // The same for TokenIssuers.
   const std::map<const v1::TokenIssuer*, Problem>& issuer_problems() const {
     return issuer_problems_;
@@ -49,6 +53,7 @@ class ApiBindings {
   std::vector<std::string> IssuersOf(const v1::API& api) const;
   void AddIssuers();
   void FindPolicies();
+  void FindPolicy(const v1::Authentication& policy);
 
   const ResourceSet& resources_;
   SnapshotAssembly& assembly_;
@@ -56,6 +61,7 @@ class ApiBindings {
   // By namespace and name of the API that they target.
   std::map<std::pair<std::string, std::string>, const v1::Authentication*> policies_;
   std::map<const v1::API*, Problem> problems_;
+  std::map<const v1::Authentication*, Problem> policy_problems_;
   std::map<const v1::TokenIssuer*, Problem> issuer_problems_;
 };
 

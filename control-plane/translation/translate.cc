@@ -64,6 +64,11 @@ void UpdateBackends(const ResourceSet& resources, const std::string& now,
   for (const v1::Backend* const backend : resources.All<v1::Backend>()) {
     v1::BackendStatus status;
     const ConditionScope scope = ScopeOf(*backend, now);
+  for (const auto& [policy, problem] : apis.policy_problems()) {
+    v1::PolicyStatus status;
+    SetAccepted(ScopeOf(*policy, now), problem, status.mutable_conditions());
+    UpdateStatus(*policy, status, translation);
+  }
     const Problem problem = CheckBackend(resources, *backend);
     SetCondition(scope, "Accepted", true, "Accepted", "the backend is accepted",
                  status.mutable_conditions());
