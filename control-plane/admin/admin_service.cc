@@ -148,10 +148,10 @@ grpc::Status AdminService::Watch(grpc::ServerContext* context, const v1::WatchRe
 grpc::Status AdminService::ListAgents(grpc::ServerContext* context, const v1::ListAgentsRequest*,
                                       v1::ListAgentsResponse* response) {
   if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
-  const SnapshotCache::SnapshotPtr newest = snapshots_.Newest();
-  response->set_snapshot_version(newest->version());
+  const SnapshotPtr newest = snapshots_.Newest();
+  response->set_snapshot_version(newest->version);
   response->set_revision(configuration_.Current().revision);
-  for (v1::AgentStatus& agent : agents_.List(newest->version())) {
+  for (v1::AgentStatus& agent : agents_.List(newest->version)) {
     *response->add_agents() = std::move(agent);
   }
   return grpc::Status::OK;
@@ -177,7 +177,7 @@ grpc::Status AdminService::GetServerInfo(grpc::ServerContext* context,
   if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
   response->set_version(APK_VERSION);
   response->set_revision(configuration_.Current().revision);
-  response->set_snapshot_version(snapshots_.Newest()->version());
+  response->set_snapshot_version(snapshots_.Newest()->version);
   return grpc::Status::OK;
 }
 

@@ -10,9 +10,6 @@
 #include "common/time_format.h"
 #include "control-plane/admin/admission.h"
 #include "control-plane/admin/stage.h"
-#include "control-plane/resources/kind_registry.h"
-#include "control-plane/translation/translate.h"
-#include "control-plane/validation/validate.h"
 
 namespace apk {
 namespace {
@@ -27,7 +24,19 @@ struct Configuration::Staged {
   uint64_t revision = 0;
   std::map<ResourceKey, Operation> operations;
   std::map<ResourceKey, ResourcePtr> removed;
-  std::shared_ptr<const v1::Snapshot> snapshot;
+  SnapshotPtr snapshot;
+
+  void Remove(const ResourceKey& key, const ResourcePtr& current) {
+    removed[key] = current;
+    operations[key] = Operation{.key = key, .object = nullptr};
+    resources.Remove(key);
+  }
+  // What is in a namespace goes with it.
+  void RemoveAllIn(const std::string& namespace_name) {
+    for (const ResourcePtr& object : resources.InNamespace(namespace_name)) {
+      Remove(KeyOf(*object), object);
+    }
+  }
 };
 
 Configuration::Configuration(Log& log, SnapshotCache& snapshots, AgentRegistry& agents,
@@ -64,26 +73,24 @@ absl::Status Configuration::Load() {
   return absl::OkStatus();
 }
 
-// Translates the candidate and takes the new statuses into it.
+// Translates the candidate and takes the new statuses into it. REQUIRES: mutex_ is held.
 void Configuration::Restate(Staged& staged) {
-  Translation translation =
-      Translate(staged.resources, agents_.Report(), staged.revision, Rfc3339Now());
-  for (const ResourcePtr& update : translation.status_updates) {
-    ResourcePtr object = WithRevision(*update, staged.revision);
-    Operation& operation = staged.operations[KeyOf(*object)];
-    operation.key = KeyOf(*object);
-    operation.object = object;
+  Translator::Result translated = translator_.Translate(staged.resources, agents_.Report(),
+                                                        staged.revision, Rfc3339Now());
+  for (ResourcePtr& object : translated.status_updates) {
+    const ResourceKey key = KeyOf(*object);
+    staged.operations[key] = {.key = key, .object = object};
     staged.resources.Put(std::move(object));
   }
-  staged.snapshot = std::make_shared<const v1::Snapshot>(std::move(translation.snapshot));
+  staged.snapshot = std::move(translated.snapshot);
 }
 
 // Nothing to write is no revision. REQUIRES: mutex_ is held.
 absl::Status Configuration::Commit(Staged& staged, const std::string& author, bool status_only) {
   if (staged.operations.empty()) {
     staged.revision = revision_;
-    auto snapshot = std::make_shared<v1::Snapshot>(*staged.snapshot);
-    snapshot->set_revision(revision_);
+    auto snapshot = std::make_shared<SharedSnapshot>(*staged.snapshot);
+    snapshot->revision = revision_;
     staged.snapshot = std::move(snapshot);
     return absl::OkStatus();
   }
@@ -142,6 +149,7 @@ absl::StatusOr<v1::ApplyResponse> Configuration::Apply(const v1::ApplyRequest& r
     v1::ObjectResult* const result = response.add_results();
     *result->mutable_key() = ToProto(key);
     result->set_action(change.action);
+  if (!AdmitBeside(*resources_, objects, response)) return response;
     if (change.action == v1::ObjectResult::UNCHANGED) continue;
     staged.operations[key] = Operation{.key = key, .object = change.object};
     staged.resources.Put(std::move(change.object));
@@ -149,7 +157,6 @@ absl::StatusOr<v1::ApplyResponse> Configuration::Apply(const v1::ApplyRequest& r
   if (!staged.operations.empty()) Restate(staged);
   if (!request.dry_run() && !staged.operations.empty()) {
     RETURN_IF_ERROR(Commit(staged, author, false));
-  if (!AdmitBeside(*resources_, objects, response)) return response;
     Publish(staged);
   }
   response.set_revision(revision_);

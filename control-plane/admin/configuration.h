@@ -19,6 +19,7 @@
 #include "control-plane/discovery/agent_registry.h"
 #include "control-plane/discovery/snapshot_cache.h"
 #include "control-plane/store/log.h"
+#include "control-plane/translation/translator.h"
 
 namespace apk {
 
@@ -62,6 +63,7 @@ class Configuration {
   uint64_t revision_ = 0;
   std::shared_ptr<const ResourceSet> resources_ = std::make_shared<const ResourceSet>();
 
+  Translator translator_;
   std::mutex fleet_mutex_;
   std::condition_variable fleet_changed_;
   bool fleet_dirty_ = false;

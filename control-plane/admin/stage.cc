@@ -81,13 +81,6 @@ StagedObject StageObject(std::unique_ptr<Message> wanted, const Message* current
   return staged;
 }
 
-ResourcePtr WithRevision(const Message& object, uint64_t revision) {
-  std::shared_ptr<Message> copy(object.New());
-  copy->CopyFrom(object);
-  MutableMetadataOf(*copy)->set_resource_version(std::to_string(revision));
-  return copy;
-}
-
 std::string NewUid() {
   unsigned char bytes[16];
   RAND_bytes(bytes, sizeof bytes);

@@ -23,9 +23,6 @@ StagedObject StageObject(std::unique_ptr<google::protobuf::Message> wanted,
                          const google::protobuf::Message* current, uint64_t revision,
                          const std::string& now, const std::string& uid);
 
-// The same object with resourceVersion set: for status writes.
-ResourcePtr WithRevision(const google::protobuf::Message& object, uint64_t revision);
-
 std::string NewUid();  // RFC 9562 version 4.
 
 }  // namespace apk

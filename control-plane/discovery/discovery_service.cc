@@ -55,8 +55,7 @@ class AgentStream final : public Reactor {
   void Greet() {
     id_ = request_.agent().id();
     LogInfo("agent came", {{"agent", id_}, {"version", request_.version()}});
-    registry_.Connect(request_.agent(), number_, request_.version(), request_.revision());
-    SnapshotCache::SnapshotPtr newest = cache_.Newest();
+    SnapshotPtr newest = cache_.Newest();
     Enqueue([&] { return subscription_.OnHello(request_, newest); });
     watch_ = cache_.Watch([this](const SnapshotCache::SnapshotPtr& published) {
       Enqueue([&] { return subscription_.OnPublish(published); });

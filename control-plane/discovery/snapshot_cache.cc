@@ -5,13 +5,13 @@ namespace apk {
 
 void SnapshotCache::Publish(SnapshotPtr snapshot) {
   const std::lock_guard lock(mutex_);
-  const bool same = newest_->version() == snapshot->version();
+  const bool same = newest_->version == snapshot->version;
   newest_ = std::move(snapshot);
   if (same) return;
   for (const auto& [number, watcher] : watchers_) watcher(newest_);
 }
 
-SnapshotCache::SnapshotPtr SnapshotCache::Newest() const {
+SnapshotPtr SnapshotCache::Newest() const {
   const std::lock_guard lock(mutex_);
   return newest_;
 }

@@ -6,13 +6,12 @@
 #include <memory>
 #include <mutex>
 
-#include "apk/v1/snapshot.pb.h"
+#include "control-plane/translation/shared_snapshot.h"
 
 namespace apk {
 
 class SnapshotCache {
  public:
-  using SnapshotPtr = std::shared_ptr<const v1::Snapshot>;
   using Watcher = std::function<void(const SnapshotPtr&)>;
 
   // Makes it the newest; watchers are told unless the version is the same. Watchers run on the
@@ -27,7 +26,7 @@ class SnapshotCache {
 
  private:
   mutable std::mutex mutex_;
-  SnapshotPtr newest_ = std::make_shared<const v1::Snapshot>();
+  SnapshotPtr newest_ = std::make_shared<const SharedSnapshot>();
   int next_number_ = 1;
   std::map<int, Watcher> watchers_;
 };

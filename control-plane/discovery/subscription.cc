@@ -1,8 +1,6 @@
 // Differences are taken against what this stream saw acknowledged; anything else gets the whole.
 #include "control-plane/discovery/subscription.h"
 
-#include <map>
-
 namespace apk {
 namespace {
 
@@ -14,7 +12,7 @@ std::optional<v1::DiscoveryResponse> Subscription::OnHello(const v1::DiscoveryRe
                                                            const SnapshotPtr& newest) {
   acknowledged_ = request.version();
   newest_ = newest;
-  if (newest->version() == acknowledged_) base_ = newest;
+  if (newest->version == acknowledged_) base_ = newest;
   return SendIfDue();
 }
 
@@ -32,10 +30,10 @@ Subscription::Answer Subscription::OnAnswer(const v1::DiscoveryRequest& request)
   answer.accepted = request.error().empty();
   if (answer.accepted) {
     base_ = in_flight_;
-    acknowledged_ = in_flight_->version();
+    acknowledged_ = in_flight_->version;
   } else {
     if (refused_.size() == kRefusedMax) refused_.clear();
-    refused_.insert(in_flight_->version());
+    refused_.insert(in_flight_->version);
   }
   in_flight_ = nullptr;
   answer.next = SendIfDue();
@@ -43,36 +41,40 @@ Subscription::Answer Subscription::OnAnswer(const v1::DiscoveryRequest& request)
 }
 
 std::optional<v1::DiscoveryResponse> Subscription::SendIfDue() {
-  if (in_flight_ != nullptr || newest_ == nullptr || newest_->version().empty())
+  if (in_flight_ != nullptr || newest_ == nullptr || newest_->version.empty())
     return std::nullopt;
-  if (newest_->version() == acknowledged_ || refused_.contains(newest_->version())) {
+  if (newest_->version == acknowledged_ || refused_.contains(newest_->version)) {
     return std::nullopt;
   }
   in_flight_ = newest_;
   v1::DiscoveryResponse response = Difference();
   response.set_nonce(std::to_string(++last_nonce_));
-  response.set_version(newest_->version());
-  response.set_revision(newest_->revision());
+  response.set_version(newest_->version);
+  response.set_revision(newest_->revision);
   return response;
 }
 
+// Both snapshots are sorted by name, and share the resources that did not change.
 v1::DiscoveryResponse Subscription::Difference() const {
   v1::DiscoveryResponse response;
-  if (base_ == nullptr) {
-    response.set_full(true);
-    *response.mutable_resources() = newest_->resources();
-    return response;
-  }
-  std::map<std::string, const v1::SnapshotResource*> held;
-  for (const v1::SnapshotResource& resource : base_->resources()) held[resource.name()] = &resource;
-  for (const v1::SnapshotResource& resource : newest_->resources()) {
-    const auto found = held.find(resource.name());
-    if (found == held.end() || found->second->hash() != resource.hash()) {
-      *response.add_resources() = resource;
+  response.set_full(base_ == nullptr);
+  static const std::vector<SharedResource> nothing;
+  const std::vector<SharedResource>& held = base_ == nullptr ? nothing : base_->resources;
+  auto before = held.begin();
+  for (const SharedResource& resource : newest_->resources) {
+    while (before != held.end() && (*before)->name() < resource->name()) {
+      response.add_removed((*before++)->name());
     }
-    if (found != held.end()) held.erase(found);
+    if (before == held.end() || (*before)->name() != resource->name()) {
+      *response.add_resources() = *resource;
+      continue;
+    }
+    if (*before != resource && (*before)->hash() != resource->hash()) {
+      *response.add_resources() = *resource;
+    }
+    ++before;
   }
-  for (const auto& [name, resource] : held) response.add_removed(name);
+  for (; before != held.end(); ++before) response.add_removed((*before)->name());
   return response;
 }
 

@@ -10,13 +10,12 @@
 #include <string>
 
 #include "apk/v1/discovery.pb.h"
+#include "control-plane/translation/shared_snapshot.h"
 
 namespace apk {
 
 class Subscription {
  public:
-  using SnapshotPtr = std::shared_ptr<const v1::Snapshot>;
-
   // The agent's first request names the version that it holds. A response, or nothing if it is up
   // to date.
   std::optional<v1::DiscoveryResponse> OnHello(const v1::DiscoveryRequest& request,

@@ -216,9 +216,12 @@ Problem CheckBackend(const ResourceSet& resources, const v1::Backend& backend) {
   return problem;
 }
 
-BackendResolver::BackendResolver(const ResourceSet& resources, SnapshotAssembly& assembly)
-    : resources_(resources), assembly_(assembly) {
-  for (const v1::EndpointSlice* const slice : resources.All<v1::EndpointSlice>()) {
+BackendResolver::BackendResolver(const ResourceSet& resources, SnapshotAssembly& assembly,
+                                 ReadLog* log)
+    : resources_(resources), assembly_(assembly), log_(log) {
+  ResourceSet unobserved = resources;  // Who needs the slices of one Service says so.
+  unobserved.StopObserving();
+  for (const v1::EndpointSlice* const slice : unobserved.All<v1::EndpointSlice>()) {
     const auto& labels = slice->metadata().labels();
     const auto service = labels.find("kubernetes.io/service-name");
     if (service == labels.end()) continue;
@@ -248,8 +251,20 @@ std::string BackendResolver::Resolve(const BackendReference& reference,
                        " permits ", reference.ToString(), " to HTTPRoutes of ", route_namespace));
     return "";
   }
-  return is_backend ? ResolveBackend(reference, where, problem)
-                    : ResolveService(reference, where, problem);
+  if (log_ == nullptr) return ResolveKnown(reference, where, problem);
+  log_->Begin();
+  std::string name = ResolveKnown(reference, where, problem);
+  Reads& reads = reads_[reference.ToString()];
+  reads = Union(reads, log_->End());
+  log_->Note(reads);
+  return name;
+}
+
+// REQUIRES: the kind is one of ours.
+std::string BackendResolver::ResolveKnown(const BackendReference& reference,
+                                          const std::string& where, Problem& problem) {
+  return reference.kind == "Backend" ? ResolveBackend(reference, where, problem)
+                                     : ResolveService(reference, where, problem);
 }
 
 std::string BackendResolver::ResolveBackend(const BackendReference& reference,
@@ -295,6 +310,7 @@ std::string BackendResolver::ResolveService(const BackendReference& reference,
                                   ":", std::to_string(reference.port));
   if (assembly_.Has(name)) return name;
   v1::BackendConfig config;
+  if (log_ != nullptr) log_->Note(HashOfSlicesRead(reference.namespace_name, reference.name));
   const auto slices = slices_.find({reference.namespace_name, reference.name});
   if (slices != slices_.end()) {
     AddSliceEndpoints(slices->second, *port, &config);

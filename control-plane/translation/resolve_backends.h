@@ -10,8 +10,10 @@
 #include "apk/v1/backend.pb.h"
 #include "apk/v1/core.pb.h"
 #include "apk/v1/routes.pb.h"
+#include "common/strings.h"
 #include "control-plane/resources/resource_set.h"
 #include "control-plane/translation/conditions.h"
+#include "control-plane/translation/read_log.h"
 #include "control-plane/translation/snapshot_assembly.h"
 
 namespace apk {
@@ -40,7 +42,9 @@ BackendReference ReferenceOf(const Reference& reference, const std::string& rout
 
 class BackendResolver {
  public:
-  BackendResolver(const ResourceSet& resources, SnapshotAssembly& assembly);
+  // `log`, where it is given, observes the resources: each Resolve tells it all that the answer depends
+  // on, whether it was read now or by an earlier one.
+  BackendResolver(const ResourceSet& resources, SnapshotAssembly& assembly, ReadLog* log = nullptr);
 
   // The name of its BackendConfig, which is then in the assembly; "" where it does not resolve,
   // with the reason added to `problem`. `where` is the field path for the message.
@@ -53,8 +57,13 @@ class BackendResolver {
   std::string ResolveService(const BackendReference& reference, const std::string& where,
                              Problem& problem);
 
+  std::string ResolveKnown(const BackendReference& reference, const std::string& where,
+                           Problem& problem);
+
   const ResourceSet& resources_;
   SnapshotAssembly& assembly_;
+  ReadLog* const log_;
+  StringMap<Reads> reads_;  // By reference.
   // By namespace and name of the Service that they belong to.
   std::map<std::pair<std::string, std::string>, std::vector<const v1::EndpointSlice*>> slices_;
 };

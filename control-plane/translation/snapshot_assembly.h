@@ -1,11 +1,12 @@
-// A snapshot in the making: resources by name, then hashes and the version. Pure.
+// A part of a snapshot in the making: resources by name. Pure.
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "apk/v1/snapshot.pb.h"
+#include "control-plane/translation/shared_snapshot.h"
 
 namespace apk {
 
@@ -15,8 +16,8 @@ class SnapshotAssembly {
   v1::SnapshotResource& Resource(const std::string& name);
   bool Has(const std::string& name) const { return resources_.contains(name); }
 
-  // Sorted, hashed (see snapshot.proto) and versioned.
-  v1::Snapshot Finish(uint64_t revision);
+  // Those with a body, sorted by name and sealed.
+  std::vector<SharedResource> Take();
 
  private:
   std::map<std::string, v1::SnapshotResource> resources_;

@@ -1,9 +1,13 @@
-// The order of the steps; each lives in a file of its own.
+// One pass: gateways, APIs, routes, backends; what read nothing that changed is taken over. The order
+// of the steps is here, each lives in a file of its own.
 #include "control-plane/translation/translate.h"
 
+#include <absl/container/flat_hash_set.h>
 #include <google/protobuf/util/message_differencer.h>
 
 #include <algorithm>
+#include <memory>
+#include <set>
 
 #include "apk/v1/api.pb.h"
 #include "apk/v1/backend.pb.h"
@@ -11,21 +15,29 @@
 #include "common/strings.h"
 #include "control-plane/translation/api_binding.h"
 #include "control-plane/translation/attach_routes.h"
+#include "control-plane/translation/changes.h"
 #include "control-plane/translation/gateways.h"
+#include "control-plane/translation/read_log.h"
 #include "control-plane/translation/resolve_backends.h"
 #include "control-plane/translation/snapshot_assembly.h"
 #include "control-plane/translation/translate_route.h"
+#include "control-plane/translation/translator.h"
 
 namespace apk {
 namespace {
 
-// Conditions keep their time where their status stayed, so equal means equal.
+// Conditions keep their time where their status stayed, so equal means equal. Returns the object that
+// has the status.
 template <class Object, class Status>
-void UpdateStatus(const Object& object, const Status& status, Translation& translation) {
-  if (google::protobuf::util::MessageDifferencer::Equals(object.status(), status)) return;
+const Object* UpdateStatus(const Object& object, const Status& status, Translation& translation) {
+  if (google::protobuf::util::MessageDifferencer::Equals(object.status(), status)) return &object;
   auto updated = std::make_shared<Object>(object);
   *updated->mutable_status() = status;
+  updated->mutable_metadata()->set_resource_version(
+      std::to_string(translation.snapshot.revision()));
+  const Object* const result = updated.get();
   translation.status_updates.push_back(std::move(updated));
+  return result;
 }
 
 template <class Object>
@@ -52,6 +64,11 @@ void UpdateApis(const ApiBindings& apis, const std::string& now, Translation& tr
     deployment->set_transition_time(status.conditions(0).last_transition_time());
     UpdateStatus(*api, status, translation);
   }
+  for (const auto& [policy, problem] : apis.policy_problems()) {
+    v1::PolicyStatus status;
+    SetAccepted(ScopeOf(*policy, now), problem, status.mutable_conditions());
+    UpdateStatus(*policy, status, translation);
+  }
   for (const auto& [issuer, problem] : apis.issuer_problems()) {
     v1::PolicyStatus status;
     SetAccepted(ScopeOf(*issuer, now), problem, status.mutable_conditions());
@@ -59,25 +76,18 @@ void UpdateApis(const ApiBindings& apis, const std::string& now, Translation& tr
   }
 }
 
-void UpdateBackends(const ResourceSet& resources, const std::string& now,
-                    Translation& translation) {
-  for (const v1::Backend* const backend : resources.All<v1::Backend>()) {
-    v1::BackendStatus status;
-    const ConditionScope scope = ScopeOf(*backend, now);
-  for (const auto& [policy, problem] : apis.policy_problems()) {
-    v1::PolicyStatus status;
-    SetAccepted(ScopeOf(*policy, now), problem, status.mutable_conditions());
-    UpdateStatus(*policy, status, translation);
-  }
-    const Problem problem = CheckBackend(resources, *backend);
-    SetCondition(scope, "Accepted", true, "Accepted", "the backend is accepted",
-                 status.mutable_conditions());
-    SetCondition(scope, "ResolvedRefs", problem.empty(),
-                 problem.empty() ? "ResolvedRefs" : problem.reason(),
-                 problem.empty() ? "all references resolve" : problem.message(),
-                 status.mutable_conditions());
-    UpdateStatus(*backend, status, translation);
-  }
+v1::BackendStatus BackendStatusOf(const ResourceSet& resources, const v1::Backend& backend,
+                                  const std::string& now) {
+  v1::BackendStatus status;
+  const ConditionScope scope = ScopeOf(backend, now);
+  const Problem problem = CheckBackend(resources, backend);
+  SetCondition(scope, "Accepted", true, "Accepted", "the backend is accepted",
+               status.mutable_conditions());
+  SetCondition(scope, "ResolvedRefs", problem.empty(),
+               problem.empty() ? "ResolvedRefs" : problem.reason(),
+               problem.empty() ? "all references resolve" : problem.message(),
+               status.mutable_conditions());
+  return status;
 }
 
 void UpdateClasses(const ResourceSet& resources, const std::string& now, Translation& translation) {
@@ -96,54 +106,285 @@ void KeepServed(const SnapshotAssembly& assembly, v1::RouteConfig& route) {
   route.mutable_attachments()->Swap(&served);
 }
 
-void Take(const std::string& name, SnapshotAssembly& available, SnapshotAssembly& assembly) {
-  if (!name.empty() && !assembly.Has(name)) assembly.Resource(name) = available.Resource(name);
+// Agents get the backends and issuers of routes that are served, and nobody else's credentials.
+std::vector<std::string> ReferencesOf(const v1::RouteConfig& route) {
+  std::set<std::string> names;
+  for (const v1::RuleConfig& rule : route.rules()) {
+    for (const auto& backend : rule.backends()) names.insert(backend.backend());
+    for (const auto& mirror : rule.mirrors()) names.insert(mirror.backend());
+    for (const auto& issuer : rule.authentication().token_issuers()) names.insert(issuer);
+  }
+  names.erase("");
+  return {names.begin(), names.end()};
 }
 
-// Agents get the backends and issuers of routes that are served, and nobody else's credentials.
-void TakeReferenced(const v1::RouteConfig& route, SnapshotAssembly& available,
-                    SnapshotAssembly& assembly) {
-  for (const v1::RuleConfig& rule : route.rules()) {
-    for (const auto& backend : rule.backends()) Take(backend.backend(), available, assembly);
-    for (const auto& mirror : rule.mirrors()) Take(mirror.backend(), available, assembly);
-    for (const auto& issuer : rule.authentication().token_issuers()) {
-      Take(issuer, available, assembly);
-    }
+// What a binding gives to its route, as text: it is compared with that of the last time.
+std::string TextOf(const ApiBinding* binding) {
+  if (binding == nullptr) return "";
+  std::string text = Concat(binding->api->metadata().namespace_(), "/",
+                            binding->api->metadata().name(), "\n", Join(binding->base_paths, "\n"),
+                            "\n\n", Join(binding->token_issuers, "\n"), "\n\n");
+  if (binding->authentication != nullptr) {
+    text += binding->authentication->spec().SerializeAsString();
   }
+  return text;
 }
+
+// The outcome for one route, and what it came from.
+struct RoutePiece {
+  Reads reads;
+  std::string binding;
+  const v1::HTTPRoute* object = nullptr;  // With the status that was compared last.
+  v1::RouteStatus status;
+  std::vector<std::string> listeners;   // That it attaches to, served or not.
+  std::vector<std::string> references;  // Backends and issuers of a route that is served.
+  SharedResource resource;              // nullptr where the route is not served.
+  uint64_t pass = 0;                    // The last that it was part of.
+};
+
+// The same for a Backend's status.
+struct BackendPiece {
+  Reads reads;
+  const v1::Backend* object = nullptr;
+  v1::BackendStatus status;
+  uint64_t pass = 0;
+};
+
+// APIs and issuers as they were read; `bindings` points into the rest.
+struct ApiPieces {
+  ApiPieces(const ResourceSet& resources_read, ReadLog& log)
+      : resources(resources_read), bindings(resources, issuers), reads(log.End()) {
+    resources.StopObserving();
+  }
+  ResourceSet resources;
+  SnapshotAssembly issuers;
+  const ApiBindings bindings;
+  Reads reads;
+};
 
 }  // namespace
 
+struct Translator::Memory {
+  uint64_t pass = 0;
+  ResourceSet resources;  // As the last pass left them: with the statuses that it gave.
+  Reads gateway_reads;
+  std::unique_ptr<ApiPieces> apis;
+  StringMap<RoutePiece> routes;      // By namespace/name.
+  StringMap<BackendPiece> backends;  // By namespace/name.
+  StringMap<SharedResource> available;  // What served routes refer to, by name.
+};
+
+class Translator::Pass {
+ public:
+  Pass(Memory& memory, const ResourceSet& resources, const std::string& now)
+      : memory_(memory),
+        changes_(FindChanges(memory.resources, resources)),
+        resources_(resources.ObservedBy(log_)),
+        now_(now) {
+    ++memory_.pass;
+  }
+
+  Result Run(const FleetReport& fleet, uint64_t revision) {
+    translation_.snapshot.set_revision(revision);
+    EvaluateGatewaysAnew();
+    EvaluateApis();
+    TranslateRoutes();
+    auto snapshot = std::make_shared<SharedSnapshot>();
+    snapshot->resources = TakeResources();
+    snapshot->version = VersionOf(snapshot->resources);
+    snapshot->revision = revision;
+    for (const GatewayState& gateway : gateways_) {
+      UpdateStatus(*gateway.gateway, StatusOf(gateway, fleet, now_), translation_);
+    }
+    UpdateClasses(resources_, now_, translation_);
+    UpdateBackends();
+    return {.snapshot = std::move(snapshot),
+            .status_updates = TakeStatusUpdates(),
+            .routes_translated = routes_translated_};
+  }
+
+ private:
+  // Always, because their statuses count routes. Routes need it only where something was different
+  // that the evaluation read.
+  void EvaluateGatewaysAnew() {
+    gateways_changed_ = memory_.pass == 1 || changes_.Touch(memory_.gateway_reads);
+    log_.Begin();
+    gateways_ = EvaluateGateways(resources_, assembly_);
+    memory_.gateway_reads = log_.End();
+  }
+
+  void EvaluateApis() {
+    const bool valid = memory_.apis != nullptr && !changes_.Touch(memory_.apis->reads) &&
+                       SameObjects<v1::API>() && SameObjects<v1::Authentication>() &&
+                       SameObjects<v1::TokenIssuer>();
+    if (valid) return;
+    apis_changed_ = true;
+    log_.Begin();
+    memory_.apis = std::make_unique<ApiPieces>(resources_, log_);
+    UpdateApis(memory_.apis->bindings, now_, translation_);
+  }
+
+  // Their statuses are compared with what was read, so a new status is a reason to read again.
+  template <class T>
+  bool SameObjects() const {
+    return memory_.resources.All<T>() == resources_.All<T>();
+  }
+
+  void TranslateRoutes() {
+    log_.Begin();
+    BackendResolver backends(resources_, backends_, &log_);
+    const Reads of_all = log_.End();
+    const std::vector<const v1::HTTPRoute*> routes = resources_.All<v1::HTTPRoute>();
+    for (const v1::HTTPRoute* const route : routes) {
+      const v1::ObjectMeta& metadata = route->metadata();
+      RoutePiece& piece = memory_.routes[Concat(metadata.namespace_(), "/", metadata.name())];
+      if (!IsValid(piece, *route)) TranslateOne(*route, of_all, backends, piece);
+      if (piece.object != route) piece.object = UpdateStatus(*route, piece.status, translation_);
+      piece.pass = memory_.pass;
+      for (const std::string& listener : piece.listeners) ++attached_[listener];
+      if (piece.resource == nullptr) continue;
+      route_resources_.push_back(piece.resource);
+      references_.insert(piece.references.begin(), piece.references.end());
+    }
+    ForgetOld(memory_.routes, routes.size());
+    for (GatewayState& gateway : gateways_) {
+      for (ListenerState& listener : gateway.listeners) {
+        listener.attached_routes = attached_[listener.name];
+      }
+    }
+  }
+
+  bool IsValid(RoutePiece& piece, const v1::HTTPRoute& route) {
+    if (piece.pass == 0 || gateways_changed_ || changes_.Touch(piece.reads)) return false;
+    if (!apis_changed_) return true;
+    return piece.binding == TextOf(BindingOf(route));
+  }
+
+  const ApiBinding* BindingOf(const v1::HTTPRoute& route) const {
+    return memory_.apis->bindings.Find(route.metadata().namespace_(), route.metadata().name());
+  }
+
+  void TranslateOne(const v1::HTTPRoute& route, const Reads& of_all, BackendResolver& backends,
+                    RoutePiece& piece) {
+    ++routes_translated_;
+    log_.Begin();
+    log_.Note(of_all);
+    log_.Note(HashOfRead(KeyOf(route)));
+    const Attachments attachments = AttachRoute(resources_, ViewOf(route), gateways_);
+    RouteTranslation translated =
+        TranslateRoute(resources_, route, attachments, memory_.apis->bindings, backends);
+    piece.reads = log_.End();
+    piece.binding = TextOf(BindingOf(route));
+    piece.object = nullptr;
+    piece.status = StatusOf(ViewOf(route), attachments, translated, now_);
+    piece.listeners.clear();
+    for (const v1::RouteAttachment& attachment : attachments.listeners) {
+      piece.listeners.push_back(attachment.listener());
+    }
+    KeepServed(assembly_, translated.config);
+    piece.resource = nullptr;
+    piece.references.clear();
+    if (translated.config.attachments().empty()) return;
+    piece.references = ReferencesOf(translated.config);
+    for (const std::string& name : piece.references) Remember(name);
+    v1::SnapshotResource resource;
+    resource.set_name(Concat("route/", translated.config.name()));
+    *resource.mutable_route() = std::move(translated.config);
+    piece.resource = Seal(std::move(resource));
+  }
+
+  // A backend that this pass resolved; issuers are looked up at the end.
+  void Remember(const std::string& name) {
+    if (!backends_.Has(name) || !sealed_.insert(name).second) return;
+    memory_.available[name] = Seal(backends_.Resource(name));
+  }
+
+  // Listeners and certificates, routes, and what they refer to.
+  std::vector<SharedResource> TakeResources() {
+    std::vector<SharedResource> resources = assembly_.Take();
+    resources.insert(resources.end(), route_resources_.begin(), route_resources_.end());
+    for (const std::string& name : references_) {
+      SharedResource resource = memory_.apis->issuers.Has(name)
+                                    ? Seal(memory_.apis->issuers.Resource(name))
+                                    : memory_.available[name];
+      if (resource != nullptr) resources.push_back(std::move(resource));
+    }
+    absl::erase_if(memory_.available,
+                   [this](const auto& entry) { return !references_.contains(entry.first); });
+    std::sort(resources.begin(), resources.end(),
+              [](const SharedResource& a, const SharedResource& b) { return a->name() < b->name(); });
+    return resources;
+  }
+
+  void UpdateBackends() {
+    const std::vector<const v1::Backend*> backends = resources_.All<v1::Backend>();
+    for (const v1::Backend* const backend : backends) {
+      const v1::ObjectMeta& metadata = backend->metadata();
+      BackendPiece& piece = memory_.backends[Concat(metadata.namespace_(), "/", metadata.name())];
+      if (piece.pass == 0 || changes_.Touch(piece.reads)) {
+        log_.Begin();
+        log_.Note(HashOfRead(KeyOf(*backend)));
+        piece.status = BackendStatusOf(resources_, *backend, now_);
+        piece.reads = log_.End();
+        piece.object = nullptr;
+      }
+      if (piece.object != backend) {
+        piece.object = UpdateStatus(*backend, piece.status, translation_);
+      }
+      piece.pass = memory_.pass;
+    }
+    ForgetOld(memory_.backends, backends.size());
+  }
+
+  template <class Pieces>
+  void ForgetOld(Pieces& pieces, size_t present) {
+    if (pieces.size() == present) return;
+    absl::erase_if(pieces, [this](const auto& entry) { return entry.second.pass != memory_.pass; });
+  }
+
+  std::vector<ResourcePtr> TakeStatusUpdates() {
+    std::vector<ResourcePtr> updates = std::move(translation_.status_updates);
+    std::sort(updates.begin(), updates.end(), [](const ResourcePtr& a, const ResourcePtr& b) {
+      return KeyOf(*a) < KeyOf(*b);
+    });
+    return updates;
+  }
+
+  Memory& memory_;
+  ReadLog log_;
+  const Changes changes_;
+  const ResourceSet resources_;
+  const std::string& now_;
+
+  SnapshotAssembly assembly_;  // Listeners and certificates.
+  SnapshotAssembly backends_;  // Resolved in this pass.
+  std::vector<GatewayState> gateways_;
+  StringMap<int> attached_;  // Routes, by listener.
+  bool gateways_changed_ = false;
+  bool apis_changed_ = false;
+  int routes_translated_ = 0;
+  std::vector<SharedResource> route_resources_;
+  absl::flat_hash_set<std::string, StringHash, std::equal_to<>> references_;
+  absl::flat_hash_set<std::string> sealed_;
+  Translation translation_;  // Its status_updates; its snapshot has a revision and nothing else.
+};
+
+Translator::Translator() : memory_(std::make_unique<Memory>()) {}
+Translator::~Translator() = default;
+
+Translator::Result Translator::Translate(const ResourceSet& resources, const FleetReport& fleet,
+                                         uint64_t revision, const std::string& now) {
+  Result result = Pass(*memory_, resources, now).Run(fleet, revision);
+  memory_->resources = resources;
+  for (const ResourcePtr& object : result.status_updates) memory_->resources.Put(object);
+  return result;
+}
+
 Translation Translate(const ResourceSet& resources, const FleetReport& fleet, uint64_t revision,
                       const std::string& now) {
-  Translation translation;
-  SnapshotAssembly assembly;
-  SnapshotAssembly available;  // What routes may refer to; taken over where a served one does.
-  std::vector<GatewayState> gateways = EvaluateGateways(resources, assembly);
-  const ApiBindings apis(resources, available);
-  BackendResolver backends(resources, available);
-
-  for (const v1::HTTPRoute* const route : resources.All<v1::HTTPRoute>()) {
-    const Attachments attachments = AttachRoute(resources, ViewOf(*route), gateways);
-    RouteTranslation translated = TranslateRoute(resources, *route, attachments, apis, backends);
-    UpdateStatus(*route, StatusOf(ViewOf(*route), attachments, translated, now), translation);
-    KeepServed(assembly, translated.config);
-    if (translated.config.attachments().empty()) continue;
-    TakeReferenced(translated.config, available, assembly);
-    *assembly.Resource(Concat("route/", translated.config.name())).mutable_route() =
-        std::move(translated.config);
-  }
-
-  for (const GatewayState& gateway : gateways) {
-    UpdateStatus(*gateway.gateway, StatusOf(gateway, fleet, now), translation);
-  }
-  UpdateClasses(resources, now, translation);
-  UpdateApis(apis, now, translation);
-  UpdateBackends(resources, now, translation);
-  std::sort(translation.status_updates.begin(), translation.status_updates.end(),
-            [](const ResourcePtr& a, const ResourcePtr& b) { return KeyOf(*a) < KeyOf(*b); });
-  translation.snapshot = assembly.Finish(revision);
-  return translation;
+  Translator::Result result = Translator().Translate(resources, fleet, revision, now);
+  return {.snapshot = result.snapshot->ToProto(),
+          .status_updates = std::move(result.status_updates)};
 }
 
 }  // namespace apk

@@ -27,7 +27,7 @@ struct FleetReport {
 struct Translation {
   v1::Snapshot snapshot;  // Complete with hashes and version.
   // Objects whose status differs from the one in the set, sorted by key: the same object with the
-  // new status.
+  // new status and the resourceVersion of the revision.
   // Conditions that did not change keep their lastTransitionTime.
   std::vector<ResourcePtr> status_updates;
 };

@@ -156,12 +156,12 @@ TEST_F(ConfigurationTest, EverythingIsThereAfterAReload) {
   Apply({&a});
   const std::string before = Find("a")->SerializeAsString();
   const uint64_t revision = configuration_->Current().revision;
-  const std::string version = snapshots_.Newest()->version();
+  const std::string version = snapshots_.Newest()->version;
   Open();
   ASSERT_NE(Find("a"), nullptr);
   EXPECT_EQ(Find("a")->SerializeAsString(), before);
   EXPECT_EQ(configuration_->Current().revision, revision);
-  EXPECT_EQ(snapshots_.Newest()->version(), version);
+  EXPECT_EQ(snapshots_.Newest()->version, version);
 }
 
 TEST_F(ConfigurationTest, DeletesOnlyWhatIsThereAndAllOrNothing) {

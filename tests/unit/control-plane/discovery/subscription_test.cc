@@ -6,14 +6,15 @@
 namespace apk {
 namespace {
 
-std::shared_ptr<const v1::Snapshot> MakeSnapshot(
-    const std::string& version, const std::vector<std::pair<std::string, std::string>>& resources) {
-  auto snapshot = std::make_shared<v1::Snapshot>();
-  snapshot->set_version(version);
+SnapshotPtr MakeSnapshot(const std::string& version,
+                         const std::vector<std::pair<std::string, std::string>>& resources) {
+  auto snapshot = std::make_shared<SharedSnapshot>();
+  snapshot->version = version;
   for (const auto& [name, hash] : resources) {
-    v1::SnapshotResource* const resource = snapshot->add_resources();
-    resource->set_name(name);
-    resource->set_hash(hash);
+    v1::SnapshotResource resource;
+    resource.set_name(name);
+    resource.set_hash(hash);
+    snapshot->resources.push_back(std::make_shared<const v1::SnapshotResource>(resource));
   }
   return snapshot;
 }

@@ -1,0 +1,38 @@
+// Translate() for one configuration that changes bit by bit: what read nothing that changed is taken
+// over from the last time. The outcome is that of Translate(), byte for byte. Not thread-safe.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "control-plane/resources/resource_set.h"
+#include "control-plane/translation/shared_snapshot.h"
+#include "control-plane/translation/translate.h"
+
+namespace apk {
+
+class Translator {
+ public:
+  Translator();
+  ~Translator();
+
+  struct Result {
+    SnapshotPtr snapshot;
+    // As Translation has them, with the resourceVersion that `revision` gives them.
+    std::vector<ResourcePtr> status_updates;
+    int routes_translated = 0;  // The others were taken over.
+  };
+
+  // Any set may follow any other, but objects of one uid and generation have the same spec, and
+  // objects in a set never change.
+  Result Translate(const ResourceSet& resources, const FleetReport& fleet, uint64_t revision,
+                   const std::string& now);
+
+ private:
+  struct Memory;
+  class Pass;
+  std::unique_ptr<Memory> memory_;
+};
+
+}  // namespace apk

@@ -1,0 +1,162 @@
+// The incremental translation against the full one, over random histories.
+#include "control-plane/translation/translator.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "apk/v1/backend.pb.h"
+#include "apk/v1/routes.pb.h"
+#include "common/strings.h"
+#include "tests/golden/golden_case.h"
+
+namespace apk::golden {
+namespace {
+
+// A configuration as the control plane would keep it: uids and generations tell objects apart.
+class History {
+ public:
+  // The whole object, as an apply replaces it.
+  void Apply(const google::protobuf::Message& object) {
+    std::shared_ptr<google::protobuf::Message> stored(object.New());
+    stored->CopyFrom(object);
+    v1::ObjectMeta* const metadata = MutableMetadataOf(*stored);
+    const ResourcePtr before = resources.Find(KeyOf(object));
+    metadata->set_uid(before == nullptr ? Concat("uid-", std::to_string(++made_))
+                                        : MetadataOf(*before).uid());
+    metadata->set_generation(++made_);
+    resources.Put(std::move(stored));
+  }
+  void Write(const std::vector<ResourcePtr>& statuses) {
+    for (const ResourcePtr& object : statuses) resources.Put(object);
+  }
+
+  ResourceSet resources;
+
+ private:
+  int64_t made_ = 0;
+};
+
+std::vector<std::string> Texts(const std::vector<ResourcePtr>& objects) {
+  std::vector<std::string> texts;
+  for (const ResourcePtr& object : objects) texts.push_back(object->DebugString());
+  return texts;
+}
+
+// Objects of all golden files: many have the same key, and are then states of one object.
+std::vector<ResourcePtr> AllObjects() {
+  std::vector<ResourcePtr> objects;
+  for (const std::string& path : AllCases()) {
+    for (const auto& [key, object] : ReadResources(ReadCase(path).input).resources()) {
+      objects.push_back(object);
+    }
+  }
+  return objects;
+}
+
+class TranslatorHistory : public testing::TestWithParam<unsigned> {};
+
+TEST_P(TranslatorHistory, GivesWhatAFullTranslationGives) {
+  constexpr int kSteps = 120;
+  const std::vector<ResourcePtr> pool = AllObjects();
+  std::mt19937 random(GetParam());
+  const auto below = [&random](size_t limit) { return random() % limit; };
+  FleetReport fleet;
+  Translator translator;
+  History history;
+  for (const ResourcePtr& object : pool) {
+    if (below(2) == 0) history.Apply(*object);
+  }
+  for (int step = 1; step <= kSteps; ++step) {
+    const ResourceSet before = history.resources;
+    for (size_t i = 0; i <= below(3); ++i) {
+      const ResourcePtr& object = pool[below(pool.size())];
+      if (below(3) == 0) {
+        history.resources.Remove(KeyOf(*object));
+      } else {
+        history.Apply(*object);
+      }
+    }
+    fleet.agents_connected = static_cast<int>(below(3));
+    const Translation full = Translate(history.resources, fleet, static_cast<uint64_t>(step), kNow);
+    const Translator::Result incremental =
+        translator.Translate(history.resources, fleet, static_cast<uint64_t>(step), kNow);
+    ASSERT_EQ(full.snapshot.SerializeAsString(),
+              incremental.snapshot->ToProto().SerializeAsString())
+        << "step " << step;
+    ASSERT_EQ(Texts(full.status_updates), Texts(incremental.status_updates)) << "step " << step;
+    const size_t outcome = below(5);
+    if (outcome == 0) history.resources = before;  // It was a dry run.
+    if (outcome > 1) history.Write(incremental.status_updates);  // Otherwise writing failed.
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, TranslatorHistory, testing::Range(1u, 7u));
+
+constexpr char kBase[] = R"(
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: apk}
+spec: {controllerName: apk.dev/gateway-controller}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: web, namespace: default}
+spec:
+  gatewayClassName: apk
+  listeners: [{name: http, port: 8080, protocol: HTTP}]
+---
+apiVersion: dp.wso2.com/v1alpha2
+kind: Backend
+metadata: {name: one, namespace: default}
+spec: {services: [{host: one.example, port: 80}]}
+---
+apiVersion: dp.wso2.com/v1alpha2
+kind: Backend
+metadata: {name: two, namespace: default}
+spec: {services: [{host: two.example, port: 80}]}
+)";
+
+std::string Route(const std::string& name, const std::string& backend) {
+  return "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: " + name +
+         ", namespace: default}\nspec:\n  parentRefs: [{name: web}]\n  rules:\n  - backendRefs: "
+         "[{group: dp.wso2.com, kind: Backend, name: " + backend + "}]\n";
+}
+
+TEST(Translator, TranslatesOnlyTheRoutesThatSomethingChangedFor) {
+  std::string text = kBase;
+  for (int i = 0; i < 20; ++i) {
+    text += Route(Concat("r", std::to_string(i)), i % 2 == 0 ? "one" : "two");
+  }
+  History history;
+  for (const auto& [key, object] : ReadResources(text).resources()) history.Apply(*object);
+  Translator translator;
+  const auto translate = [&] {
+    Translator::Result result = translator.Translate(history.resources, FleetReport(), 1, kNow);
+    history.Write(result.status_updates);
+    return result.routes_translated;
+  };
+  EXPECT_EQ(translate(), 20);
+  EXPECT_EQ(translate(), 0);
+
+  const auto apply = [&](const std::string& manifest) {
+    for (const auto& [key, object] : ReadResources(manifest).resources()) history.Apply(*object);
+  };
+  apply(Route("new", "one"));
+  EXPECT_EQ(translate(), 1);
+  EXPECT_EQ(translate(), 0);  // The Gateway's status counts one more: that is no reason.
+  apply("apiVersion: dp.wso2.com/v1alpha2\nkind: Backend\nmetadata: {name: two, namespace: "
+        "default}\nspec: {services: [{host: elsewhere.example, port: 80}]}\n");
+  EXPECT_EQ(translate(), 10);
+  history.resources.Remove({"gateway.networking.k8s.io", "HTTPRoute", "default", "r3"});
+  EXPECT_EQ(translate(), 0);
+  apply("apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: web, namespace: "
+        "default}\nspec: {gatewayClassName: apk, listeners: [{name: http, port: 8081, protocol: "
+        "HTTP}]}\n");
+  EXPECT_EQ(translate(), 20);
+}
+
+}  // namespace
+}  // namespace apk::golden
