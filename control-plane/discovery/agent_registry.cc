@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "common/strings.h"
 #include "common/time_format.h"
 
 namespace apk {
@@ -12,7 +13,7 @@ constexpr size_t kAgentsMax = 20'000;
 
 }  // namespace
 
-void AgentRegistry::Connect(const v1::AgentInfo& agent, uint64_t stream, const std::string& version,
+absl::Status AgentRegistry::Connect(const v1::AgentInfo& agent, uint64_t stream, const std::string& version,
                             uint64_t revision) {
   {
     const std::lock_guard lock(mutex_);
@@ -20,6 +21,11 @@ void AgentRegistry::Connect(const v1::AgentInfo& agent, uint64_t stream, const s
       std::erase_if(agents_, [](const auto& entry) { return !entry.second.status.connected(); });
     }
     Entry& entry = agents_[agent.id()];
+    if (entry.status.connected()) {
+      return absl::AlreadyExistsError(
+          Concat("an agent called ", agent.id(), " is connected already, since ",
+                 entry.status.connected_since(), ": give each agent an --id of its own"));
+    }
     entry.stream = stream;
     entry.status.set_id(agent.id());
     entry.status.set_address(agent.address());
@@ -31,6 +37,7 @@ void AgentRegistry::Connect(const v1::AgentInfo& agent, uint64_t stream, const s
     entry.status.set_last_seen(entry.status.connected_since());
   }
   Changed();
+  return absl::OkStatus();
 }
 
 void AgentRegistry::Acknowledge(const std::string& id, const v1::DiscoveryRequest& request) {
@@ -51,11 +58,22 @@ void AgentRegistry::Acknowledge(const std::string& id, const v1::DiscoveryReques
   Changed();
 }
 
+std::string ReasonOf(const v1::DiscoveryRequest& request) {
+  constexpr int kResourcesMax = 10;
+  std::string reason = request.error();
+  for (int i = 0; i < request.resource_errors_size(); ++i) {
+    if (i == kResourcesMax) return reason + "; …";
+    const v1::ResourceError& error = request.resource_errors(i);
+    reason += Concat("; ", error.name(), ": ", error.message());
+  }
+  return reason;
+}
+
 void AgentRegistry::Reject(const std::string& id, const v1::DiscoveryRequest& request) {
   {
     const std::lock_guard lock(mutex_);
     v1::AgentStatus& status = agents_[id].status;
-    status.set_last_error(request.error());
+    status.set_last_error(ReasonOf(request));
     status.set_last_seen(Rfc3339Now());
   }
   Changed();

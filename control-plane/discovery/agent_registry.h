@@ -2,6 +2,8 @@
 // served. Thread-safe.
 #pragma once
 
+#include <absl/status/status.h>
+
 #include <functional>
 #include <map>
 #include <mutex>
@@ -14,13 +16,17 @@
 
 namespace apk {
 
+// Why an agent refuses a snapshot: its error, and those of the resources that it names.
+std::string ReasonOf(const v1::DiscoveryRequest& request);
+
 class AgentRegistry {
  public:
   // `changed` is called, on any thread and without locks held, when Report() may have changed.
   void OnChange(std::function<void()> changed) { changed_ = std::move(changed); }
 
-  // A stream of the agent opened; `stream` tells it from an older one of the same agent.
-  void Connect(const v1::AgentInfo& agent, uint64_t stream, const std::string& version,
+  // A stream of the agent opened; `stream` tells it from others of the same agent. ALREADY_EXISTS
+  // while another one is open: two agents must not share an id.
+  absl::Status Connect(const v1::AgentInfo& agent, uint64_t stream, const std::string& version,
                uint64_t revision);
   void Acknowledge(const std::string& id, const v1::DiscoveryRequest& request);
   void Reject(const std::string& id, const v1::DiscoveryRequest& request);

@@ -5,28 +5,35 @@
 #include <deque>
 
 #include "common/log.h"
+#include "common/strings.h"
 #include "control-plane/discovery/subscription.h"
 #include "control-plane/identity/peer.h"
 
 namespace apk {
 namespace {
 
+constexpr size_t kIdBytesMax = 253;
+// The certificate that the control plane makes for agents beside it: under it any id goes.
+constexpr std::string_view kSharedCertificate = "default";
+
 using Reactor = grpc::ServerBidiReactor<v1::DiscoveryRequest, v1::DiscoveryResponse>;
 
 class AgentStream final : public Reactor {
  public:
-  AgentStream(SnapshotCache& cache, AgentRegistry& registry, uint64_t number)
-      : cache_(cache), registry_(registry), number_(number) {
+  AgentStream(SnapshotCache& cache, AgentRegistry& registry, uint64_t number,
+              std::string certificate)
+      : cache_(cache),
+        registry_(registry),
+        number_(number),
+        certificate_(std::move(certificate)) {
     StartRead(&request_);
   }
 
   void OnReadDone(bool ok) override {
     if (!ok) return End(grpc::Status::OK);
     if (id_.empty()) {
-      if (request_.agent().id().empty()) {
-        return End({grpc::StatusCode::INVALID_ARGUMENT, "the first request must carry agent.id"});
-      }
-      Greet();
+      grpc::Status status = Greet();
+      if (!status.ok()) return End(std::move(status));
     } else {
       TakeAnswer();
     }
@@ -52,16 +59,39 @@ class AgentStream final : public Reactor {
   }
 
  private:
-  void Greet() {
-    id_ = request_.agent().id();
+  grpc::Status Greet() {
+    const std::string& id = request_.agent().id();
+    if (id.empty() || id.size() > kIdBytesMax) {
+      return {grpc::StatusCode::INVALID_ARGUMENT,
+              "the first request must carry agent.id, of at most 253 bytes"};
+    }
+    if (certificate_ != kSharedCertificate && certificate_ != id) {
+      return Refuse({grpc::StatusCode::PERMISSION_DENIED,
+                     Concat("the certificate is that of agent ", certificate_,
+                            ", which may not call itself ", id, ": start it with --id ",
+                            certificate_, ", or issue a certificate for ", id)});
+    }
+    const absl::Status connected =
+        registry_.Connect(request_.agent(), number_, request_.version(), request_.revision());
+    if (!connected.ok()) {
+      return Refuse({grpc::StatusCode::ALREADY_EXISTS, std::string(connected.message())});
+    }
+    id_ = id;
     LogInfo("agent came", {{"agent", id_}, {"version", request_.version()}});
     SnapshotPtr newest = cache_.Newest();
     Enqueue([&] { return subscription_.OnHello(request_, newest); });
-    watch_ = cache_.Watch([this](const SnapshotCache::SnapshotPtr& published) {
+    watch_ = cache_.Watch([this](const SnapshotPtr& published) {
       Enqueue([&] { return subscription_.OnPublish(published); });
     });
     newest = cache_.Newest();  // Published between the lines above.
     Enqueue([&] { return subscription_.OnPublish(newest); });
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Refuse(grpc::Status status) const {
+    LogWarning("agent not let in",
+               {{"agent", request_.agent().id()}, {"reason", status.error_message()}});
+    return status;
   }
 
   void TakeAnswer() {
@@ -74,7 +104,7 @@ class AgentStream final : public Reactor {
     if (answer.accepted) {
       registry_.Acknowledge(id_, request_);
     } else {
-      LogWarning("agent refused a snapshot", {{"agent", id_}, {"reason", request_.error()}});
+      LogWarning("agent refused a snapshot", {{"agent", id_}, {"reason", ReasonOf(request_)}});
       registry_.Reject(id_, request_);
     }
   }
@@ -108,6 +138,7 @@ class AgentStream final : public Reactor {
   SnapshotCache& cache_;
   AgentRegistry& registry_;
   const uint64_t number_;
+  const std::string certificate_;  // The agent's name in it.
   v1::DiscoveryRequest request_;
   v1::DiscoveryResponse response_;
   std::string id_;
@@ -134,7 +165,8 @@ Reactor* DiscoveryService::Stream(grpc::CallbackServerContext* context) {
     return new RefusedStream({grpc::StatusCode::PERMISSION_DENIED,
                               "only agents may stream snapshots: use an agent's certificate"});
   }
-  return new AgentStream(cache_, registry_, next_stream_.fetch_add(1));
+  return new AgentStream(cache_, registry_, next_stream_.fetch_add(1),
+                         AgentName(*context->auth_context()));
 }
 
 }  // namespace apk

@@ -28,4 +28,9 @@ bool IsUser(const grpc::AuthContext& context) { return PeerIdentity(context).sta
 
 bool IsAgent(const grpc::AuthContext& context) { return PeerIdentity(context).starts_with(kAgent); }
 
+std::string AgentName(const grpc::AuthContext& context) {
+  const std::string identity = PeerIdentity(context);
+  return identity.starts_with(kAgent) ? identity.substr(kAgent.size()) : "";
+}
+
 }  // namespace apk
