@@ -61,34 +61,35 @@ std::string BigNumber(EVP_PKEY* key, const char* parameter) {
   return Base64Url(bytes);
 }
 
-// application/x-www-form-urlencoded; nullopt when it is broken or names a parameter twice (RFC
-// 6749 3.2).
-std::optional<std::map<std::string, std::string>> ParseForm(std::string_view body) {
-  const auto decode = [](std::string_view text) -> std::optional<std::string> {
-    std::string decoded;
-    for (size_t i = 0; i < text.size(); ++i) {
-      if (text[i] == '+') {
-        decoded += ' ';
-      } else if (text[i] != '%') {
-        decoded += text[i];
-      } else {
-        if (i + 2 >= text.size()) return std::nullopt;
-        const std::string digits(text.substr(i + 1, 2));
-        if (digits.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos)
-          return std::nullopt;
-        decoded += static_cast<char>(std::stoi(digits, nullptr, 16));
-        i += 2;
-      }
+// One name or value of application/x-www-form-urlencoded; nullopt when it is broken.
+std::optional<std::string> DecodeFormText(std::string_view text) {
+  std::string decoded;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '+') {
+      decoded += ' ';
+    } else if (text[i] != '%') {
+      decoded += text[i];
+    } else {
+      if (i + 2 >= text.size()) return std::nullopt;
+      const std::string digits(text.substr(i + 1, 2));
+      if (digits.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos)
+        return std::nullopt;
+      decoded += static_cast<char>(std::stoi(digits, nullptr, 16));
+      i += 2;
     }
-    return decoded;
-  };
+  }
+  return decoded;
+}
+
+// nullopt when the form is broken or names a parameter twice (RFC 6749 3.2).
+std::optional<std::map<std::string, std::string>> ParseForm(std::string_view body) {
   std::map<std::string, std::string> form;
   if (body.empty()) return form;
   for (const std::string_view pair : Split(body, '&')) {
     const size_t equals = pair.find('=');
-    const auto name = decode(pair.substr(0, equals));
-    const auto value =
-        decode(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1));
+    const auto name = DecodeFormText(pair.substr(0, equals));
+    const auto value = DecodeFormText(equals == std::string_view::npos ? std::string_view()
+                                                                       : pair.substr(equals + 1));
     if (!name.has_value() || !value.has_value() || !form.emplace(*name, *value).second) {
       return std::nullopt;
     }
@@ -122,12 +123,15 @@ bool EqualSecrets(std::string_view a, std::string_view b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
-// RFC 6749 appendix B: scope = token *( SP token ).
+// RFC 6749 3.3: scope = scope-token *( SP scope-token ).
 bool IsScope(std::string_view scope) {
+  constexpr size_t kBytesMax = 1024;
+  char before = ' ';
   for (const char c : scope) {
-    if (c < 0x20 || c > 0x7e || c == '"' || c == '\\') return false;
+    if (c < 0x20 || c > 0x7e || c == '"' || c == '\\' || (c == ' ' && before == ' ')) return false;
+    before = c;
   }
-  return scope.size() <= 1024;
+  return before != ' ' && scope.size() <= kBytesMax;
 }
 
 struct ClientCredentials {
@@ -150,8 +154,11 @@ ClientCredentials ReadCredentials(const TokenRequest& request,
     const auto decoded = DecodeBase64(TrimSpace(authorization.substr(6)));
     const size_t colon = decoded.has_value() ? decoded->find(':') : std::string::npos;
     if (colon == std::string::npos) return credentials;
-    credentials.id = decoded->substr(0, colon);
-    credentials.secret = decoded->substr(colon + 1);
+    // RFC 6749 2.3.1: both are form-encoded before they are put together.
+    credentials.id = DecodeFormText(decoded->substr(0, colon)).value_or("");
+    credentials.secret = DecodeFormText(decoded->substr(colon + 1)).value_or("");
+    const auto id = form.find("client_id");
+    credentials.both = credentials.both || (id != form.end() && id->second != credentials.id);
     return credentials;
   }
   if (const auto id = form.find("client_id"); id != form.end()) {
@@ -196,16 +203,23 @@ std::string SignRs256(EVP_PKEY* key, std::string_view input) {
 
 }  // namespace
 
+TokenResponse UnreadableRequest(int status, std::string_view description) {
+  return OAuthError(status, "invalid_request", description);
+}
+
 absl::StatusOr<std::unique_ptr<TokenIssuer>> TokenIssuer::Open(const std::string& key_path) {
   using BioPtr = std::unique_ptr<BIO, decltype(&BIO_free)>;
   auto issuer = std::unique_ptr<TokenIssuer>(new TokenIssuer());
-  const absl::StatusOr<std::string> pem = ReadFile(key_path);
+  const absl::StatusOr<std::string> pem = ReadPrivateFile(key_path);
+  if (!pem.ok() && !absl::IsNotFound(pem.status())) return pem.status();
   if (pem.ok()) {
     const BioPtr bio(BIO_new_mem_buf(pem->data(), static_cast<int>(pem->size())), &BIO_free);
     issuer->key_ = std::shared_ptr<EVP_PKEY>(
         PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr), &EVP_PKEY_free);
     if (issuer->key_ == nullptr) {
-      return absl::DataLossError(Concat(key_path, " holds no private key"));
+      return absl::DataLossError(Concat(
+          key_path, " holds no private key: remove it to have a new one made; tokens that were "
+                    "issued are then refused"));
     }
   } else {
     issuer->key_ = std::shared_ptr<EVP_PKEY>(EVP_RSA_gen(2048), &EVP_PKEY_free);
@@ -277,7 +291,7 @@ TokenResponse TokenIssuer::Token(const TokenRequest& request, int64_t now) const
   }
   const ClientCredentials client = ReadCredentials(request, *form);
   if (client.both) {
-    return OAuthError(400, "invalid_request", "Authenticate in one way, not in two");
+    return OAuthError(400, "invalid_request", "Authenticate in one way, not in two, and as one client");
   }
   if (!client.given) return OAuthError(401, "invalid_client", "Client authentication is missing");
   // Both are compared in any case, so that time tells nothing.

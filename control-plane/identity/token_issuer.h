@@ -30,6 +30,9 @@ struct TokenResponse {
   std::string body;
 };
 
+// The answer to a request that could not be read whole.
+TokenResponse UnreadableRequest(int status, std::string_view description);
+
 class TokenIssuer {
  public:
   static constexpr std::string_view kIssuer = "https://idp.am.wso2.com/token";

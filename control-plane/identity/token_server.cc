@@ -1,6 +1,7 @@
 // Beast over Asio's TLS stream: a slow path where clarity counts more than speed.
 #include "control-plane/identity/token_server.h"
 
+#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -8,12 +9,14 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
 #include <ctime>
+#include <optional>
 
 #include "common/strings.h"
 #include "common/thread.h"
@@ -32,8 +35,35 @@ constexpr size_t kBodyBytesMax = 16 * 1024;
 constexpr size_t kConnectionsMax = 256;
 constexpr std::chrono::seconds kTimeout{10};
 
+constexpr std::chrono::seconds kFarewell{2};
+constexpr std::chrono::milliseconds kAcceptPause{100};
+constexpr size_t kDiscardBytesMax = 1024 * 1024;
+
 std::string_view View(beast::string_view text) {
   return std::string_view(text.data(), text.size());
+}
+
+using Response = http::response<http::string_body>;
+
+Response MakeResponse(const TokenResponse& answer, unsigned version, bool keep_alive) {
+  Response response(static_cast<http::status>(answer.status), version);
+  for (const auto& [name, value] : answer.headers) response.set(name, value);
+  response.keep_alive(keep_alive);
+  response.body() = answer.body;
+  response.prepare_payload();
+  return response;
+}
+
+// What is said to a request that can't be read; nullopt where the connection is at fault, and
+// nobody would hear it.
+std::optional<TokenResponse> AnswerTo(const boost::system::error_code& error) {
+  if (error == http::error::body_limit) return UnreadableRequest(413, "The body is too large");
+  if (error == http::error::header_limit) return UnreadableRequest(431, "The head is too large");
+  const bool ended = error == http::error::end_of_stream || error == http::error::partial_message;
+  if (ended || error.category() != http::make_error_code(http::error::bad_method).category()) {
+    return std::nullopt;
+  }
+  return UnreadableRequest(400, "The request is malformed");
 }
 
 }  // namespace
@@ -71,7 +101,12 @@ class TokenServer::Server {
     for (;;) {
       auto [error, socket] = co_await acceptor_.async_accept(kAwait);
       if (error == asio::error::operation_aborted) co_return;
-      if (error || connections_ >= kConnectionsMax) continue;
+      if (error) {  // No file descriptor is free, say: that does not pass at once.
+        asio::steady_timer pause(io_, kAcceptPause);
+        co_await pause.async_wait(kAwait);
+        continue;
+      }
+      if (connections_ >= kConnectionsMax) continue;
       asio::co_spawn(io_, Serve(std::move(socket)), asio::detached);
     }
   }
@@ -94,7 +129,11 @@ class TokenServer::Server {
     parser.body_limit(kBodyBytesMax);
     beast::get_lowest_layer(*stream).expires_after(kTimeout);
     const auto [read_error, read] = co_await http::async_read(*stream, *buffer, parser, kAwait);
-    if (read_error) co_return false;
+    if (read_error) {
+      const std::optional<TokenResponse> refusal = AnswerTo(read_error);
+      if (refusal.has_value()) co_await Refuse(stream, &*refusal);
+      co_return false;
+    }
     const auto& message = parser.get();
     TokenRequest request;
     request.method = View(message.method_string());
@@ -103,15 +142,25 @@ class TokenServer::Server {
     request.authorization = View(message[http::field::authorization]);
     request.body = message.body();
     const TokenResponse answer = issuer_.Serve(request, std::time(nullptr));
-    http::response<http::string_body> response(static_cast<http::status>(answer.status),
-                                               message.version());
-    for (const auto& [name, value] : answer.headers) response.set(name, value);
-    response.keep_alive(message.keep_alive());
-    response.body() = answer.body;
-    response.prepare_payload();
+    Response response = MakeResponse(answer, message.version(), message.keep_alive());
     if (message.method() == http::verb::head) response.body().clear();
     const auto [write_error, written] = co_await http::async_write(*stream, response, kAwait);
     co_return !write_error && message.keep_alive();
+  }
+
+  // What is still coming is read and thrown away: closing before that would take the answer away.
+  asio::awaitable<void> Refuse(Stream* stream, const TokenResponse* refusal) {
+    Response response = MakeResponse(*refusal, 11, false);
+    beast::get_lowest_layer(*stream).expires_after(kFarewell);
+    const auto [write_error, written] = co_await http::async_write(*stream, response, kAwait);
+    if (write_error) co_return;
+    std::array<char, 4096> discarded;
+    const asio::mutable_buffer space = asio::buffer(discarded);
+    for (size_t total = 0; total < kDiscardBytesMax;) {
+      const auto [error, read] = co_await stream->async_read_some(space, kAwait);
+      if (error) co_return;
+      total += read;
+    }
   }
 
   const TokenIssuer& issuer_;
