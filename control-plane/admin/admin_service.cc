@@ -166,7 +166,12 @@ grpc::Status AdminService::IssueToken(grpc::ServerContext* context,
             "the development token issuer is turned off (--development-token-issuer)"};
   }
   response->set_scope(request->scope().empty() ? "default" : request->scope());
+  if (!IsScope(response->scope())) {
+    return {grpc::StatusCode::INVALID_ARGUMENT,
+            "the scope is malformed: words with single spaces between them, without quotes"};
+  }
   response->set_access_token(issuer_->Issue(response->scope(), std::time(nullptr)));
+  if (response->access_token().empty()) return {grpc::StatusCode::INTERNAL, "signing failed"};
   response->set_expires_in_seconds(TokenIssuer::kLifetimeSeconds);
   return grpc::Status::OK;
 }

@@ -62,8 +62,7 @@ absl::Status Configuration::Load() {
   staged.resources = *resources_;
   staged.revision = revision_ + 1;
   Restate(staged);
-  RETURN_IF_ERROR(Commit(staged, "control-plane", true));
-  Publish(staged);
+  PublishStatuses(staged);
   agents_.OnChange([this] {
     const std::lock_guard fleet_lock(fleet_mutex_);
     fleet_dirty_ = true;
@@ -105,6 +104,19 @@ absl::Status Configuration::Commit(Staged& staged, const std::string& author, bo
   return log_.Append(revision_, change_set);
 }
 
+// Statuses that can't be written (the disk is full, say) stay as they were until the next occasion;
+// agents get their snapshot all the same. REQUIRES: mutex_ is held, only statuses changed.
+void Configuration::PublishStatuses(Staged& staged) {
+  const absl::Status committed = Commit(staged, "control-plane", true);
+  if (!committed.ok()) {
+    LogError("status not written", {{"reason", std::string(committed.message())}});
+    staged.resources = *resources_;
+    staged.operations.clear();
+    Commit(staged, "control-plane", true).IgnoreError();  // Nothing to write: that goes well.
+  }
+  Publish(staged);
+}
+
 // REQUIRES: mutex_ is held, the candidate is committed.
 void Configuration::Publish(const Staged& staged) {
   std::vector<Change> changes;
@@ -137,6 +149,7 @@ absl::StatusOr<v1::ApplyResponse> Configuration::Apply(const v1::ApplyRequest& r
   if (!Admit(request, objects, response)) return response;
 
   const std::lock_guard lock(mutex_);
+  if (!AdmitBeside(*resources_, objects, response)) return response;
   Staged staged;
   staged.resources = *resources_;
   staged.revision = revision_ + 1;
@@ -149,7 +162,6 @@ absl::StatusOr<v1::ApplyResponse> Configuration::Apply(const v1::ApplyRequest& r
     v1::ObjectResult* const result = response.add_results();
     *result->mutable_key() = ToProto(key);
     result->set_action(change.action);
-  if (!AdmitBeside(*resources_, objects, response)) return response;
     if (change.action == v1::ObjectResult::UNCHANGED) continue;
     staged.operations[key] = Operation{.key = key, .object = change.object};
     staged.resources.Put(std::move(change.object));
@@ -218,12 +230,7 @@ void Configuration::FollowFleet() {
       staged.resources = *resources_;
       staged.revision = revision_ + 1;
       Restate(staged);
-      const absl::Status committed = Commit(staged, "control-plane", true);
-      if (committed.ok()) {
-        Publish(staged);
-      } else {
-        LogError("status not written", {{"reason", std::string(committed.message())}});
-      }
+      PublishStatuses(staged);
     }
     fleet_lock.lock();
   }

@@ -50,6 +50,7 @@ class Configuration {
 
   absl::Status Commit(Staged& staged, const std::string& author, bool status_only);
   void Publish(const Staged& staged);
+  void PublishStatuses(Staged& staged);
   void Restate(Staged& staged);
   // What agents report changes conditions: done on a thread of its own, however often they report.
   void FollowFleet();
@@ -62,8 +63,8 @@ class Configuration {
   mutable std::mutex mutex_;
   uint64_t revision_ = 0;
   std::shared_ptr<const ResourceSet> resources_ = std::make_shared<const ResourceSet>();
-
   Translator translator_;
+
   std::mutex fleet_mutex_;
   std::condition_variable fleet_changed_;
   bool fleet_dirty_ = false;

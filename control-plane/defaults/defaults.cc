@@ -70,12 +70,18 @@ absl::Status AddGateway(const DefaultsOptions& options, const CertificateAuthori
 
 }  // namespace
 
+std::string JwksUrl(const DefaultsOptions& options) {
+  const bool brackets = options.token_host.find(':') != std::string::npos;
+  return Concat("https://", brackets ? "[" : "", options.token_host, brackets ? "]:" : ":",
+                std::to_string(options.token_port), kJwksPath);
+}
+
 v1::ApplyRequest MakeTokenRoute(const DefaultsOptions& options,
                                 const CertificateAuthority& authority) {
   v1::ApplyRequest request;
   auto backend = NewObject<v1::Backend>(kSystemNamespace, "token-issuer");
   v1::BackendService* const service = backend.mutable_spec()->add_services();
-  service->set_host("127.0.0.1");
+  service->set_host(options.token_host);
   service->set_port(options.token_port);
   backend.mutable_spec()->set_protocol("https");
   backend.mutable_spec()->mutable_tls()->set_certificate_inline(authority.certificate_pem());
@@ -105,14 +111,13 @@ v1::ApplyRequest MakeTokenRoute(const DefaultsOptions& options,
   spec->set_consumer_key_claim("clientId");
   spec->set_scopes_claim("scope");
   v1::Jwks* const jwks = spec->mutable_signature_validation()->mutable_jwks();
-  jwks->set_url(Concat("https://127.0.0.1:", std::to_string(options.token_port), "/oauth2/jwks"));
+  jwks->set_url(JwksUrl(options));
   jwks->mutable_tls()->set_certificate_inline(authority.certificate_pem());
   Add(issuer, request);
   return request;
 }
 
-absl::StatusOr<v1::ApplyRequest> MakeDefaults(const DefaultsOptions& options,
-                                              const CertificateAuthority& authority) {
+v1::ApplyRequest MakeEssentials() {
   v1::ApplyRequest request;
   for (const char* const name : {"default", kSystemNamespace}) {
     Add(NewObject<v1::Namespace>("", name), request);
@@ -121,6 +126,12 @@ absl::StatusOr<v1::ApplyRequest> MakeDefaults(const DefaultsOptions& options,
   gateway_class.mutable_spec()->set_controller_name("apk.dev/gateway-controller");
   gateway_class.mutable_spec()->set_description("The mirroring API gateway");
   Add(gateway_class, request);
+  return request;
+}
+
+absl::StatusOr<v1::ApplyRequest> MakeDefaults(const DefaultsOptions& options,
+                                              const CertificateAuthority& authority) {
+  v1::ApplyRequest request = MakeEssentials();
   if (!options.gateway) return request;
   RETURN_IF_ERROR(AddGateway(options, authority, request));
   if (options.token_port != 0) request.MergeFrom(MakeTokenRoute(options, authority));

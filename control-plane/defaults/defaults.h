@@ -17,13 +17,23 @@ namespace apk {
 struct DefaultsOptions {
   bool gateway = true;  // Otherwise the GatewayClass and the namespaces alone.
   uint16_t gateway_port = 9095;
-  uint16_t token_port = 0;  // Of the development token issuer on loopback; 0: it is off.
+  std::string token_host = "127.0.0.1";  // Where agents reach the development token issuer.
+  uint16_t token_port = 0;               // 0: it is off.
 };
+
+inline constexpr char kJwksPath[] = "/oauth2/jwks";
+// Where agents get the development token issuer's keys.
+std::string JwksUrl(const DefaultsOptions& options);
+
+// What the gateway can't do without: the namespaces of objects without one and of its own objects,
+// and the GatewayClass.
+v1::ApplyRequest MakeEssentials();
 
 absl::StatusOr<v1::ApplyRequest> MakeDefaults(const DefaultsOptions& options,
                                               const CertificateAuthority& authority);
 
-// The objects that name the issuer's port, for a start on another port than the last.
+// The objects of the development token issuer: Backend and HTTPRoute, and the TokenIssuer that makes
+// agents trust it.
 v1::ApplyRequest MakeTokenRoute(const DefaultsOptions& options,
                                 const CertificateAuthority& authority);
 

@@ -19,6 +19,9 @@ namespace apk {
 namespace {
 
 constexpr int kCaDays = 3650;
+constexpr char kRestore[] =
+    "restore both from a back-up, or remove the directory to begin with a new authority, which "
+    "every agent and user then needs a new certificate of";
 
 using X509Ptr = std::shared_ptr<X509>;
 using KeyPtr = std::shared_ptr<EVP_PKEY>;
@@ -108,17 +111,35 @@ std::string ExtendedUsage(const CertificateRequest& request) {
 
 absl::StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::Open(
     const std::string& directory) {
-  auto authority = std::unique_ptr<CertificateAuthority>(new CertificateAuthority());
-  const absl::StatusOr<std::string> key = ReadFile(directory + "/ca.key");
-  if (key.ok()) {
-    ASSIGN_OR_RETURN(authority->certificate_pem_, ReadFile(directory + "/ca.crt"));
-    RETURN_IF_ERROR(authority->Parse(*key));
-    return authority;
+  const std::string certificate_path = directory + "/ca.crt";
+  const std::string key_path = directory + "/ca.key";
+  const bool has_certificate = FileExists(certificate_path);
+  const bool has_key = FileExists(key_path);
+  // A key alone is what a crash of the first start leaves: nothing was signed with it yet.
+  const bool signed_nothing = !has_certificate && !FileExists(directory + "/server.crt");
+  if (!has_certificate && (!has_key || signed_nothing)) {
+    return absl::NotFoundError(Concat("there is no certificate authority in ", directory));
   }
+  if (!has_certificate || !has_key) {
+    return absl::DataLossError(Concat(has_key ? certificate_path : key_path, " is lost while ",
+                                      has_key ? "ca.key" : "ca.crt", " is there: ", kRestore));
+  }
+  auto authority = std::unique_ptr<CertificateAuthority>(new CertificateAuthority());
+  ASSIGN_OR_RETURN(authority->certificate_pem_, ReadFile(certificate_path));
+  ASSIGN_OR_RETURN(const std::string key, ReadPrivateFile(key_path));
+  if (const absl::Status parsed = authority->Parse(key); !parsed.ok()) {
+    return absl::DataLossError(
+        Concat(directory, ": ", std::string(parsed.message()), ": ", kRestore));
+  }
+  return authority;
+}
+
+absl::StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::Make(
+    const std::string& directory) {
+  auto authority = std::unique_ptr<CertificateAuthority>(new CertificateAuthority());
   RETURN_IF_ERROR(authority->Generate());
-  // The certificate first: a key without one would be taken for a whole CA at the next start.
-  RETURN_IF_ERROR(WriteFile(directory + "/ca.crt", authority->certificate_pem_, 0644));
   RETURN_IF_ERROR(WriteFile(directory + "/ca.key", authority->key_pem_, 0600));
+  RETURN_IF_ERROR(WriteFile(directory + "/ca.crt", authority->certificate_pem_, 0644));
   return authority;
 }
 

@@ -30,8 +30,11 @@ struct CertificateRequest {
 
 class CertificateAuthority {
  public:
-  // Reads ca.crt and ca.key of `directory`, or makes them.
+  // Reads ca.crt and ca.key of `directory`. NOT_FOUND where neither is there, DATA_LOSS where one
+  // is lost or they do not belong together.
   static absl::StatusOr<std::unique_ptr<CertificateAuthority>> Open(const std::string& directory);
+  // Makes both, whatever an interrupted first start left.
+  static absl::StatusOr<std::unique_ptr<CertificateAuthority>> Make(const std::string& directory);
 
   absl::StatusOr<KeyPair> Issue(const CertificateRequest& request) const;
   const std::string& certificate_pem() const { return certificate_pem_; }

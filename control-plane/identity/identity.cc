@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "control-plane/identity/private_file.h"
@@ -26,8 +27,10 @@ absl::StatusOr<KeyPair> ReadOrIssue(const CertificateAuthority& authority, const
                                     const CertificateRequest& request) {
   KeyPair pair;
   const absl::StatusOr<std::string> certificate = ReadFile(path + ".crt");
-  const absl::StatusOr<std::string> key = ReadFile(path + ".key");
-  if (certificate.ok() && key.ok() && ValidForDays(*certificate, kRenewDaysBefore)) {
+  const absl::StatusOr<std::string> key = ReadPrivateFile(path + ".key");
+  // The chain ends with the authority: one of an older authority is of no use.
+  if (certificate.ok() && key.ok() && ValidForDays(*certificate, kRenewDaysBefore) &&
+      certificate->ends_with(authority.certificate_pem())) {
     pair.certificate_pem = *certificate;
     pair.key_pem = *key;
     return pair;
@@ -64,19 +67,39 @@ CertificateRequest ClientRequest(const std::string& role, const std::string& nam
 
 }  // namespace
 
-absl::StatusOr<Identity> OpenIdentity(const std::string& data_dir,
-                                      const std::vector<std::string>& names) {
+bool HasIdentity(const std::string& data_dir) {
+  return FileExists(data_dir + "/pki/ca.crt") || FileExists(data_dir + "/pki/ca.key");
+}
+
+absl::StatusOr<Identity> OpenIdentity(const std::string& data_dir, const IdentityOptions& options) {
   Identity identity;
   identity.directory = data_dir + "/pki";
-  RETURN_IF_ERROR(MakeDirectory(data_dir, 0700));
-  RETURN_IF_ERROR(MakeDirectory(identity.directory, 0700));
-  ASSIGN_OR_RETURN(identity.authority, CertificateAuthority::Open(identity.directory));
   const std::string& directory = identity.directory;
+  RETURN_IF_ERROR(MakeDirectory(directory, 0700));
+  RETURN_IF_ERROR(CheckOwnDirectory(directory));
+  absl::StatusOr<std::unique_ptr<CertificateAuthority>> authority =
+      CertificateAuthority::Open(directory);
+  if (absl::IsNotFound(authority.status())) {
+    if (!options.may_make_authority) {
+      return absl::DataLossError(
+          Concat("the store is there, but its certificate authority is lost: restore ca.crt and "
+                 "ca.key to ",
+                 directory, " from a back-up, or move store.db away to begin anew"));
+    }
+    authority = CertificateAuthority::Make(directory);
+  }
+  RETURN_IF_ERROR(authority.status());
+  identity.authority = *std::move(authority);
   // Names may have changed since the last start: the server's certificate is cheap, so it is always
-  // new.
-  ASSIGN_OR_RETURN(identity.server, identity.authority->Issue(ServerRequest(names)));
-  RETURN_IF_ERROR(WriteFile(directory + "/server.key", identity.server.key_pem, 0600));
-  RETURN_IF_ERROR(WriteFile(directory + "/server.crt", identity.server.certificate_pem, 0644));
+  // new. Its files are for people to look at: a full disk must not keep the server from starting.
+  ASSIGN_OR_RETURN(identity.server, identity.authority->Issue(ServerRequest(options.names)));
+  absl::Status written = WriteFile(directory + "/server.key", identity.server.key_pem, 0600);
+  if (written.ok()) {
+    written = WriteFile(directory + "/server.crt", identity.server.certificate_pem, 0644);
+  }
+  if (!written.ok()) {
+    LogWarning("server certificate not written", {{"reason", std::string(written.message())}});
+  }
   RETURN_IF_ERROR(
       ReadOrIssue(*identity.authority, directory + "/admin", ClientRequest("user", "admin"))
           .status());
@@ -124,7 +147,9 @@ absl::Status WriteClientConfig(const std::string& data_dir, const std::string& s
       "/admin.crt\"\n"
       "  clientKey: \"",
       pki, "/admin.key\"\n");
-  return WriteFile(directory + "/apkctl.yaml", text, 0600);
+  const std::string path = directory + "/apkctl.yaml";
+  const absl::StatusOr<std::string> before = ReadFile(path);
+  return before.ok() && *before == text ? absl::OkStatus() : WriteFile(path, text, 0600);
 }
 
 }  // namespace apk

@@ -123,17 +123,6 @@ bool EqualSecrets(std::string_view a, std::string_view b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
-// RFC 6749 3.3: scope = scope-token *( SP scope-token ).
-bool IsScope(std::string_view scope) {
-  constexpr size_t kBytesMax = 1024;
-  char before = ' ';
-  for (const char c : scope) {
-    if (c < 0x20 || c > 0x7e || c == '"' || c == '\\' || (c == ' ' && before == ' ')) return false;
-    before = c;
-  }
-  return before != ' ' && scope.size() <= kBytesMax;
-}
-
 struct ClientCredentials {
   bool given = false;
   bool both = false;
@@ -202,6 +191,16 @@ std::string SignRs256(EVP_PKEY* key, std::string_view input) {
 }
 
 }  // namespace
+
+bool IsScope(std::string_view scope) {
+  constexpr size_t kBytesMax = 1024;
+  char before = ' ';
+  for (const char c : scope) {
+    if (c < 0x20 || c > 0x7e || c == '"' || c == '\\' || (c == ' ' && before == ' ')) return false;
+    before = c;
+  }
+  return before != ' ' && scope.size() <= kBytesMax;
+}
 
 TokenResponse UnreadableRequest(int status, std::string_view description) {
   return OAuthError(status, "invalid_request", description);

@@ -30,6 +30,9 @@ struct TokenResponse {
   std::string body;
 };
 
+// scope-tokens with single spaces between them (RFC 6749 3.3), of a sane size.
+bool IsScope(std::string_view scope);
+
 // The answer to a request that could not be read whole.
 TokenResponse UnreadableRequest(int status, std::string_view description);
 

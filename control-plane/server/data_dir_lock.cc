@@ -20,6 +20,7 @@ DataDirLock::~DataDirLock() {
 
 absl::Status DataDirLock::Take(const std::string& data_dir) {
   RETURN_IF_ERROR(MakeDirectory(data_dir, 0700));
+  RETURN_IF_ERROR(CheckOwnDirectory(data_dir));
   const std::string path = data_dir + "/lock";
   file_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file_ < 0)

@@ -3,6 +3,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -26,12 +27,12 @@ class GrpcServer {
 
   // Open calls get a few seconds, then they are cancelled.
   void Shutdown();
-  const std::string& address() const { return address_; }  // With the port really bound.
+  uint16_t port() const { return port_; }  // That is really bound.
 
  private:
   GrpcServer() = default;
   std::unique_ptr<grpc::Server> server_;
-  std::string address_;
+  uint16_t port_ = 0;
 };
 
 }  // namespace apk

@@ -9,11 +9,12 @@
 #include "common/log.h"
 #include "common/strings.h"
 #include "control-plane/admin/admin_service.h"
-#include "control-plane/defaults/defaults.h"
 #include "control-plane/discovery/discovery_service.h"
 #include "control-plane/identity/token_server.h"
 #include "control-plane/server/data_dir_lock.h"
 #include "control-plane/server/grpc_server.h"
+#include "control-plane/server/listen_address.h"
+#include "control-plane/server/seed.h"
 #include "control-plane/store/sqlite_log.h"
 
 namespace apk {
@@ -42,58 +43,16 @@ int Fail(const absl::Status& status) {
 int IssueCertificate(const Flags& flags) {
   const absl::StatusOr<std::unique_ptr<CertificateAuthority>> authority =
       CertificateAuthority::Open(flags.data_dir + "/pki");
+  if (absl::IsNotFound(authority.status())) {
+    return Fail(absl::NotFoundError(
+        Concat(std::string(authority.status().message()),
+               ": start the control plane once, or give its directory by --data-dir")));
+  }
   if (!authority.ok()) return Fail(authority.status());
   const absl::Status issued =
       flags.agent.empty() ? IssueClientCertificate(**authority, "user", flags.user, flags.out)
                           : IssueClientCertificate(**authority, "agent", flags.agent, flags.out);
   return issued.ok() ? 0 : Fail(issued);
-}
-
-// An empty store gets the defaults; another only the token issuer's port, where it changed.
-absl::Status Seed(const Flags& flags, uint16_t token_port, const CertificateAuthority& authority,
-                  Configuration& configuration) {
-  DefaultsOptions options;
-  options.gateway = flags.defaults == "apk";
-  options.gateway_port = flags.gateway_port;
-  options.token_port = token_port;
-  v1::ApplyRequest request;
-  const Configuration::View view = configuration.Current();
-  if (view.revision == 0) {
-    absl::StatusOr<v1::ApplyRequest> defaults = MakeDefaults(options, authority);
-    if (!defaults.ok()) return defaults.status();
-    request = *std::move(defaults);
-  } else if (options.gateway && token_port != 0) {
-    const ResourceKey backend{.group = "dp.wso2.com",
-                              .kind = "Backend",
-                              .namespace_name = "apk-system",
-                              .name = "token-issuer"};
-    if (view.resources->Find(backend) == nullptr) return absl::OkStatus();  // Its user removed it.
-    request = MakeTokenRoute(options, authority);
-  }
-  const absl::StatusOr<v1::ApplyResponse> applied = configuration.Apply(request, "control-plane");
-  if (!applied.ok()) return applied.status();
-  for (const v1::Violation& violation : applied->violations()) {
-    if (violation.severity() == v1::Violation::ERROR) {
-      return absl::InternalError(
-          Concat("defaults: ", violation.field_path(), ": ", violation.message()));
-    }
-  }
-  return absl::OkStatus();
-}
-
-bool SplitAddress(const std::string& text, std::string& host, uint16_t& port) {
-  const size_t colon = text.rfind(':');
-  if (colon == std::string::npos) return false;
-  host = text.substr(0, colon);
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  const std::string digits = text.substr(colon + 1);
-  if (digits.empty() || digits.size() > 5 ||
-      digits.find_first_not_of("0123456789") != std::string::npos) {
-    return false;
-  }
-  const unsigned long number = std::stoul(digits);
-  port = static_cast<uint16_t>(number);
-  return number <= 65535;
 }
 
 struct TokenIssuing {
@@ -102,19 +61,13 @@ struct TokenIssuing {
   uint16_t port() const { return server == nullptr ? 0 : server->port(); }
 };
 
-absl::Status StartTokenIssuer(const Flags& flags, const Identity& identity, TokenIssuing& tokens) {
-  if (!flags.token_issuer) return absl::OkStatus();
-  std::string host;
-  uint16_t port = 0;
-  if (!SplitAddress(flags.token_listen, host, port)) {
-    return absl::InvalidArgumentError(
-        Concat("--token-issuer-listen ", flags.token_listen, ": not address:port"));
-  }
+absl::Status StartTokenIssuer(const ListenAddress& listen, const Identity& identity,
+                              TokenIssuing& tokens) {
   absl::StatusOr<std::unique_ptr<TokenIssuer>> issuer =
       TokenIssuer::Open(identity.directory + "/token-issuer.key");
   if (!issuer.ok()) return issuer.status();
   absl::StatusOr<std::unique_ptr<TokenServer>> server =
-      TokenServer::Start(**issuer, identity.server, host, port);
+      TokenServer::Start(**issuer, identity.server, listen.host, listen.port);
   if (!server.ok()) {
     return absl::Status(server.status().code(),
                         Concat("--token-issuer-listen: ", std::string(server.status().message())));
@@ -122,6 +75,17 @@ absl::Status StartTokenIssuer(const Flags& flags, const Identity& identity, Toke
   tokens.issuer = *std::move(issuer);
   tokens.server = *std::move(server);
   return absl::OkStatus();
+}
+
+SeedOptions SeedOf(const Flags& flags, const ListenAddress& token_listen, uint16_t token_port) {
+  SeedOptions options;
+  options.defaults.gateway = flags.defaults == "apk";
+  options.defaults.gateway_port = flags.gateway_port;
+  options.defaults.token_host = token_listen.Reachable(flags.advertise);
+  options.defaults.token_port = token_port;
+  options.own_hosts = {"127.0.0.1", "::1", "localhost", token_listen.host};
+  options.own_hosts.insert(options.own_hosts.end(), flags.advertise.begin(), flags.advertise.end());
+  return options;
 }
 
 int Serve(const Flags& flags) {
@@ -132,15 +96,30 @@ int Serve(const Flags& flags) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // Before threads: they inherit it.
   signal(SIGPIPE, SIG_IGN);
 
+  const absl::StatusOr<ListenAddress> listen = ParseListenAddress("--listen", flags.listen);
+  if (!listen.ok()) return Fail(listen.status());
+  const absl::StatusOr<ListenAddress> token_listen =
+      ParseListenAddress("--token-issuer-listen", flags.token_listen);
+  if (!token_listen.ok()) return Fail(token_listen.status());
+
   DataDirLock lock;
   if (const absl::Status taken = lock.Take(flags.data_dir); !taken.ok()) return Fail(taken);
-  absl::StatusOr<Identity> identity = OpenIdentity(flags.data_dir, flags.advertise);
-  if (!identity.ok()) return Fail(identity.status());
-  absl::StatusOr<std::unique_ptr<SqliteLog>> log = SqliteLog::Open(flags.data_dir + "/store.db");
+  // The store before the certificates: a crash of the first start then leaves nothing that looks as
+  // if something were lost.
+  const auto expect = HasIdentity(flags.data_dir) ? SqliteLog::Expect::kExisting
+                                                  : SqliteLog::Expect::kAnything;
+  absl::StatusOr<std::unique_ptr<SqliteLog>> log =
+      SqliteLog::Open(flags.data_dir + "/store.db", expect);
   if (!log.ok()) return Fail(log.status());
+  const absl::StatusOr<uint64_t> head = (*log)->Head();
+  if (!head.ok()) return Fail(head.status());
+  const absl::StatusOr<Identity> identity = OpenIdentity(
+      flags.data_dir, {.names = flags.advertise, .may_make_authority = *head == 0});
+  if (!identity.ok()) return Fail(identity.status());
   TokenIssuing tokens;
-  if (const absl::Status started = StartTokenIssuer(flags, *identity, tokens); !started.ok()) {
-    return Fail(started);
+  if (flags.token_issuer) {
+    const absl::Status started = StartTokenIssuer(*token_listen, *identity, tokens);
+    if (!started.ok()) return Fail(started);
   }
 
   SnapshotCache snapshots;
@@ -148,28 +127,28 @@ int Serve(const Flags& flags) {
   ChangeFeed feed;
   Configuration configuration(**log, snapshots, agents, feed);
   if (const absl::Status loaded = configuration.Load(); !loaded.ok()) return Fail(loaded);
-  if (const absl::Status seeded = Seed(flags, tokens.port(), *identity->authority, configuration);
+  const SeedOptions seed = SeedOf(flags, *token_listen, tokens.port());
+  if (const absl::Status seeded = Seed(seed, *identity->authority, **log, configuration);
       !seeded.ok()) {
     return Fail(seeded);
   }
   AdminService admin(configuration, feed, agents, snapshots, tokens.issuer.get());
   DiscoveryService discovery(snapshots, agents);
   absl::StatusOr<std::unique_ptr<GrpcServer>> server =
-      GrpcServer::Start(flags.listen, *identity, &admin, &discovery);
+      GrpcServer::Start(listen->ToString(), *identity, &admin, &discovery);
   if (!server.ok()) {
     return Fail(
         absl::UnavailableError(Concat("--listen: ", std::string(server.status().message()))));
   }
-  if (const absl::Status written = WriteClientConfig(flags.data_dir, (*server)->address());
-      !written.ok()) {
-    return Fail(written);
+  const std::string for_clients =
+      HostAndPort(listen->IsWildcard() ? listen->Reachable({}) : listen->host, (*server)->port());
+  if (const absl::Status written = WriteClientConfig(flags.data_dir, for_clients); !written.ok()) {
+    LogWarning("apkctl.yaml not written", {{"reason", std::string(written.message())}});
   }
   const std::string token_address =
-      tokens.server == nullptr ? "off"
-                               : Concat(flags.token_listen.substr(0, flags.token_listen.rfind(':')),
-                                        ":", std::to_string(tokens.port()));
-  std::printf("ready grpc=%s token-issuer=%s\n", (*server)->address().c_str(),
-              token_address.c_str());
+      tokens.server == nullptr ? "off" : HostAndPort(seed.defaults.token_host, tokens.port());
+  std::printf("ready grpc=%s token-issuer=%s\n",
+              HostAndPort(listen->host, (*server)->port()).c_str(), token_address.c_str());
   std::fflush(stdout);
 
   int caught = 0;
@@ -199,7 +178,8 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   app.add_option("--advertise", flags.advertise,
                  "Further DNS names and IP addresses of this control plane, for its certificate");
-  app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
+  app.add_option("--log-level", flags.log_level, "How much to log")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
   app.set_version_flag("--version", "apk-control-plane " APK_VERSION);
 }
@@ -215,8 +195,10 @@ int main(int argc, char** argv) {
   CLI::App* const issue =
       app.add_subcommand("issue-certificate", "Write a client certificate and its key");
   issue->add_option("--data-dir", flags.data_dir, "Of the control plane")->capture_default_str();
-  issue->add_option("--agent", flags.agent, "Name of an agent");
-  issue->add_option("--user", flags.user, "Name of a user of the admin API");
+  CLI::Option_group* const subject = issue->add_option_group("subject", "Whom it is for");
+  subject->add_option("--agent", flags.agent, "An agent, by its --id");
+  subject->add_option("--user", flags.user, "A user of the admin API");
+  subject->require_option(1);
   issue->add_option("--out", flags.out, "Directory to write to")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   apk::InitLog("apk-control-plane", flags.log_level);

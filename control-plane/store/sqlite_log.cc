@@ -5,6 +5,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/status_macros.h"
@@ -14,7 +15,7 @@
 namespace apk {
 namespace {
 
-constexpr int kSchemaVersion = 1;
+constexpr int kSchemaVersion = 2;
 
 constexpr char kSchema[] = R"(
 CREATE TABLE IF NOT EXISTS change_set (
@@ -27,6 +28,7 @@ CREATE TABLE IF NOT EXISTS operation (
 CREATE TABLE IF NOT EXISTS state (
   api_group TEXT NOT NULL, kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
   object BLOB NOT NULL, PRIMARY KEY (api_group, kind, namespace, name)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS operation_of ON operation (name, kind, namespace, api_group, revision);
 )";
 
 absl::Status ErrorOf(sqlite3* database, int code, std::string_view what) {
@@ -34,7 +36,11 @@ absl::Status ErrorOf(sqlite3* database, int code, std::string_view what) {
   switch (code & 0xff) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      return absl::DataLossError(message);
+      return absl::DataLossError(
+          Concat(message, ": the file is damaged; restore a back-up of it, without its -wal file"));
+    case SQLITE_FULL:
+      return absl::ResourceExhaustedError(
+          Concat(message, ": nothing was changed; make room and try again"));
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return absl::FailedPreconditionError(message);
@@ -116,7 +122,14 @@ std::string DeterministicBytes(const google::protobuf::Message& message) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<SqliteLog>> SqliteLog::Open(const std::string& path) {
+absl::StatusOr<std::unique_ptr<SqliteLog>> SqliteLog::Open(const std::string& path,
+                                                           Expect expect) {
+  if (struct stat found; expect == Expect::kExisting &&
+                         (stat(path.c_str(), &found) != 0 || found.st_size == 0)) {
+    return absl::DataLossError(Concat(
+        path, " is missing or empty beside the certificates that were made with it: restore a "
+              "back-up of it; or, to begin with an empty store, remove the pki directory, too"));
+  }
   const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file >= 0) close(file);
   sqlite3* database = nullptr;
@@ -139,7 +152,7 @@ absl::Status SqliteLog::Prepare() {
   Statement check(database_, "PRAGMA quick_check");
   if (!check.Next() || check.TextAt(0) != "ok") {
     RETURN_IF_ERROR(check.Status());
-    return absl::DataLossError("the file is damaged; restore a back-up");
+    return absl::DataLossError("the file is damaged; restore a back-up of it, without its -wal file");
   }
   Statement version(database_, "PRAGMA user_version");
   const int64_t found = version.Next() ? version.NumberAt(0) : -1;
@@ -147,9 +160,11 @@ absl::Status SqliteLog::Prepare() {
   if (found > kSchemaVersion) {
     return absl::FailedPreconditionError("written by a newer version of this program");
   }
+  // Not written again and again: a full disk must not keep the program from starting.
+  if (found == kSchemaVersion) return absl::OkStatus();
   RETURN_IF_ERROR(Execute(database_, "BEGIN IMMEDIATE"));
   RETURN_IF_ERROR(Execute(database_, kSchema));
-  RETURN_IF_ERROR(Execute(database_, "PRAGMA user_version=1"));
+  RETURN_IF_ERROR(Execute(database_, Concat("PRAGMA user_version=", std::to_string(kSchemaVersion)).c_str()));
   return Execute(database_, "COMMIT");
 }
 
@@ -177,6 +192,18 @@ absl::StatusOr<StoredState> SqliteLog::Load() {
   }
   RETURN_IF_ERROR(rows.Status());
   return state;
+}
+
+absl::StatusOr<std::optional<std::string>> SqliteLog::DeletedBy(const ResourceKey& key) {
+  Statement newest(database_,
+                   "SELECT object IS NULL, author FROM operation JOIN change_set USING (revision) "
+                   "WHERE name=? AND kind=? AND namespace=? AND api_group=? "
+                   "ORDER BY revision DESC LIMIT 1");
+  newest.Text(1, key.name).Text(2, key.kind).Text(3, key.namespace_name).Text(4, key.group);
+  const bool found = newest.Next();
+  RETURN_IF_ERROR(newest.Status());
+  if (!found || newest.NumberAt(0) == 0) return std::optional<std::string>();
+  return std::optional<std::string>(newest.TextAt(1));
 }
 
 absl::Status SqliteLog::Append(uint64_t expected_head, const ChangeSet& change_set) {

@@ -14,18 +14,21 @@ namespace apk {
 
 class SqliteLog final : public Log {
  public:
+  enum class Expect { kAnything, kExisting };
   // Opens or makes the file (mode 0600). FAILED_PRECONDITION when another process has it or it was
-  // written by a newer program, DATA_LOSS when it is damaged.
-  static absl::StatusOr<std::unique_ptr<SqliteLog>> Open(const std::string& path);
+  // written by a newer program, DATA_LOSS when it is damaged, or missing where it is expected.
+  static absl::StatusOr<std::unique_ptr<SqliteLog>> Open(const std::string& path,
+                                                         Expect expect = Expect::kAnything);
   ~SqliteLog() override;
 
   absl::StatusOr<StoredState> Load() override;
+  absl::StatusOr<uint64_t> Head();  // The newest revision, 0: none.
+  absl::StatusOr<std::optional<std::string>> DeletedBy(const ResourceKey& key) override;
   absl::Status Append(uint64_t expected_head, const ChangeSet& change_set) override;
 
  private:
   explicit SqliteLog(sqlite3* database) : database_(database) {}
   absl::Status Prepare();
-  absl::StatusOr<uint64_t> Head();
   absl::Status Write(uint64_t revision, const ChangeSet& change_set);
 
   sqlite3* database_;

@@ -1,0 +1,158 @@
+// The store's log says who deleted an object; nothing else needs to be remembered.
+#include "control-plane/server/seed.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "apk/v1/backend.pb.h"
+#include "apk/v1/policies.pb.h"
+#include "common/log.h"
+#include "common/status_macros.h"
+#include "common/strings.h"
+#include "control-plane/admin/admission.h"
+
+namespace apk {
+namespace {
+
+constexpr char kAuthor[] = "control-plane";
+constexpr std::string_view kScheme = "https://";
+
+class Seeder {
+ public:
+  Seeder(const SeedOptions& options, const CertificateAuthority& authority, Log& log,
+         Configuration& configuration)
+      : options_(options), authority_(authority), log_(log), configuration_(configuration) {}
+
+  absl::Status Run() {
+    if (configuration_.Current().revision == 0) {
+      ASSIGN_OR_RETURN(request_, MakeDefaults(options_.defaults, authority_));
+      return Apply();
+    }
+    for (MessagePtr& object : Unpacked(MakeEssentials())) {
+      if (Present(*object) == nullptr) Want(*object);
+    }
+    if (options_.defaults.token_port == 0) {
+      RETURN_IF_ERROR(Apply());
+      return RemoveIssuer();
+    }
+    if (options_.defaults.gateway) RETURN_IF_ERROR(KeepIssuer());
+    return Apply();
+  }
+
+ private:
+  static std::vector<MessagePtr> Unpacked(const v1::ApplyRequest& request) {
+    std::vector<MessagePtr> objects;
+    for (const google::protobuf::Any& any : request.objects()) {
+      for (const Kind& kind : AllKinds()) {
+        MessagePtr object = kind.New();
+        if (any.type_url().ends_with("/" + kind.descriptor->full_name()) &&
+            object->ParseFromString(any.value())) {
+          objects.push_back(std::move(object));
+        }
+      }
+    }
+    return objects;
+  }
+
+  ResourcePtr Present(const google::protobuf::Message& object) const {
+    return configuration_.Current().resources->Find(KeyOf(object));
+  }
+
+  void Want(const google::protobuf::Message& object) { request_.add_objects()->PackFrom(object); }
+
+  absl::Status Apply() {
+    if (request_.objects().empty()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const v1::ApplyResponse applied, configuration_.Apply(request_, kAuthor));
+    for (const v1::Violation& violation : applied.violations()) {
+      if (violation.severity() == v1::Violation::ERROR) {
+        return absl::InternalError(
+            Concat("defaults: ", violation.field_path(), ": ", violation.message()));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status KeepIssuer() {
+    for (MessagePtr& object : Unpacked(MakeTokenRoute(options_.defaults, authority_))) {
+      const ResourceKey key = KeyOf(*object);
+      const ResourcePtr present = Present(*object);
+      if (present != nullptr) {
+        MessagePtr moved(present->New());
+        moved->CopyFrom(*present);
+        if (Readdress(*moved)) Want(*moved);
+        continue;
+      }
+      ASSIGN_OR_RETURN(const std::optional<std::string> deleted_by, log_.DeletedBy(key));
+      if (deleted_by.has_value() && *deleted_by != kAuthor) {
+        LogInfo("development token issuer: an object stays deleted",
+                {{"object", key.ToString()}, {"deleted_by", *deleted_by}});
+      } else {
+        Want(*object);
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // Whatever a user changed in them: without the issuer none of them works, and its tokens are not to
+  // be trusted any longer.
+  absl::Status RemoveIssuer() {
+    v1::DeleteRequest request;
+    for (const MessagePtr& object : Unpacked(MakeTokenRoute(options_.defaults, authority_))) {
+      if (Present(*object) != nullptr) *request.add_keys() = ToProto(KeyOf(*object));
+    }
+    if (request.keys().empty()) return absl::OkStatus();
+    return configuration_.Delete(request, kAuthor).status();
+  }
+
+  bool IsOwn(std::string_view host) const {
+    return std::find(options_.own_hosts.begin(), options_.own_hosts.end(), host) !=
+           options_.own_hosts.end();
+  }
+
+  // True where the object points to this control plane, at another address than the present one;
+  // then it is changed, and nothing else in it.
+  bool Readdress(google::protobuf::Message& object) const {
+    const std::string& kind = object.GetDescriptor()->name();
+    if (kind == "Backend") return Readdress(static_cast<v1::Backend&>(object));
+    return kind == "TokenIssuer" && Readdress(static_cast<v1::TokenIssuer&>(object));
+  }
+
+  bool Readdress(v1::Backend& backend) const {
+    if (backend.spec().services_size() != 1) return false;
+    v1::BackendService* const service = backend.mutable_spec()->mutable_services(0);
+    const DefaultsOptions& now = options_.defaults;
+    const bool same = service->host() == now.token_host && service->port() == now.token_port;
+    if (same || !IsOwn(service->host())) return false;
+    service->set_host(now.token_host);
+    service->set_port(now.token_port);
+    return true;
+  }
+
+  bool Readdress(v1::TokenIssuer& issuer) const {
+    const std::string wanted = JwksUrl(options_.defaults);
+    const std::string& url = issuer.spec().signature_validation().jwks().url();
+    if (url == wanted || !url.starts_with(kScheme)) return false;
+    const std::string_view rest = std::string_view(url).substr(kScheme.size());
+    const std::string_view authority = rest.substr(0, rest.find('/'));
+    std::string_view host = authority.substr(0, authority.rfind(':'));
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    if (!IsOwn(host) || rest.substr(authority.size()) != kJwksPath) return false;
+    issuer.mutable_spec()->mutable_signature_validation()->mutable_jwks()->set_url(wanted);
+    return true;
+  }
+
+  const SeedOptions& options_;
+  const CertificateAuthority& authority_;
+  Log& log_;
+  Configuration& configuration_;
+  v1::ApplyRequest request_;
+};
+
+}  // namespace
+
+absl::Status Seed(const SeedOptions& options, const CertificateAuthority& authority, Log& log,
+                  Configuration& configuration) {
+  return Seeder(options, authority, log, configuration).Run();
+}
+
+}  // namespace apk
