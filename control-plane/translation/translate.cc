@@ -97,6 +97,30 @@ void UpdateClasses(const ResourceSet& resources, const std::string& now, Transla
   }
 }
 
+// What the schema gives to a new Gateway. One without a class of ours has it, too: nothing that this
+// control plane said of it is true any longer.
+v1::GatewayStatus UnclaimedStatus() {
+  v1::GatewayStatus status;
+  for (const char* const type : {"Accepted", "Programmed"}) {
+    v1::Condition* const condition = status.add_conditions();
+    condition->set_type(type);
+    condition->set_status("Unknown");
+    condition->set_reason("Pending");
+    condition->set_message("Waiting for controller");
+    condition->set_last_transition_time("1970-01-01T00:00:00Z");
+  }
+  return status;
+}
+
+void UpdateUnclaimed(const ResourceSet& resources, const std::vector<GatewayState>& ours,
+                     Translation& translation) {
+  std::set<const v1::Gateway*> claimed;
+  for (const GatewayState& state : ours) claimed.insert(state.gateway);
+  for (const v1::Gateway* const gateway : resources.All<v1::Gateway>()) {
+    if (!claimed.contains(gateway)) UpdateStatus(*gateway, UnclaimedStatus(), translation);
+  }
+}
+
 // A route may be attached to a listener that is not served (its certificate is missing, say).
 void KeepServed(const SnapshotAssembly& assembly, v1::RouteConfig& route) {
   google::protobuf::RepeatedPtrField<v1::RouteAttachment> served;
@@ -196,6 +220,7 @@ class Translator::Pass {
     for (const GatewayState& gateway : gateways_) {
       UpdateStatus(*gateway.gateway, StatusOf(gateway, fleet, now_), translation_);
     }
+    UpdateUnclaimed(resources_, gateways_, translation_);
     UpdateClasses(resources_, now_, translation_);
     UpdateBackends();
     return {.snapshot = std::move(snapshot),

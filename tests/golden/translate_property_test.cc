@@ -177,6 +177,22 @@ TEST(TranslateStatus, AClassOfThisControllerIsAcceptedAndListsFeaturesInOrder) {
   EXPECT_TRUE(std::binary_search(names.begin(), names.end(), "HTTPRouteRequestMirror"));
 }
 
+TEST(TranslateStatus, AGatewayWhoseClassGoesIsWaitingForAControllerAgain) {
+  ResourceSet resources = ReadResources(kGateway);
+  resources = WithUpdates(resources, Translate(resources, kOneAgent, 1, kNow));
+  EXPECT_EQ(ConditionOf(GatewayOf(resources).status().conditions(), "Accepted").reason(),
+            "ListenersNotValid");
+  resources.Remove({"gateway.networking.k8s.io", "GatewayClass", "", "apk"});
+  resources = WithUpdates(resources, Translate(resources, kOneAgent, 2, kLater));
+  const v1::GatewayStatus status = GatewayOf(resources).status();
+  EXPECT_EQ(status.listeners_size(), 0);
+  for (const char* const type : {"Accepted", "Programmed"}) {
+    EXPECT_EQ(ConditionOf(status.conditions(), type).status(), "Unknown");
+    EXPECT_EQ(ConditionOf(status.conditions(), type).reason(), "Pending");
+  }
+  EXPECT_TRUE(Translate(resources, kOneAgent, 3, kLater).status_updates.empty());
+}
+
 TEST(TranslateStatus, AClassOfAnotherControllerIsLeftAlone) {
   const ResourceSet resources = ReadResources(R"(
 apiVersion: gateway.networking.k8s.io/v1
