@@ -55,6 +55,10 @@ std::string Explain(const ClientContextConfig& context, const std::string& reaso
                   "nothing listens there; start apk-control-plane, or correct the address "
                   "(--server, or server in the context)");
   }
+  if (says("empty address list")) {  // gRPC's way of saying that it could not use the key.
+    return Concat(subject, "the client key ", context.client_key,
+                  " does not belong to the client certificate ", context.client_certificate);
+  }
   if (says("DNS resolution failed") || says("Domain name not found")) {
     return Concat(subject,
                   "the name can't be resolved; correct the address (--server, or server "
@@ -98,11 +102,12 @@ struct AdminClient::Stub {
                                    message.find("reset by peer") != std::string::npos ||
                                    message.find("alert") != std::string::npos);
     if (closed) {
-      return absl::UnavailableError(Concat(
-          "the control plane at ", context.server, " closed the connection (", message,
-          "): it stopped, or it does not take the client certificate ", context.client_certificate,
-          "; see when that expires: openssl x509 -noout -dates -issuer -in ",
-          context.client_certificate));
+      return absl::UnavailableError(
+          Concat("the control plane at ", context.server,
+                 " closed the connection: it stopped, or it does not take the client certificate ",
+                 context.client_certificate,
+                 "; see when that expires: openssl x509 -noout -dates -issuer -in ",
+                 context.client_certificate));
     }
     if (broken) return absl::UnavailableError(Explain(context, message));
     return absl::Status(static_cast<absl::StatusCode>(status.error_code()), message);
@@ -145,6 +150,11 @@ struct AdminClient::Stub {
 absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::Open(const ClientContextConfig& context) {
   // What gRPC logs of a handshake, we say in words of our own.
   if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
+  if (context.server.find(':') == std::string::npos) {
+    return absl::InvalidArgumentError(Concat("the server \"", context.server,
+                                             "\" has no port: write host:port, for example ",
+                                             context.server, ":7443"));
+  }
   grpc::SslCredentialsOptions tls;
   ASSIGN_OR_RETURN(tls.pem_root_certs, ReadPem(context.certificate_authority, "CA certificate"));
   ASSIGN_OR_RETURN(tls.pem_cert_chain, ReadPem(context.client_certificate, "client certificate"));

@@ -29,9 +29,22 @@ const char* VerbOf(v1::ObjectResult::Action action) {
   }
 }
 
+// The control plane sees objects; where both stand is known here only.
+void CheckDuplicates(const Documents& documents, ProblemReport& report) {
+  std::map<ResourceKey, const ManifestDocument*> seen;
+  for (const ManifestDocument& document : documents) {
+    const auto [first, is_new] = seen.emplace(KeyOf(*document.object), &document);
+    if (is_new) continue;
+    const SourcePosition& at = first->second->at;
+    report.AddError(document.Locate("metadata.name"), "metadata.name",
+                    Concat(first->first.ToString(), " stands twice, first at ", at.file, ":",
+                           std::to_string(at.line)),
+                    "keep one of them");
+  }
+}
+
 // The same checks as the server's, with nobody asked.
 void CheckOffline(const Documents& documents, ProblemReport& report) {
-  std::map<ResourceKey, const ManifestDocument*> seen;
   for (const ManifestDocument& document : documents) {
     for (const FieldIssue& issue : Validate(*document.object)) {
       const SourcePosition at = document.Locate(issue.field_path);
@@ -41,15 +54,8 @@ void CheckOffline(const Documents& documents, ProblemReport& report) {
         report.AddError(at, issue.field_path, issue.message, issue.hint);
       }
     }
-    const auto [first, is_new] = seen.emplace(KeyOf(*document.object), &document);
-    if (!is_new) {
-      const SourcePosition& at = first->second->at;
-      report.AddError(document.Locate("metadata.name"), "metadata.name",
-                      Concat(first->first.ToString(), " stands twice, first at ", at.file, ":",
-                             std::to_string(at.line)),
-                      "keep one of them");
-    }
   }
+  CheckDuplicates(documents, report);
 }
 
 void ReportViolations(const v1::ApplyResponse& response, const Documents& documents,
@@ -107,6 +113,8 @@ int RunApply(const GlobalFlags& global, const ApplyFlags& flags) {
     }
     return 0;
   }
+  CheckDuplicates(*documents, report);
+  if (report.has_errors()) return PrintError("nothing was changed");
   v1::ApplyRequest request;
   request.set_field_manager("apkctl");
   request.set_dry_run(flags.dry_run == "server");

@@ -295,6 +295,8 @@ Invocation ParseCommandLine(const Program& program, const std::vector<std::strin
       const std::vector<std::string> rest(plain.begin() + 1, plain.end());
       const Command* const asked = CommandOf(program, rest);
       invocation.help = asked == nullptr ? HelpOf(program) : HelpOf(program, *asked);
+    } else if (partial.open_flag != nullptr) {
+      see(Concat("flag needs an argument: ", NamesOf(*partial.open_flag)), "");
     } else if (asks_for_help || plain.empty()) {
       invocation.help = HelpOf(program);
     } else {

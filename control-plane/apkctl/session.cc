@@ -89,10 +89,18 @@ const Kind* RequireKind(std::string_view word) {
   const Kind* const kind = FindKindByWord(word);
   if (kind != nullptr) return kind;
   std::vector<std::string> names;
-  for (const Kind& known : AllKinds()) names.push_back(known.plural);
+  std::vector<std::string> shown;
+  for (const Kind& known : AllKinds()) {
+    names.push_back(known.plural);
+    names.push_back(ToLower(known.name));
+    shown.push_back(known.short_names.empty()
+                        ? known.plural
+                        : Concat(known.plural, " (", Join(known.short_names, ", "), ")"));
+  }
   const std::string nearest = Suggest(word, names);
-  PrintError(Concat("the server doesn't have a resource type \"", word, "\"",
-                    nearest.empty() ? "" : Concat("; did you mean ", nearest, "?")));
+  PrintError(Concat("the server doesn't have a resource type \"", word, "\"; ",
+                    nearest.empty() ? Concat("there are ", Join(shown, ", "))
+                                    : Concat("did you mean ", nearest, "?")));
   return nullptr;
 }
 

@@ -59,7 +59,7 @@ class Apkctl(unittest.TestCase):
                      "STDIN:11:7: error: spec.rules[0].backendRefs[0].port: 99999 is out of range")
         self.refused(ROUTE + "  - matches:\n    - path: {type: Exactly, value: /x}\n",
                      "spec.rules[1].matches[0].path.type", "use one of Exact, PathPrefix, RegularExpression")
-        self.refused(ROUTE + "---\n" + ROUTE, "is in the batch twice")
+        self.refused(ROUTE + "---\n" + ROUTE, "metadata.name: HTTPRoute default/r stands twice, first at STDIN:1 (keep one of them)")
         self.refused("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: 1}\n",
                      "data.a: must be a string, found the number 1")
         self.refused("a: [1\n", "is no YAML")
@@ -223,7 +223,7 @@ class Apkctl(unittest.TestCase):
                 (["get"], "See 'apkctl get --help' for usage.\n"),
                 (["get", "cm", "--outptu", "x"], "error: unknown flag: --outptu; did you mean --output?\n"),
                 (["get", "cm", "-o", "xml"], "use one of table, wide, yaml, json, name\n"),
-                (["get", "pods"], "error: the server doesn't have a resource type \"pods\"\n"),
+                (["get", "pods"], "error: the server doesn't have a resource type \"pods\"; there are namespaces (ns), "),
                 (["apply"], "error: must specify -f"),
                 (["apply", "-f", "/nonexistent"], "error: the path \"/nonexistent\" does not exist\n"),
                 (["apply", "-f", "https://example.com/a.yaml"], "download it first"),
@@ -395,6 +395,12 @@ class Apkctl(unittest.TestCase):
             result = run()
             self.assertEqual(result.returncode, 1)
             self.assertRegex(result.stderr, r"^error: .*certificate \S*other\.pem")
+            config.write_text(re.sub("clientKey: .*", "clientKey: key.pem", text))
+            self.assertRegex(run().stderr, r"^error: .* the client key \S+key.pem does not belong to the client "
+                             r"certificate \S+admin.crt")
+            config.write_text(re.sub("server: .*", "server: 127.0.0.1", text))
+            self.assertEqual(run().stderr, 'error: the server "127.0.0.1" has no port: write host:port, for example '
+                             '127.0.0.1:7443\n')
             config.write_text(re.sub("clientKey: .*", "clientKey: config.yaml", text))
             self.assertRegex(run().stderr, r"^error: the client key \S+ is no PEM file")
             config.write_text(re.sub("clientKey: .*", "clientKey: missing", text))

@@ -144,6 +144,8 @@ TEST(CommandLine, MistakesAreNamed) {
   EXPECT_EQ(Parse({"get", "x", "-w=perhaps"}).error,
             "invalid argument \"perhaps\" for \"-w, --watch\" flag: use true or false\n"
             "See 'ctl get --help' for usage.");
+  EXPECT_EQ(Parse({"-n"}).error,
+            "flag needs an argument: -n, --namespace\nSee 'ctl --help' for usage.");
   EXPECT_EQ(Parse({"get"}).error,
             "an argument is missing: get KIND [NAME]\nSee 'ctl get --help' for usage.");
 }
