@@ -66,6 +66,16 @@ Columns Of(const v1::GatewayClass& gateway_class) {
   return columns;
 }
 
+// Of all parents together: one that says False counts most.
+std::string StatusOfParents(const v1::RouteStatus& status, std::string_view type) {
+  std::string worst = status.parents().empty() ? "Unknown" : "True";
+  for (const v1::RouteParentStatus& parent : status.parents()) {
+    const std::string of_parent = StatusOf(parent.conditions(), type);
+    if (of_parent == "False" || worst == "True") worst = of_parent;
+  }
+  return worst;
+}
+
 template <class Route>
 Columns OfRoute(const Route& route) {
   Columns columns;
@@ -73,14 +83,8 @@ Columns OfRoute(const Route& route) {
   for (const std::string& hostname : route.spec().hostnames())
     names.push_back(Concat("\"", hostname, "\""));
   columns.Add("HOSTNAMES", names.empty() ? "" : Concat("[", Join(names, ","), "]"));
-  std::string accepted = "Unknown";
-  std::string resolved = "Unknown";
-  for (const v1::RouteParentStatus& parent : route.status().parents()) {
-    accepted = StatusOf(parent.conditions(), "Accepted");
-    resolved = StatusOf(parent.conditions(), "ResolvedRefs");
-  }
-  columns.AddWide("ACCEPTED", accepted);
-  columns.AddWide("RESOLVEDREFS", resolved);
+  columns.AddWide("ACCEPTED", StatusOfParents(route.status(), "Accepted"));
+  columns.AddWide("RESOLVEDREFS", StatusOfParents(route.status(), "ResolvedRefs"));
   return columns;
 }
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "apk/v1/routes.pb.h"
 #include "control-plane/apkctl/printable.h"
 
 namespace apk {
@@ -18,6 +19,24 @@ TEST(FormatTable, ColumnsKeepTheirWidthsFromOneCallToTheNext) {
   EXPECT_EQ(FormatTable({{"NAME", "X"}, {"a-long-name", "1"}}, &widths),
             "NAME          X\na-long-name   1\n");
   EXPECT_EQ(FormatTable({{"b", "2"}}, &widths), "b             2\n");
+}
+
+TEST(RowOf, ARouteIsAcceptedWhereAllItsParentsAcceptIt) {
+  const Kind& kind = *FindKind(v1::HTTPRoute::descriptor());
+  const TableOptions options{.wide = true};
+  v1::HTTPRoute route;
+  route.mutable_metadata()->set_name("r");
+  route.mutable_spec()->add_hostnames("a.example");
+  EXPECT_EQ(RowOf(kind, route, options),
+            (Row{"r", "[\"a.example\"]", "<unknown>", "Unknown", "Unknown"}));
+  for (const char* const status : {"True", "False", "True"}) {
+    v1::Condition* const condition = route.mutable_status()->add_parents()->add_conditions();
+    condition->set_type("Accepted");
+    condition->set_status(status);
+  }
+  EXPECT_EQ(RowOf(kind, route, options)[3], "False");
+  route.mutable_status()->mutable_parents(1)->mutable_conditions(0)->set_status("True");
+  EXPECT_EQ(RowOf(kind, route, options)[3], "True");
 }
 
 TEST(Printable, ControlsAndBrokenBytesBecomeEscapes) {
