@@ -255,7 +255,7 @@ Task<bool> MirrorChannel::Write(MirrorCopy* copy, H1ClientConnection* connection
 }
 
 Task<bool> MirrorChannel::WaitForBody(MirrorCopy* copy, H1ClientConnection* connection) {
-  if (paused_ >= thread_.limits.in_flight_max) {
+  if (paused_ >= thread_.limits.waiting_copies_max) {
     Finish(*copy, MirrorResult::kDroppedQueue);
     co_return false;
   }
