@@ -12,6 +12,7 @@
 
 #include "apk/v1/core.pb.h"
 #include "apk/v1/gateway.pb.h"
+#include "apk/v1/policies.pb.h"
 #include "common/strings.h"
 #include "tests/golden/golden_case.h"
 
@@ -201,6 +202,94 @@ metadata: {name: foreign}
 spec: {controllerName: example.com/controller}
 )");
   EXPECT_TRUE(Translate(resources, kOneAgent, 1, kNow).status_updates.empty());
+}
+
+constexpr char kPolicies[] = R"(
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: apk}
+spec: {controllerName: apk.dev/gateway-controller}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: web, namespace: default}
+spec:
+  gatewayClassName: apk
+  listeners:
+  - {name: http, port: 8080, protocol: HTTP}
+---
+apiVersion: dp.wso2.com/v1alpha2
+kind: API
+metadata: {name: a, namespace: default}
+spec: {apiName: a, apiType: REST, apiVersion: "1.0", basePath: /a/1.0, production: [{routeRefs: [a]}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: a, namespace: default}
+spec:
+  parentRefs: [{name: web}]
+  rules:
+  - filters: [{type: RequestRedirect, requestRedirect: {hostname: elsewhere.example}}]
+---
+apiVersion: dp.wso2.com/v1alpha2
+kind: Authentication
+metadata: {name: the-oldest, namespace: default, creationTimestamp: "2025-01-01T00:00:00Z"}
+spec:
+  targetRef: {group: gateway.networking.k8s.io, kind: API, name: a}
+  default: {authTypes: {jwt: {audience: [weak]}}}
+  override: {authTypes: {jwt: {audience: [one, two]}}}
+---
+apiVersion: dp.wso2.com/v1alpha2
+kind: Authentication
+metadata: {name: a-younger, namespace: default, creationTimestamp: "2025-06-01T00:00:00Z"}
+spec:
+  targetRef: {group: gateway.networking.k8s.io, kind: API, name: a}
+  default: {disabled: true}
+---
+apiVersion: dp.wso2.com/v1alpha2
+kind: Authentication
+metadata: {name: dangling, namespace: default}
+spec:
+  targetRef: {group: gateway.networking.k8s.io, kind: API, name: missing}
+---
+apiVersion: dp.wso2.com/v1alpha2
+kind: Authentication
+metadata: {name: elsewhere, namespace: default}
+spec:
+  targetRef: {group: gateway.networking.k8s.io, kind: API, name: a, namespace: other}
+---
+apiVersion: dp.wso2.com/v1alpha2
+kind: Authentication
+metadata: {name: of-rules, namespace: default}
+spec:
+  targetRef: {group: gateway.networking.k8s.io, kind: Resource, name: anything}
+)";
+
+std::string PolicyReason(const ResourceSet& resources, const std::string& name) {
+  const auto* const policy = resources.Find<v1::Authentication>("default", name);
+  const v1::Condition& condition = ConditionOf(policy->status().conditions(), "Accepted");
+  return Concat(condition.status(), " ", condition.reason());
+}
+
+TEST(TranslatePolicies, EachSaysWhetherItIsInForce) {
+  ResourceSet resources = ReadResources(kPolicies);
+  resources = WithUpdates(resources, Translate(resources, kOneAgent, 1, kNow));
+  EXPECT_EQ(PolicyReason(resources, "the-oldest"), "True Accepted");
+  EXPECT_EQ(PolicyReason(resources, "a-younger"), "False Conflicted");
+  EXPECT_EQ(PolicyReason(resources, "dangling"), "False TargetNotFound");
+  EXPECT_EQ(PolicyReason(resources, "elsewhere"), "False RefNotPermitted");
+  EXPECT_EQ(PolicyReason(resources, "of-rules"), "True Accepted");
+}
+
+TEST(TranslatePolicies, TheStrongestListOfAudiencesCounts) {
+  const Translation translation = Translate(ReadResources(kPolicies), kOneAgent, 1, kNow);
+  std::vector<std::string> audiences;
+  for (const v1::SnapshotResource& resource : translation.snapshot.resources()) {
+    if (!resource.has_route()) continue;
+    const auto& wanted = resource.route().rules(0).authentication().audiences();
+    audiences.assign(wanted.begin(), wanted.end());
+  }
+  EXPECT_EQ(audiences, (std::vector<std::string>{"one", "two"}));
 }
 
 using KeyPtr = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
