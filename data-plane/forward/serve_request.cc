@@ -59,6 +59,10 @@ class Forwarding {
 
  private:
   Task<> Answer(Failure failure);
+  // The same where the client's own request may be what failed.
+  Task<> AnswerFor(Failure failure);
+  // The rule has no backend that could answer: its mirrors get the request, the client `failure`.
+  Task<> ServeWithoutBackend(Failure failure);
   // Gets the request to the backend and its response head into response_; nothing is left to do but
   // answer with the failure otherwise.
   Task<std::optional<Failure>> Send();
@@ -72,6 +76,7 @@ class Forwarding {
   MirrorTee mirrors_;
   const WeightedBackend* choice_ = nullptr;
   ExchangeDeadlines deadlines_;
+  UpstreamGuard guard_{deadlines_};
   ConnectionPool::Lease lease_;
   RequestBody body_{worker_.io, exchange_, mirrors_};
   ResponseHead response_;
@@ -84,14 +89,35 @@ Task<> Forwarding::Answer(Failure failure) {
   co_await AnswerWith(&worker_, &exchange_, std::move(reply));
 }
 
+Task<> Forwarding::AnswerFor(Failure failure) {
+  switch (body_.fault()) {
+    case ClientFault::kNone:
+      break;
+    case ClientFault::kMalformed:
+      failure = Failure::kMalformedRequest;
+      break;
+    case ClientFault::kTooSlow:
+      failure = Failure::kRequestTimeout;
+      break;
+    case ClientFault::kGone:
+      worker_.metrics.responses_by_class[0].Add();
+      exchange_.Abort();
+      co_return;
+  }
+  co_await Answer(failure);
+}
+
+Task<> Forwarding::ServeWithoutBackend(Failure failure) {
+  if (!rule_.invalid) co_await body_.FeedMirrorsOnly();
+  co_await AnswerFor(failure);
+}
+
 Task<> Forwarding::Run(const FilterContext* filters) {
   RequestHead& request = exchange_.request();
   mirrors_.Prepare(rule_, request);
   choice_ = ChooseBackend(rule_, worker_.random);
   if (choice_ == nullptr || choice_->backend == nullptr) {
-    // The Gateway API's 500; a rule that only mirrors still mirrors.
-    if (rule_.backends.empty() && !rule_.invalid) co_await body_.FeedMirrorsOnly();
-    co_await Answer(Failure::kNotConfigured);
+    co_await ServeWithoutBackend(Failure::kNotConfigured);  // The Gateway API's 500.
     co_return;
   }
   const Backend& backend = *choice_->backend;
@@ -107,7 +133,7 @@ Task<> Forwarding::Run(const FilterContext* filters) {
   }
   for (const auto& [name, value] : backend.set_headers) request.headers.Set(name, value);
   if (backend.endpoints.empty()) {
-    co_await Answer(Failure::kNoEndpoints);
+    co_await ServeWithoutBackend(Failure::kNoEndpoints);
     co_return;
   }
   deadlines_ = DeadlinesFor(rule_, backend, worker_.limits);
@@ -117,8 +143,8 @@ Task<> Forwarding::Run(const FilterContext* filters) {
   }
   const std::optional<Failure> failure = co_await Send();
   if (failure.has_value()) {
-    if (lease_.connection != nullptr) lease_.connection->stream().Close();
-    co_await Answer(*failure);  // At once: the rest of the body is read away after it.
+    if (lease_.exchange() != nullptr) lease_.exchange()->Abort();
+    co_await AnswerFor(*failure);  // At once: the rest of the body is read away after it.
     co_await body_.Stop();
     co_return;
   }
@@ -126,52 +152,61 @@ Task<> Forwarding::Run(const FilterContext* filters) {
 }
 
 Task<std::optional<Failure>> Forwarding::Send() {
-  bool fresh = lease_.connection == nullptr;
   for (;;) {
-    if (lease_.connection == nullptr) {
-      const DialError error = co_await worker_.pool.Open(choice_->backend, &lease_);
-      if (error != DialError::kNone) co_return FailureFor(error);
+    const TimePoint latest = guard_.StartTry();
+    const bool fresh = lease_.exchange() == nullptr;
+    if (fresh) {
+      const DialError error = co_await worker_.pool.Open(choice_->backend, &lease_, latest);
+      if (error != DialError::kNone) {
+        const bool late = std::chrono::steady_clock::now() >= latest;
+        if (late || !worker_.pool.MoveOn(*choice_->backend, lease_)) co_return FailureFor(error);
+        continue;
+      }
       worker_.metrics.upstream_connections.Add();
-      fresh = true;
     }
     const std::optional<Failure> failure = co_await SendOnce();
     // A kept connection may die as it is used: that says nothing of the backend, so a request that
-    // can be repeated is, once, on a new one.
+    // can be repeated is, on a new one.
     const bool stale = failure == Failure::kReset && !fresh && !response_begun_ && body_.empty() &&
                        IsIdempotent(exchange_.request().method);
     if (!stale) co_return failure;
     worker_.metrics.upstream_retries.Add();
+    lease_.exchange()->Abort();
+    co_await body_.Settle();
     lease_.connection.reset();
   }
 }
 
 Task<std::optional<Failure>> Forwarding::SendOnce() {
-  H1ClientConnection& connection = *lease_.connection;
+  ClientExchange& upstream = *lease_.exchange();
   const RequestHead& request = exchange_.request();
   std::string host;
   OutgoingRequest outgoing;
   outgoing.head = &request;
   outgoing.base_path = choice_->backend->base_path;
   outgoing.host = UpstreamHost(*choice_->backend, lease_.endpoint, request.authority, host);
-  connection.WriteHead(outgoing);
-  connection.stream().SetDeadline(deadlines_.ForHead());
+  upstream.WriteHead(outgoing);
+  guard_.Attach(upstream);
   if (exchange_.WriteContinue() == WriteStatus::kAgain) {
     const bool flushed = co_await exchange_.Flush();
     if (!flushed) co_return Failure::kReset;
   }
-  const WriteStatus status = body_.Begin(connection);
+  const WriteStatus status = body_.Begin(upstream);
   mirrors_.Start();
   if (status == WriteStatus::kFailed) co_return Failure::kReset;
-  body_.Continue(connection, status, deadlines_);
+  body_.Continue(upstream, status, guard_);
   co_return co_await ReadResponseHead();
 }
 
 Task<std::optional<Failure>> Forwarding::ReadResponseHead() {
   for (int interim = 0;; ++interim) {
-    const ClientExchange::HeadResult result = co_await lease_.connection->ReadHead(response_);
+    const ClientExchange::HeadResult result = co_await lease_.exchange()->ReadHead(response_);
     response_begun_ = result != ClientExchange::HeadResult::kClosed;
     if (result != ClientExchange::HeadResult::kOk) co_return FailureFor(result);
-    if (response_.status >= 200) co_return std::nullopt;
+    if (response_.status >= 200) {
+      guard_.AnswerBegun();
+      co_return std::nullopt;
+    }
     const bool refused = response_.status == 101 || interim == worker_.limits.interim_responses_max;
     if (refused) co_return Failure::kProtocol;
     if (response_.status == 100) continue;  // The gateway has answered the client's Expect.
@@ -188,11 +223,11 @@ Task<> Forwarding::Respond() {
   if (!response_.headers.Has(HeaderId::kDate)) response_.headers.Add("Date", HttpDate());
   ApplyResponseFilters(choice_->filters, response_);
   ApplyResponseFilters(rule_.filters, response_);
-  H1ClientConnection& connection = *lease_.connection;
+  ClientExchange& upstream = *lease_.exchange();
   exchange_.WriteHead(response_);
-  const bool copied = co_await CopyResponseBody(&connection, &exchange_, &deadlines_);
+  const bool copied = co_await CopyResponseBody(&upstream, &exchange_, &guard_);
   worker_.metrics.responses_by_class[copied ? response_.status / 100 : 0].Add();
-  if (!copied || !body_.finished()) connection.stream().Close();
+  if (!copied || !body_.finished()) upstream.Abort();
   if (!copied) exchange_.Abort();
   co_await body_.Stop();
 }
@@ -201,6 +236,8 @@ Task<> Forwarding::Respond() {
 
 Failure FailureForRefusal(uint16_t status) {
   switch (status) {
+    case 408:
+      return Failure::kRequestTimeout;
     case 414:
       return Failure::kTargetTooLong;
     case 431:

@@ -28,6 +28,8 @@ class BodyDecoder {
   // True if the end of the stream is the end of the body (kUntilClose).
   bool CompleteAtEof() const { return state_ == State::kUntilClose; }
   bool done() const { return state_ == State::kDone; }
+  // Body bytes that are still to come in this piece: of the length, or of the chunk.
+  uint64_t remaining() const { return remaining_; }
   // The next step takes body bytes rather than framing.
   bool at_data() const {
     return state_ == State::kLength || state_ == State::kChunkData || state_ == State::kUntilClose;

@@ -78,6 +78,11 @@ void TlsStream::Close() {
   stream_.next_layer().close(ignored);
 }
 
+void TlsStream::CancelRead() {
+  boost::system::error_code ignored;
+  stream_.next_layer().cancel(ignored);
+}
+
 Task<> TlsStream::ShutdownWrite() {
   co_await stream_.async_shutdown(kTuple);
   boost::system::error_code ignored;

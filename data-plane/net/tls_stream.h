@@ -31,6 +31,8 @@ class TlsStream final : public ByteStream {
   const std::string& server_name() const { return server_name_; }
 
  private:
+  void CancelRead() override;
+
   SslContext context_;
   asio::ssl::context borrowed_;  // Asio's view of the same context.
   asio::ssl::stream<TcpSocket> stream_;

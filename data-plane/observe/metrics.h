@@ -33,6 +33,7 @@ struct alignas(64) WorkerMetrics {
   std::array<Counter, kFailuresMax> failures;  // By Failure.
   Counter unauthorized;
   Counter connections_accepted;
+  Counter connections_refused;
   Counter connections_active;
   Counter handshakes_failed;
   Counter upstream_connections;

@@ -41,6 +41,7 @@ class KeyHasher {
 
 uint64_t ConnectionKey(const Backend& backend) {
   KeyHasher hasher;
+  hasher.Add(backend.name);
   for (const Endpoint& endpoint : backend.endpoints) {
     hasher.Add(endpoint.host);
     hasher.Add(uint64_t{endpoint.port});

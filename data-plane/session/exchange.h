@@ -32,6 +32,8 @@ class ServerExchange {
 
   virtual BodySlice NextBody() = 0;
   virtual Task<bool> FillBody() = 0;
+  // FillBody failed because the client took too long; it can still be answered.
+  virtual bool body_timed_out() const { return false; }
   // Nobody wants the rest: whoever waits in FillBody is not kept longer than `time`.
   virtual void LimitBody(std::chrono::milliseconds time) = 0;
   // Lets a client that asked first (Expect: 100-continue) send its body. Once; otherwise nothing.
@@ -69,6 +71,13 @@ class ClientExchange {
   virtual Task<HeadResult> ReadHead(ResponseHead& head) = 0;
   virtual BodySlice NextBody() = 0;
   virtual Task<bool> FillBody() = 0;
+
+  // When it passes, whatever waits on this exchange fails.
+  virtual void SetDeadline(TimePoint at) = 0;
+  // Gives the exchange up; what was sent of a request is never completed. Idempotent.
+  virtual void Abort() = 0;
+  // The connection has carried others before: it may have died unnoticed.
+  virtual bool reused() const = 0;
 };
 
 }  // namespace apk

@@ -2,18 +2,22 @@
 // sockets.
 #include "data-plane/session/h1_body.h"
 
+#include <algorithm>
+
 #include "data-plane/http/head_writer.h"
 
 namespace apk {
 namespace {
 
 constexpr size_t kBodyBufferBytesMax = 64 * 1024;
+constexpr size_t kJoinBytesMax = 16 * 1024;
 
 }  // namespace
 
 void H1BodyReader::Start(const BodyFraming& framing) {
   decoder_.Start(framing);
-  lent_ = 0;
+  is_length_ = framing.kind == BodyFraming::Kind::kLength;
+  lent_ = received_ = 0;
   eof_ = failed_ = false;
   done_ = decoder_.done();
 }
@@ -40,7 +44,7 @@ BodySlice H1BodyReader::Next() {
       slice.data = step.data;
       lent_ = step.consumed;
       done_ = step.done;
-      LookBehindSlice();
+      ExtendSlice(slice);
       slice.done = done_;
       return slice;
     }
@@ -57,14 +61,37 @@ BodySlice H1BodyReader::Next() {
   }
 }
 
-void H1BodyReader::LookBehindSlice() {
-  while (!done_ && !decoder_.at_data()) {
-    const BodyDecoder::Step step = decoder_.Next(buffer_.data().substr(lent_));
+void H1BodyReader::ExtendSlice(BodySlice& slice) {
+  // The slice begins where the buffer does: what was before it is consumed by now.
+  while (!done_ && !failed_) {
+    const std::string_view behind = buffer_.data().substr(lent_);
+    const uint64_t next = std::min<uint64_t>(decoder_.remaining(), behind.size());
+    if (decoder_.at_data() && slice.data.size() + next > kJoinBytesMax) return;
+    const BodyDecoder::Step step = decoder_.Next(behind);
     failed_ = step.error;
     done_ = step.done;
+    if (!step.data.empty()) {
+      buffer_.MoveBack(slice.data.size(), lent_, step.data.size());
+      slice.data = buffer_.data().substr(0, slice.data.size() + step.data.size());
+    }
     lent_ += step.consumed;
     if (step.consumed == 0) return;
   }
+}
+
+bool H1BodyReader::EndsWithin(size_t bytes) const {
+  if (done_) return true;
+  if (failed_) return false;
+  BodyDecoder ahead = decoder_;
+  std::string_view here = buffer_.data().substr(lent_);
+  for (;;) {
+    const BodyDecoder::Step step = ahead.Next(here);
+    if (step.error) return false;
+    if (step.done) return true;
+    if (step.consumed == 0) break;
+    here.remove_prefix(step.consumed);
+  }
+  return is_length_ && ahead.remaining() <= bytes;
 }
 
 Task<bool> H1BodyReader::Fill() {
@@ -75,6 +102,7 @@ Task<bool> H1BodyReader::Fill() {
   if (!result.ok) co_return false;
   if (result.bytes == 0) eof_ = true;
   buffer_.Commit(result.bytes);
+  received_ += result.bytes;
   co_return true;
 }
 

@@ -32,8 +32,10 @@ class H1ClientConnection final : public ClientExchange {
   // False where it has gone stale since the last exchange; `certain` as in ByteStream::IsQuiet.
   bool StillQuiet(bool certain) { return stream_->IsQuiet(certain); }
 
+  void SetDeadline(TimePoint at) override { stream_->SetDeadline(at); }
+  void Abort() override { stream_->Close(); }
+  bool reused() const override { return exchanges_ > 1; }
   ByteStream& stream() { return *stream_; }
-  bool reused() const { return exchanges_ > 1; }
 
  private:
   std::string& StartHead(bool is_head_request, bool chunked);

@@ -19,9 +19,12 @@ struct SessionLimits {
   std::chrono::milliseconds head_timeout{10'000};
   std::chrono::milliseconds idle_timeout{75'000};
   std::chrono::milliseconds body_stall_timeout{30'000};
+  uint64_t body_bytes_per_second_min = 500;  // After a first body_stall_timeout of waiting.
   std::chrono::milliseconds write_stall_timeout{30'000};
   uint64_t requests_max = 10'000;       // Of one connection.
   size_t drain_bytes_max = 256 * 1024;  // Of a body that nobody wanted, before a close.
+  size_t skip_bytes_max = 64 * 1024;    // The same, so that the connection can be kept.
+  std::chrono::milliseconds drain_timeout{1000};
 };
 
 class H1ServerConnection final : public ServerExchange {
@@ -43,6 +46,7 @@ class H1ServerConnection final : public ServerExchange {
   const std::string& client_address() const override { return client_address_; }
   BodySlice NextBody() override { return body_.Next(); }
   Task<bool> FillBody() override;
+  bool body_timed_out() const override { return stream_->timed_out(); }
   void LimitBody(std::chrono::milliseconds time) override;
   WriteStatus WriteContinue() override;
   WriteStatus WriteInterim(const ResponseHead& head) override;
@@ -57,10 +61,14 @@ class H1ServerConnection final : public ServerExchange {
   void CloseIfIdle();
 
  private:
-  ReadOutcome Refuse(HeadError error);
-  // Reading and writing may wait at the same time; the stream has one deadline for both.
+  ReadOutcome Refuse(uint16_t status);
+  // Reading and writing may wait at the same time; the stream has one deadline for both. A client
+  // that sends too slowly can still be told, one that reads too slowly can't.
   void GuardRead(TimePoint at);
   void GuardWrite(TimePoint at);
+  void Guard();
+  // Reads away what is left of the body; false where it does not come.
+  Task<bool> SkipBody();
   Task<> CloseGracefully();
 
   std::unique_ptr<ByteStream> stream_;
@@ -76,6 +84,7 @@ class H1ServerConnection final : public ServerExchange {
   H1BodyWriter writer_;
   TimePoint read_deadline_ = kNoDeadline;
   TimePoint body_limit_ = kNoDeadline;
+  std::chrono::steady_clock::duration body_waited_{0};
   TimePoint write_deadline_ = kNoDeadline;
   uint64_t requests_ = 0;
   uint16_t refusal_ = 0;

@@ -1,6 +1,8 @@
 // LIFO, so that what is not needed grows old and goes.
 #include "data-plane/upstream/connection_pool.h"
 
+#include <algorithm>
+
 namespace apk {
 
 bool ConnectionPool::Acquire(const Backend& backend, Lease& lease) {
@@ -10,15 +12,65 @@ bool ConnectionPool::Acquire(const Backend& backend, Lease& lease) {
     slot->endpoints.resize(backend.endpoints.size());
   }
   BackendPool& pool = *slot;
-  const uint32_t connections_max =
-      backend.max_connections > 0 ? backend.max_connections : limits_.connections_max;
-  if (pool.active >= connections_max) return false;
+  if (backend.max_connections > 0) {
+    if (pool.count == nullptr) pool.count = counts_.Find(backend.connection_key);
+    if (pool.count->fetch_add(1, std::memory_order_relaxed) >= backend.max_connections) {
+      pool.count->fetch_sub(1, std::memory_order_relaxed);
+      return false;
+    }
+    lease.counted = true;
+  } else if (pool.active >= limits_.connections_max) {
+    return false;
+  }
   ++pool.active;
   lease.key = backend.connection_key;
   lease.reserved = true;
-  lease.endpoint = pool.next_endpoint;
-  pool.next_endpoint = pool.next_endpoint + 1 == pool.endpoints.size() ? 0 : pool.next_endpoint + 1;
-  auto& idle = pool.endpoints[lease.endpoint].idle;
+  lease.endpoints_tried = 0;
+  Settle(pool, lease, ChooseEndpoint(pool));
+  return true;
+}
+
+bool ConnectionPool::MoveOn(const Backend& backend, Lease& lease) {
+  if (lease.endpoints_tried >= std::min(limits_.endpoints_tried_max, backend.endpoints.size())) {
+    return false;
+  }
+  BackendPool& pool = *pools_[lease.key];
+  --pool.endpoints[lease.endpoint].active;
+  Settle(pool, lease, FirstInUse(pool, (lease.endpoint + 1) % pool.endpoints.size()));
+  return true;
+}
+
+size_t ConnectionPool::FirstInUse(const BackendPool& pool, size_t first) {
+  const size_t count = pool.endpoints.size();
+  const bool any_ejected =
+      std::any_of(pool.endpoints.begin(), pool.endpoints.end(),
+                  [](const EndpointPool& endpoint) { return endpoint.ejection.count() > 0; });
+  if (!any_ejected) return first;
+  const TimePoint now = std::chrono::steady_clock::now();
+  for (size_t i = 0; i < count; ++i) {
+    const size_t candidate = (first + i) % count;
+    if (pool.endpoints[candidate].ejected_until <= now) return candidate;
+  }
+  return first;
+}
+
+size_t ConnectionPool::ChooseEndpoint(BackendPool& pool) {
+  const size_t count = pool.endpoints.size();
+  if (count == 1) return 0;
+  const size_t turn = pool.next_endpoint;
+  pool.next_endpoint = turn + 1 == count ? 0 : turn + 1;
+  random_ = random_ * 1664525 + 1013904223;  // Any other one will do.
+  const size_t other = (turn + 1 + (random_ >> 8) % (count - 1)) % count;
+  const size_t first = FirstInUse(pool, turn);
+  const size_t second = FirstInUse(pool, other);
+  return pool.endpoints[second].active < pool.endpoints[first].active ? second : first;
+}
+
+void ConnectionPool::Settle(BackendPool& pool, Lease& lease, size_t endpoint) {
+  lease.endpoint = endpoint;
+  ++lease.endpoints_tried;
+  ++pool.endpoints[endpoint].active;
+  auto& idle = pool.endpoints[endpoint].idle;
   while (!idle.empty()) {
     std::unique_ptr<H1ClientConnection> connection = std::move(idle.back());
     idle.pop_back();
@@ -26,10 +78,9 @@ bool ConnectionPool::Acquire(const Backend& backend, Lease& lease) {
     lease.connection = std::move(connection);
     break;
   }
-  return true;
 }
 
-Task<DialError> ConnectionPool::Open(const Backend* backend, Lease* lease) {
+Task<DialError> ConnectionPool::Open(const Backend* backend, Lease* lease, TimePoint deadline) {
   const Endpoint& endpoint = backend->endpoints[lease->endpoint];
   DialTarget target;
   target.host = endpoint.host;
@@ -40,9 +91,18 @@ Task<DialError> ConnectionPool::Open(const Backend* backend, Lease* lease) {
     target.server_name = backend->tls->server_name;
     target.allowed_names = backend->tls->allowed_sans;
   }
-  const TimePoint latest = std::chrono::steady_clock::now() + limits_.connect_timeout;
+  const TimePoint latest =
+      std::min(deadline, std::chrono::steady_clock::now() + limits_.connect_timeout);
   DialResult result = co_await dialer_.Dial(std::move(target), latest);
-  if (result.error == DialError::kNone) {
+  EndpointPool& dialled = pools_[lease->key]->endpoints[lease->endpoint];
+  if (result.error != DialError::kNone) {
+    dialled.ejection = dialled.ejection.count() == 0
+                           ? limits_.first_ejection
+                           : std::min(dialled.ejection * 2, limits_.longest_ejection);
+    dialled.ejected_until = std::chrono::steady_clock::now() + dialled.ejection;
+  } else {
+    dialled.ejection = std::chrono::milliseconds(0);
+    dialled.ejected_until = TimePoint();
     lease->connection = std::make_unique<H1ClientConnection>(std::move(result.stream));
   }
   co_return result.error;
@@ -53,6 +113,9 @@ void ConnectionPool::Release(Lease& lease) {
   lease.reserved = false;
   BackendPool& pool = *pools_[lease.key];
   --pool.active;
+  --pool.endpoints[lease.endpoint].active;
+  if (lease.counted) pool.count->fetch_sub(1, std::memory_order_relaxed);
+  lease.counted = false;
   if (lease.connection == nullptr) return;
   auto& idle = pool.endpoints[lease.endpoint].idle;
   if (lease.connection->Reusable() && idle.size() < limits_.idle_max) {

@@ -13,6 +13,7 @@
 #include "data-plane/net/dialer.h"
 #include "data-plane/routing/route_table.h"
 #include "data-plane/session/h1_client.h"
+#include "data-plane/upstream/backend_counts.h"
 
 namespace apk {
 
@@ -21,26 +22,42 @@ struct PoolLimits {
   uint32_t connections_max = 1024;  // Per backend, where the backend does not say.
   std::chrono::milliseconds idle_timeout{30'000};
   std::chrono::milliseconds connect_timeout{5000};
+  size_t endpoints_tried_max = 3;  // By one request, while none accepts its connection.
+  // An endpoint that could not be reached is passed over for so long, where there are others; twice
+  // as long each time it fails again.
+  std::chrono::milliseconds first_ejection{1000};
+  std::chrono::milliseconds longest_ejection{30'000};
+  std::vector<std::string> dns_servers;  // address:port; none: those of /etc/resolv.conf.
 };
 
 class ConnectionPool {
  public:
-  ConnectionPool(Executor executor, DeadlineList& deadlines, const PoolLimits& limits)
-      : limits_(limits), dialer_(executor, deadlines) {}
+  // `counts` is shared by the pools of all workers and outlives them.
+  ConnectionPool(Executor executor, DeadlineList& deadlines, const PoolLimits& limits,
+                 BackendCounts& counts)
+      : limits_(limits), counts_(counts), dialer_(executor, deadlines, limits.dns_servers) {}
 
   // A place at a backend for one exchange, and the connection it runs on.
   struct Lease {
     std::unique_ptr<H1ClientConnection> connection;  // nullptr: Open it.
     uint64_t key = 0;                                // Of the backend.
     size_t endpoint = 0;                             // Index into its endpoints.
+    size_t endpoints_tried = 0;
     bool reserved = false;  // Counts against the backend's limit until Release.
+    bool counted = false;   // Also against that of all workers.
+
+    // What the request is sent by; nullptr: Open it.
+    ClientExchange* exchange() const { return connection.get(); }
   };
 
   // Reserves a place and takes an idle connection where there is one; false at the backend's limit.
-  // Endpoints take turns. REQUIRES: the backend has endpoints.
+  // Endpoints take turns, unless a second one, taken at random, has fewer exchanges under way.
+  // REQUIRES: the backend has endpoints.
   bool Acquire(const Backend& backend, Lease& lease);
-  // Opens a new connection for the lease.
-  Task<DialError> Open(const Backend* backend, Lease* lease);
+  // After Open has failed: the same at the next endpoint; false when enough of them were tried.
+  bool MoveOn(const Backend& backend, Lease& lease);
+  // Opens a new connection for the lease, until `deadline` and the connect time-out at most.
+  Task<DialError> Open(const Backend* backend, Lease* lease, TimePoint deadline);
   // Ends the lease; a reusable connection becomes idle, any other is closed.
   void Release(Lease& lease);
 
@@ -50,14 +67,25 @@ class ConnectionPool {
  private:
   struct EndpointPool {
     std::vector<std::unique_ptr<H1ClientConnection>> idle;  // Used last is taken first.
+    uint32_t active = 0;
+    TimePoint ejected_until{};
+    std::chrono::milliseconds ejection{0};  // The last one's; 0: it accepted since.
   };
   struct BackendPool {
     std::vector<EndpointPool> endpoints;
     size_t next_endpoint = 0;
     uint32_t active = 0;
+    std::shared_ptr<BackendCounts::Count> count;  // nullptr where the backend sets no limit.
   };
 
+  // The first endpoint from `first` on that is not ejected; `first` where all are.
+  static size_t FirstInUse(const BackendPool& pool, size_t first);
+  size_t ChooseEndpoint(BackendPool& pool);
+  void Settle(BackendPool& pool, Lease& lease, size_t endpoint);
+
   PoolLimits limits_;
+  BackendCounts& counts_;
+  uint32_t random_ = 1;
   Dialer dialer_;
   absl::flat_hash_map<uint64_t, std::unique_ptr<BackendPool>> pools_;
 };

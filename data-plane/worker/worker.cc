@@ -71,11 +71,13 @@ struct Worker::Acceptor {
   bool tls;
 };
 
-Worker::Worker(int index, const WorkerOptions& options, MirrorBudget& budget,
-               MirrorStatsRegistry& stats, std::function<void()> wake_mirrors)
+Worker::Worker(int index, const WorkerOptions& options, ClientAddresses& addresses,
+               BackendCounts& counts, MirrorBudget& budget, MirrorStatsRegistry& stats,
+               std::function<void()> wake_mirrors)
     : index_(index),
       options_(options),
-      pool_(io_.get_executor(), deadlines_, options.pool),
+      addresses_(addresses),
+      pool_(io_.get_executor(), deadlines_, options.pool, counts),
       // Later, once for all that one round of the loop brings.
       mirror_door_(budget, [this, wake = std::move(wake_mirrors)] { asio::post(io_, wake); }),
       mirror_stats_(stats),
@@ -193,14 +195,21 @@ Task<> Worker::AcceptLoop(std::shared_ptr<Acceptor> acceptor) {
       co_await pause.async_wait(kTuple);
       continue;
     }
-    if (connections_ >= options_.connections_max) continue;
+    ClientAddresses::Place place = addresses_.Take(peer.address());
+    if (connections_ >= options_.connections_max || !place) {
+      metrics_.connections_refused.Add();
+      continue;
+    }
     metrics_.connections_accepted.Add();
-    asio::co_spawn(io_, ServeConnection(std::move(socket), peer.address().to_string(), acceptor),
-                   Detached());
+    std::string client_address = peer.address().to_string();
+    asio::co_spawn(
+        io_,
+        ServeConnection(std::move(socket), std::move(client_address), std::move(place), acceptor),
+        Detached());
   }
 }
 
-Task<> Worker::ServeConnection(TcpSocket socket, std::string client_address,
+Task<> Worker::ServeConnection(TcpSocket socket, std::string client_address, ClientAddresses::Place,
                                std::shared_ptr<Acceptor> acceptor) {
   ++connections_;
   metrics_.connections_active.Add();

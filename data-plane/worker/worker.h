@@ -12,6 +12,7 @@
 #include "common/thread.h"
 #include "data-plane/forward/worker_context.h"
 #include "data-plane/session/h1_server.h"
+#include "data-plane/worker/client_addresses.h"
 #include "data-plane/worker/port_contexts.h"
 
 namespace apk {
@@ -19,6 +20,7 @@ namespace apk {
 struct WorkerOptions {
   std::string default_address = "127.0.0.1";  // For ports that name none.
   size_t connections_max = 20'000;            // Of clients, per worker.
+  size_t connections_per_address_max = 0;  // Of one client address, over all workers; 0: no limit.
   std::chrono::milliseconds handshake_timeout{10'000};
   SessionLimits session;
   ForwardLimits forward;
@@ -28,8 +30,8 @@ struct WorkerOptions {
 
 class Worker {
  public:
-  Worker(int index, const WorkerOptions& options, MirrorBudget& budget, MirrorStatsRegistry& stats,
-         std::function<void()> wake_mirrors);
+  Worker(int index, const WorkerOptions& options, ClientAddresses& addresses, BackendCounts& counts,
+         MirrorBudget& budget, MirrorStatsRegistry& stats, std::function<void()> wake_mirrors);
   ~Worker();
 
   void Start();
@@ -53,7 +55,7 @@ class Worker {
   void CloseAcceptors();
   std::vector<PortError> UpdateAcceptors(const RouteTable& table);
   Task<> AcceptLoop(std::shared_ptr<Acceptor> acceptor);
-  Task<> ServeConnection(TcpSocket socket, std::string client_address,
+  Task<> ServeConnection(TcpSocket socket, std::string client_address, ClientAddresses::Place place,
                          std::shared_ptr<Acceptor> acceptor);
   Task<> ServeSession(std::unique_ptr<ByteStream> stream, std::string client_address,
                       std::shared_ptr<Acceptor> acceptor);
@@ -61,6 +63,7 @@ class Worker {
 
   const int index_;
   const WorkerOptions& options_;
+  ClientAddresses& addresses_;
   asio::io_context io_{1};
   DeadlineList deadlines_;
   ConnectionPool pool_;

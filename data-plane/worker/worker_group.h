@@ -36,6 +36,8 @@ class WorkerGroup {
       const RouteTable& table, const std::vector<PortError>& errors);
 
   const WorkerOptions options_;
+  ClientAddresses addresses_;
+  BackendCounts counts_;
   MirrorBudget budget_;
   MirrorStatsRegistry mirror_stats_;
   MirrorSender mirrors_;

@@ -375,6 +375,17 @@ def response(body, status="200 OK", fields=()):
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+def make_certificate(directory, name):
+    """A self-signed certificate in a new directory: (certificate file, key file)."""
+    directory.mkdir()
+    files = (str(directory / "tls.crt"), str(directory / "tls.key"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                    "-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext",
+                    f"subjectAltName=DNS:{name}", "-out", files[0], "-keyout", files[1]],
+                   check=True, capture_output=True)
+    return files
+
+
 class RawClient:
     """A client that sends exactly what it is told."""
 
