@@ -28,6 +28,7 @@ WriteStatus RequestBody::Begin(ClientExchange& upstream) {
     fault_ = ClientFault::kMalformed;
     return WriteStatus::kFailed;
   }
+  if (slice_.trailers != nullptr) upstream.WriteTrailers(*slice_.trailers);
   return upstream.WriteBody(slice_.data, slice_.done);
 }
 
@@ -83,6 +84,7 @@ Task<> RequestBody::Upload(ClientExchange* upstream, WriteStatus status, Upstrea
       break;
     }
     Tee();
+    if (slice_.trailers != nullptr) upstream->WriteTrailers(*slice_.trailers);
     status = upstream->WriteBody(slice_.data, slice_.done);
   }
   if (!finished_ && fault_ == ClientFault::kNone) {
@@ -152,6 +154,7 @@ Task<bool> CopyResponseBody(ClientExchange* upstream, ServerExchange* exchange,
       if (!filled) co_return false;
       continue;
     }
+    if (slice.trailers != nullptr) exchange->WriteTrailers(*slice.trailers);
     const WriteStatus status = exchange->WriteBody(slice.data, slice.done);
     head_flushed = true;
     if (status == WriteStatus::kFailed) co_return false;

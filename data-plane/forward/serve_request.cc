@@ -4,11 +4,27 @@
 #include "data-plane/forward/copy_body.h"
 #include "data-plane/forward/date.h"
 #include "data-plane/forward/mirror_tee.h"
+#include "data-plane/forward/tunnel.h"
 #include "data-plane/forward/upstream_host.h"
+#include "data-plane/http/grpc.h"
+#include "data-plane/http/head_writer.h"
 #include "data-plane/http/hop_headers.h"
 
 namespace apk {
 namespace {
+
+constexpr std::chrono::hours kGrpcSilenceMax{1};
+constexpr int kRefusalsMax = 3;
+
+// A head for HTTP/1.1 needs a key, which an extended CONNECT does not carry (RFC 8441 5).
+void AddWebSocketKey(FastRandom& random, HeaderMap& headers) {
+  constexpr std::string_view kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string key(21, 'A');
+  for (char& digit : key) digit = kAlphabet[random.Below(kAlphabet.size())];
+  headers.Set("Sec-WebSocket-Key",
+              key + "A==");  // 16 bytes in base64: the last digit has two bits.
+}
 
 const WeightedBackend* ChooseBackend(const Rule& rule, FastRandom& random) {
   if (rule.invalid || rule.total_weight == 0) return nullptr;
@@ -51,7 +67,10 @@ class Forwarding {
  public:
   Forwarding(WorkerContext& worker, ServerExchange& exchange, const Rule& rule)
       : worker_(worker), exchange_(exchange), rule_(rule), mirrors_(worker) {}
-  ~Forwarding() { worker_.pool.Release(lease_); }
+  ~Forwarding() {
+    exchange_.AbortWhenCancelled(nullptr);
+    worker_.pool.Release(lease_);
+  }
   Forwarding(const Forwarding&) = delete;
   Forwarding& operator=(const Forwarding&) = delete;
 
@@ -69,6 +88,8 @@ class Forwarding {
   Task<std::optional<Failure>> SendOnce();
   Task<std::optional<Failure>> ReadResponseHead();
   Task<> Respond();
+  Task<bool> SendWithoutBody(ClientExchange* upstream);
+  Task<> Tunnel();
 
   WorkerContext& worker_;
   ServerExchange& exchange_;
@@ -81,6 +102,8 @@ class Forwarding {
   RequestBody body_{worker_.io, exchange_, mirrors_};
   ResponseHead response_;
   bool response_begun_ = false;
+  bool refused_ = false;  // By the backend, untouched.
+  int refusals_ = 0;
 };
 
 Task<> Forwarding::Answer(Failure failure) {
@@ -137,6 +160,10 @@ Task<> Forwarding::Run(const FilterContext* filters) {
     co_return;
   }
   deadlines_ = DeadlinesFor(rule_, backend, worker_.limits);
+  if (IsGrpc(request) && rule_.request_timeout_ms == 0) {
+    // Calls carry their own deadlines, and streams may be silent.
+    deadlines_.head = deadlines_.stall = kGrpcSilenceMax;
+  }
   if (!worker_.pool.Acquire(backend, lease_)) {
     co_await Answer(Failure::kOverflow);
     co_return;
@@ -166,14 +193,17 @@ Task<std::optional<Failure>> Forwarding::Send() {
     }
     const std::optional<Failure> failure = co_await SendOnce();
     // A kept connection may die as it is used: that says nothing of the backend, so a request that
-    // can be repeated is, on a new one.
-    const bool stale = failure == Failure::kReset && !fresh && !response_begun_ && body_.empty() &&
+    // can be repeated is, on a new one. What the backend refused it has not touched, whatever it
+    // is.
+    const bool stale = failure == Failure::kReset && !fresh && !response_begun_ &&
                        IsIdempotent(exchange_.request().method);
-    if (!stale) co_return failure;
+    const bool refused = refused_ && ++refusals_ <= kRefusalsMax;
+    if (!body_.empty() || !(stale || refused)) co_return failure;
     worker_.metrics.upstream_retries.Add();
     lease_.exchange()->Abort();
     co_await body_.Settle();
-    lease_.connection.reset();
+    exchange_.AbortWhenCancelled(nullptr);
+    lease_.DropExchange();
   }
 }
 
@@ -187,9 +217,16 @@ Task<std::optional<Failure>> Forwarding::SendOnce() {
   outgoing.host = UpstreamHost(*choice_->backend, lease_.endpoint, request.authority, host);
   upstream.WriteHead(outgoing);
   guard_.Attach(upstream);
+  exchange_.AbortWhenCancelled(&upstream);
   if (exchange_.WriteContinue() == WriteStatus::kAgain) {
     const bool flushed = co_await exchange_.Flush();
     if (!flushed) co_return Failure::kReset;
+  }
+  if (request.websocket) {
+    const bool sent = co_await SendWithoutBody(&upstream);
+    if (!sent) co_return Failure::kReset;
+    guard_.UploadEnded();
+    co_return co_await ReadResponseHead();
   }
   const WriteStatus status = body_.Begin(upstream);
   mirrors_.Start();
@@ -198,15 +235,35 @@ Task<std::optional<Failure>> Forwarding::SendOnce() {
   co_return co_await ReadResponseHead();
 }
 
+Task<bool> Forwarding::SendWithoutBody(ClientExchange* upstream) {
+  const WriteStatus status = upstream->WriteBody({}, true);
+  if (status == WriteStatus::kAgain) co_return co_await upstream->Flush();
+  co_return status == WriteStatus::kDone;
+}
+
+// The backend has granted a WebSocket.
+Task<> Forwarding::Tunnel() {
+  StripHopByHop(response_.headers);
+  ApplyResponseFilters(choice_->filters, response_);
+  ApplyResponseFilters(rule_.filters, response_);
+  lease_.exchange()->StartTunnel();
+  exchange_.StartTunnel(response_);
+  worker_.metrics.responses_by_class[1].Add();
+  const bool in_order = co_await RunTunnel(&worker_.io, &exchange_, lease_.exchange());
+  if (!in_order) exchange_.Abort();
+}
+
 Task<std::optional<Failure>> Forwarding::ReadResponseHead() {
   for (int interim = 0;; ++interim) {
     const ClientExchange::HeadResult result = co_await lease_.exchange()->ReadHead(response_);
-    response_begun_ = result != ClientExchange::HeadResult::kClosed;
+    refused_ = result == ClientExchange::HeadResult::kRefused;
+    response_begun_ = !refused_ && result != ClientExchange::HeadResult::kClosed;
     if (result != ClientExchange::HeadResult::kOk) co_return FailureFor(result);
     if (response_.status >= 200) {
       guard_.AnswerBegun();
       co_return std::nullopt;
     }
+    if (exchange_.request().websocket && GrantsWebSocket(response_)) co_return std::nullopt;
     const bool refused = response_.status == 101 || interim == worker_.limits.interim_responses_max;
     if (refused) co_return Failure::kProtocol;
     if (response_.status == 100) continue;  // The gateway has answered the client's Expect.
@@ -219,6 +276,10 @@ Task<std::optional<Failure>> Forwarding::ReadResponseHead() {
 }
 
 Task<> Forwarding::Respond() {
+  if (response_.status == 101) {
+    co_await Tunnel();
+    co_return;
+  }
   StripHopByHop(response_.headers);
   if (!response_.headers.Has(HeaderId::kDate)) response_.headers.Add("Date", HttpDate());
   ApplyResponseFilters(choice_->filters, response_);
@@ -249,7 +310,23 @@ Failure FailureForRefusal(uint16_t status) {
   }
 }
 
+namespace {
+
+// All of it in the head ("Trailers-Only").
+Reply AsGrpcStatus(const Reply& reply) {
+  Reply status;
+  status.status = 200;
+  status.content_type = "application/grpc";
+  status.headers = reply.headers;
+  status.headers.emplace_back("grpc-status", GrpcStatusOf(reply.status));
+  status.headers.emplace_back("grpc-message", ReasonPhrase(reply.status));
+  return status;
+}
+
+}  // namespace
+
 Task<> AnswerWith(WorkerContext* worker, ServerExchange* exchange, Reply reply) {
+  if (reply.status >= 400 && IsGrpc(exchange->request())) reply = AsGrpcStatus(reply);
   ResponseHead head;
   head.status = reply.status;
   head.headers.Add("Date", HttpDate());
@@ -308,6 +385,11 @@ Task<> ServeRequest(WorkerContext* worker, const Arrival* arrival, ServerExchang
     }
   }
 
+  if (request.websocket) {
+    AddWebSocketKey(worker->random, request.headers);
+  } else {
+    request.websocket = AsksForWebSocket(request);
+  }
   StripHopByHop(request.headers);
   ForwardedBy by;
   by.client_address = exchange->client_address();

@@ -121,10 +121,12 @@ Task<DialResult> Dialer::SecureStream(TcpSocket* socket, const DialTarget* targe
   stream->SetDeadline(deadline);
   std::string name = target->server_name.empty() ? target->host : target->server_name;
   std::vector<std::string> allowed = target->allowed_names;
+  if (target->offer_http2) stream->OfferHttp2();
   const bool secured = co_await stream->ConnectHandshake(std::move(name), std::move(allowed));
   if (!secured) co_return Failed(stream->timed_out() ? DialError::kTimeout : DialError::kTls);
   stream->SetDeadline(kNoDeadline);
   DialResult result;
+  result.http2 = stream->http2();
   result.stream = std::move(stream);
   co_return result;
 }

@@ -24,11 +24,13 @@ struct DialTarget {
   std::string ca_pem;
   std::string server_name;  // "": host.
   std::vector<std::string> allowed_names;
+  bool offer_http2 = false;  // Where tls.
 };
 
 struct DialResult {
   std::unique_ptr<ByteStream> stream;  // nullptr where error is not kNone.
   DialError error = DialError::kNone;
+  bool http2 = false;  // The TLS handshake chose it.
 };
 
 class Dialer {

@@ -46,6 +46,7 @@ uint64_t ConnectionKey(const Backend& backend) {
     hasher.Add(endpoint.host);
     hasher.Add(uint64_t{endpoint.port});
   }
+  hasher.Add(uint64_t{backend.http2});
   hasher.Add(uint64_t{backend.tls.has_value()});
   if (backend.tls.has_value()) {
     hasher.Add(backend.tls->ca_pem);
@@ -175,6 +176,7 @@ void RouteTableBuilder::AddBackend(const std::string& name, const v1::BackendCon
     if (!status.ok()) Fail(name, std::string(status.message()));
     backend->set_headers.emplace_back(field.name(), field.value());
   }
+  backend->http2 = config.protocol() == v1::BackendConfig::HTTP2;
   backend->connection_key = ConnectionKey(*backend);
   backends_[name] = backend.get();
   table_->backends_.push_back(std::move(backend));

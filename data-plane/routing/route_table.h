@@ -39,6 +39,7 @@ struct Backend {
   std::optional<BackendTls> tls;
   std::string base_path;
   bool rewrite_host = false;
+  bool http2 = false;  // By prior knowledge, or by ALPN where TLS is on.
   uint32_t response_timeout_ms = 0;
   uint32_t idle_timeout_ms = 0;
   uint32_t max_connections = 0;

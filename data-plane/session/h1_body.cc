@@ -33,6 +33,7 @@ BodySlice H1BodyReader::Next() {
   for (;;) {
     if (done_) {
       slice.done = true;
+      slice.trailers = decoder_.trailers();
       return slice;
     }
     const BodyDecoder::Step step = decoder_.Next(buffer_.data());
@@ -46,6 +47,7 @@ BodySlice H1BodyReader::Next() {
       done_ = step.done;
       ExtendSlice(slice);
       slice.done = done_;
+      if (done_) slice.trailers = decoder_.trailers();
       return slice;
     }
     buffer_.Consume(step.consumed);
@@ -110,8 +112,18 @@ std::string& H1BodyWriter::Start(bool chunked) {
   head_.clear();
   head_sent_ = false;
   chunked_ = chunked;
+  end_.clear();
   pending_.count = 0;
   return head_;
+}
+
+void H1BodyWriter::SetTrailers(const HeaderMap& trailers) {
+  if (!chunked_ || trailers.size() == 0) return;
+  end_ = "\r\n0\r\n";
+  for (size_t i = 0; i < trailers.size(); ++i) {
+    AppendField(end_, trailers.name(i), trailers.value(i));
+  }
+  AppendHeadEnd(end_);
 }
 
 WriteStatus H1BodyWriter::Write(std::string_view data, bool last) {
@@ -126,7 +138,8 @@ WriteStatus H1BodyWriter::Write(std::string_view data, bool last) {
       pending_.Add(data);
     }
     if (last) {
-      pending_.Add(data.empty() ? "0\r\n\r\n" : "\r\n0\r\n\r\n");
+      const std::string_view end = end_.empty() ? std::string_view("\r\n0\r\n\r\n") : end_;
+      pending_.Add(data.empty() ? end.substr(2) : end);  // A chunk ends in CRLF first.
     } else if (!data.empty()) {
       pending_.Add("\r\n");
     }

@@ -49,6 +49,8 @@ class H1BodyWriter {
 
   // The head's buffer: append to it after Start, before the first Write.
   std::string& Start(bool chunked);
+  // Sent behind the last chunk; dropped where the body is not chunked.
+  void SetTrailers(const HeaderMap& trailers);
   WriteStatus Write(std::string_view data, bool last);
   Task<bool> Flush();
 
@@ -58,6 +60,7 @@ class H1BodyWriter {
   bool head_sent_ = false;
   bool chunked_ = false;
   char chunk_header_[20];
+  std::string end_;       // The last chunk, where trailers follow it.
   WriteBuffers pending_;  // Views head_, chunk_header_ and the caller's data.
 };
 

@@ -8,6 +8,9 @@
 namespace apk {
 namespace {
 
+// As far as it looks like a head; six bytes follow.
+constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\n";
+
 TimePoint In(std::chrono::milliseconds duration) {
   return std::chrono::steady_clock::now() + duration;
 }
@@ -93,6 +96,7 @@ Task<H1ServerConnection::ReadOutcome> H1ServerConnection::ReadRequest() {
   }
   const std::string_view head =
       buffer_.data().substr(scanner_.head_begin(), scanner_.head_end() - scanner_.head_begin());
+  if (requests_ == 0 && !secure_ && head == kHttp2Preface) co_return ReadOutcome::kHttp2;
   const HeadError error = ParseRequestHead(head, limits_.head, request_);
   buffer_.Consume(scanner_.head_end());
   if (error != HeadError::kNone) co_return Refuse(StatusFor(error));
@@ -106,6 +110,13 @@ Task<H1ServerConnection::ReadOutcome> H1ServerConnection::ReadRequest() {
   continue_wanted_ = request_.expect_continue && !body_.done();
   head_written_ = response_complete_ = aborted_ = false;
   co_return ReadOutcome::kRequest;
+}
+
+H1ServerConnection::Taken H1ServerConnection::TakeStream() {
+  Taken taken;
+  taken.received = buffer_.data();
+  taken.stream = std::move(stream_);
+  return taken;
 }
 
 H1ServerConnection::ReadOutcome H1ServerConnection::Refuse(uint16_t status) {
@@ -124,7 +135,8 @@ Task<bool> H1ServerConnection::FillBody() {
   const std::chrono::milliseconds earned(body_.received() * 1000 /
                                          limits_.body_bytes_per_second_min);
   const TimePoint too_slow = begun + limits_.body_stall_timeout + earned - body_waited_;
-  GuardRead(std::min({body_limit_, too_slow, begun + limits_.body_stall_timeout}));
+  const TimePoint stalled = begun + limits_.body_stall_timeout;
+  GuardRead(tunnel_ ? body_limit_ : std::min({body_limit_, too_slow, stalled}));
   const bool filled = co_await body_.Fill();
   GuardRead(kNoDeadline);
   body_waited_ += std::chrono::steady_clock::now() - begun;
@@ -133,7 +145,7 @@ Task<bool> H1ServerConnection::FillBody() {
 
 void H1ServerConnection::LimitBody(std::chrono::milliseconds time) {
   body_limit_ = In(time);
-  if (read_deadline_ != kNoDeadline) GuardRead(std::min(body_limit_, read_deadline_));
+  if (read_deadline_ != kNoDeadline || tunnel_) GuardRead(std::min(body_limit_, read_deadline_));
 }
 
 WriteStatus H1ServerConnection::WriteContinue() {
@@ -186,6 +198,19 @@ void H1ServerConnection::WriteHead(const ResponseHead& head) {
     out.append("Connection: keep-alive\r\n");
   }
   AppendHeadEnd(out);
+}
+
+void H1ServerConnection::StartTunnel(const ResponseHead& head) {
+  head_written_ = tunnel_ = true;
+  keep_alive_ = false;
+  std::string& out = writer_.Start(false);
+  AppendStatusLine(out, 101, head.reason);
+  AppendFields(out, head.headers, false);
+  out.append("Connection: Upgrade\r\nUpgrade: websocket\r\n");
+  AppendHeadEnd(out);
+  BodyFraming endless;
+  endless.kind = BodyFraming::Kind::kUntilClose;
+  body_.Start(endless);
 }
 
 WriteStatus H1ServerConnection::WriteBody(std::string_view data, bool last) {

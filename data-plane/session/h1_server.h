@@ -33,10 +33,16 @@ class H1ServerConnection final : public ServerExchange {
   H1ServerConnection(std::unique_ptr<ByteStream> stream, std::string client_address, bool secure,
                      const SessionLimits& limits, const std::atomic<bool>& draining);
 
-  enum class ReadOutcome : uint8_t { kRequest, kClosed, kRefused };
-  // The next request head. kRefused: answer refusal() and close.
+  enum class ReadOutcome : uint8_t { kRequest, kClosed, kRefused, kHttp2 };
+  // The next request head. kRefused: answer refusal() and close. kHttp2: it began with the preface
+  // of HTTP/2 (RFC 9113 3.3); go on with what TakeStream gives, this object is done.
   Task<ReadOutcome> ReadRequest();
   uint16_t refusal() const { return refusal_; }
+  struct Taken {
+    std::unique_ptr<ByteStream> stream;
+    std::string received;  // Read off it already.
+  };
+  Taken TakeStream();
 
   // Ends the exchange; true when another may follow. Otherwise the connection was closed
   // gracefully, unread bytes of the client read away first so that it sees the response.
@@ -51,9 +57,13 @@ class H1ServerConnection final : public ServerExchange {
   WriteStatus WriteContinue() override;
   WriteStatus WriteInterim(const ResponseHead& head) override;
   void WriteHead(const ResponseHead& head) override;
+  void WriteTrailers(const HeaderMap& trailers) override { writer_.SetTrailers(trailers); }
   WriteStatus WriteBody(std::string_view data, bool last) override;
   Task<bool> Flush() override;
+  void StartTunnel(const ResponseHead& head) override;
+  Task<> EndTunnel() override { return stream_->ShutdownWrite(); }
   void Abort() override;
+  void AbortWhenCancelled(ClientExchange*) override {}
   bool head_written() const override { return head_written_; }
 
   ByteStream& stream() { return *stream_; }
@@ -94,6 +104,7 @@ class H1ServerConnection final : public ServerExchange {
   bool head_written_ = false;
   bool response_complete_ = false;
   bool aborted_ = false;
+  bool tunnel_ = false;  // May be silent for as long as it likes.
 };
 
 }  // namespace apk

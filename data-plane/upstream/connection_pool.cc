@@ -2,6 +2,7 @@
 #include "data-plane/upstream/connection_pool.h"
 
 #include <algorithm>
+#include <boost/asio/co_spawn.hpp>
 
 namespace apk {
 
@@ -26,7 +27,7 @@ bool ConnectionPool::Acquire(const Backend& backend, Lease& lease) {
   lease.key = backend.connection_key;
   lease.reserved = true;
   lease.endpoints_tried = 0;
-  Settle(pool, lease, ChooseEndpoint(pool));
+  Settle(backend, pool, lease, ChooseEndpoint(pool));
   return true;
 }
 
@@ -36,7 +37,7 @@ bool ConnectionPool::MoveOn(const Backend& backend, Lease& lease) {
   }
   BackendPool& pool = *pools_[lease.key];
   --pool.endpoints[lease.endpoint].active;
-  Settle(pool, lease, FirstInUse(pool, (lease.endpoint + 1) % pool.endpoints.size()));
+  Settle(backend, pool, lease, FirstInUse(pool, (lease.endpoint + 1) % pool.endpoints.size()));
   return true;
 }
 
@@ -66,10 +67,12 @@ size_t ConnectionPool::ChooseEndpoint(BackendPool& pool) {
   return pool.endpoints[second].active < pool.endpoints[first].active ? second : first;
 }
 
-void ConnectionPool::Settle(BackendPool& pool, Lease& lease, size_t endpoint) {
+void ConnectionPool::Settle(const Backend& backend, BackendPool& pool, Lease& lease,
+                            size_t endpoint) {
   lease.endpoint = endpoint;
   ++lease.endpoints_tried;
   ++pool.endpoints[endpoint].active;
+  if (backend.http2 && TakeStream(pool.endpoints[endpoint], lease)) return;
   auto& idle = pool.endpoints[endpoint].idle;
   while (!idle.empty()) {
     std::unique_ptr<H1ClientConnection> connection = std::move(idle.back());
@@ -80,7 +83,58 @@ void ConnectionPool::Settle(BackendPool& pool, Lease& lease, size_t endpoint) {
   }
 }
 
+bool ConnectionPool::TakeStream(EndpointPool& endpoint, Lease& lease) {
+  for (const auto& connection : endpoint.shared) {
+    if (!connection->HasRoom()) continue;
+    lease.stream = connection->Open();
+    return true;
+  }
+  return false;
+}
+
+// One connection is opened at a time; who comes meanwhile waits for it.
+Task<DialError> ConnectionPool::OpenStream(const Backend* backend, Lease* lease,
+                                           TimePoint deadline) {
+  EndpointPool& endpoint = pools_[lease->key]->endpoints[lease->endpoint];
+  if (TakeStream(endpoint, *lease)) co_return DialError::kNone;
+  while (endpoint.dialling != nullptr) {
+    const std::shared_ptr<Dialling> dialling = endpoint.dialling;
+    co_await dialling->over.async_wait(kTuple);
+    if (dialling->error != DialError::kNone) co_return dialling->error;
+    if (TakeStream(endpoint, *lease)) co_return DialError::kNone;
+  }
+  const auto dialling = std::make_shared<Dialling>(executor_);
+  endpoint.dialling = dialling;
+  DialResult result = co_await Dial(backend, lease, deadline);
+  endpoint.dialling = nullptr;
+  dialling->error = result.error;
+  dialling->over.cancel();
+  if (result.error != DialError::kNone) co_return result.error;
+  const bool secure = backend->tls.has_value();
+  if (secure && !result.http2) {
+    lease->connection = std::make_unique<H1ClientConnection>(std::move(result.stream));
+    co_return DialError::kNone;
+  }
+  auto connection = std::make_shared<H2ClientConnection>(executor_, std::move(result.stream),
+                                                         deadlines_, limits_.h2, secure);
+  std::erase_if(endpoint.shared, [](const auto& other) { return other->closed(); });
+  endpoint.shared.push_back(connection);
+  lease->stream = connection->Open();
+  asio::co_spawn(executor_, connection->Run(std::string()), Detached());
+  co_return DialError::kNone;
+}
+
 Task<DialError> ConnectionPool::Open(const Backend* backend, Lease* lease, TimePoint deadline) {
+  if (backend->http2) co_return co_await OpenStream(backend, lease, deadline);
+  DialResult result = co_await Dial(backend, lease, deadline);
+  if (result.error == DialError::kNone) {
+    lease->connection = std::make_unique<H1ClientConnection>(std::move(result.stream));
+  }
+  co_return result.error;
+}
+
+Task<DialResult> ConnectionPool::Dial(const Backend* backend, const Lease* lease,
+                                      TimePoint deadline) {
   const Endpoint& endpoint = backend->endpoints[lease->endpoint];
   DialTarget target;
   target.host = endpoint.host;
@@ -90,6 +144,7 @@ Task<DialError> ConnectionPool::Open(const Backend* backend, Lease* lease, TimeP
     target.ca_pem = backend->tls->ca_pem;
     target.server_name = backend->tls->server_name;
     target.allowed_names = backend->tls->allowed_sans;
+    target.offer_http2 = backend->http2;
   }
   const TimePoint latest =
       std::min(deadline, std::chrono::steady_clock::now() + limits_.connect_timeout);
@@ -103,9 +158,8 @@ Task<DialError> ConnectionPool::Open(const Backend* backend, Lease* lease, TimeP
   } else {
     dialled.ejection = std::chrono::milliseconds(0);
     dialled.ejected_until = TimePoint();
-    lease->connection = std::make_unique<H1ClientConnection>(std::move(result.stream));
   }
-  co_return result.error;
+  co_return result;
 }
 
 void ConnectionPool::Release(Lease& lease) {
@@ -116,6 +170,7 @@ void ConnectionPool::Release(Lease& lease) {
   --pool.endpoints[lease.endpoint].active;
   if (lease.counted) pool.count->fetch_sub(1, std::memory_order_relaxed);
   lease.counted = false;
+  lease.stream.reset();
   if (lease.connection == nullptr) return;
   auto& idle = pool.endpoints[lease.endpoint].idle;
   if (lease.connection->Reusable() && idle.size() < limits_.idle_max) {
@@ -132,7 +187,8 @@ void ConnectionPool::CloseExpired() {
     for (EndpointPool& endpoint : pool.endpoints) {
       std::erase_if(endpoint.idle,
                     [](const auto& connection) { return connection->stream().timed_out(); });
-      empty = empty && endpoint.idle.empty();
+      std::erase_if(endpoint.shared, [](const auto& connection) { return connection->closed(); });
+      empty = empty && endpoint.idle.empty() && endpoint.shared.empty();
     }
     if (empty) {
       pools_.erase(it++);

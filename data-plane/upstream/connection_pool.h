@@ -5,6 +5,7 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include <boost/asio/basic_waitable_timer.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "data-plane/net/dialer.h"
 #include "data-plane/routing/route_table.h"
 #include "data-plane/session/h1_client.h"
+#include "data-plane/session/h2_client.h"
 #include "data-plane/upstream/backend_counts.h"
 
 namespace apk {
@@ -28,6 +30,8 @@ struct PoolLimits {
   std::chrono::milliseconds first_ejection{1000};
   std::chrono::milliseconds longest_ejection{30'000};
   std::vector<std::string> dns_servers;  // address:port; none: those of /etc/resolv.conf.
+  H2Limits h2{.connection_window = 8 * 1024 * 1024,  // No stream holds up the others.
+              .idle_timeout = std::chrono::milliseconds(30'000)};
 };
 
 class ConnectionPool {
@@ -35,11 +39,16 @@ class ConnectionPool {
   // `counts` is shared by the pools of all workers and outlives them.
   ConnectionPool(Executor executor, DeadlineList& deadlines, const PoolLimits& limits,
                  BackendCounts& counts)
-      : limits_(limits), counts_(counts), dialer_(executor, deadlines, limits.dns_servers) {}
+      : limits_(limits),
+        counts_(counts),
+        executor_(executor),
+        deadlines_(deadlines),
+        dialer_(executor, deadlines, limits.dns_servers) {}
 
   // A place at a backend for one exchange, and the connection it runs on.
   struct Lease {
-    std::unique_ptr<H1ClientConnection> connection;  // nullptr: Open it.
+    std::unique_ptr<H1ClientConnection> connection;  // Either this
+    std::unique_ptr<H2ClientExchange> stream;        // or this; neither: Open it.
     uint64_t key = 0;                                // Of the backend.
     size_t endpoint = 0;                             // Index into its endpoints.
     size_t endpoints_tried = 0;
@@ -47,7 +56,14 @@ class ConnectionPool {
     bool counted = false;   // Also against that of all workers.
 
     // What the request is sent by; nullptr: Open it.
-    ClientExchange* exchange() const { return connection.get(); }
+    ClientExchange* exchange() const {
+      return stream != nullptr ? static_cast<ClientExchange*>(stream.get()) : connection.get();
+    }
+    // Lets go of it, for another try.
+    void DropExchange() {
+      connection.reset();
+      stream.reset();
+    }
   };
 
   // Reserves a place and takes an idle connection where there is one; false at the backend's limit.
@@ -65,11 +81,20 @@ class ConnectionPool {
   void CloseExpired();
 
  private:
+  struct Dialling {
+    explicit Dialling(Executor executor) : over(executor, TimePoint::max()) {}
+    asio::basic_waitable_timer<std::chrono::steady_clock,
+                               asio::wait_traits<std::chrono::steady_clock>, Executor>
+        over;  // Cancelled then.
+    DialError error = DialError::kNone;
+  };
   struct EndpointPool {
     std::vector<std::unique_ptr<H1ClientConnection>> idle;  // Used last is taken first.
     uint32_t active = 0;
     TimePoint ejected_until{};
     std::chrono::milliseconds ejection{0};  // The last one's; 0: it accepted since.
+    std::vector<std::shared_ptr<H2ClientConnection>> shared;
+    std::shared_ptr<Dialling> dialling;  // While a connection to share is being opened.
   };
   struct BackendPool {
     std::vector<EndpointPool> endpoints;
@@ -81,11 +106,18 @@ class ConnectionPool {
   // The first endpoint from `first` on that is not ejected; `first` where all are.
   static size_t FirstInUse(const BackendPool& pool, size_t first);
   size_t ChooseEndpoint(BackendPool& pool);
-  void Settle(BackendPool& pool, Lease& lease, size_t endpoint);
+  void Settle(const Backend& backend, BackendPool& pool, Lease& lease, size_t endpoint);
+
+  // A stream on a connection that has room for it.
+  static bool TakeStream(EndpointPool& endpoint, Lease& lease);
+  Task<DialError> OpenStream(const Backend* backend, Lease* lease, TimePoint deadline);
+  Task<DialResult> Dial(const Backend* backend, const Lease* lease, TimePoint deadline);
 
   PoolLimits limits_;
   BackendCounts& counts_;
   uint32_t random_ = 1;
+  Executor executor_;
+  DeadlineList& deadlines_;
   Dialer dialer_;
   absl::flat_hash_map<uint64_t, std::unique_ptr<BackendPool>> pools_;
 };

@@ -12,6 +12,7 @@
 #include "common/thread.h"
 #include "data-plane/forward/worker_context.h"
 #include "data-plane/session/h1_server.h"
+#include "data-plane/session/h2_server.h"
 #include "data-plane/worker/client_addresses.h"
 #include "data-plane/worker/port_contexts.h"
 
@@ -23,6 +24,7 @@ struct WorkerOptions {
   size_t connections_per_address_max = 0;  // Of one client address, over all workers; 0: no limit.
   std::chrono::milliseconds handshake_timeout{10'000};
   SessionLimits session;
+  H2Limits h2;
   ForwardLimits forward;
   PoolLimits pool;
   int cpu = -1;  // Worker n is pinned to core cpu + n; -1: not.
@@ -59,6 +61,12 @@ class Worker {
                          std::shared_ptr<Acceptor> acceptor);
   Task<> ServeSession(std::unique_ptr<ByteStream> stream, std::string client_address,
                       std::shared_ptr<Acceptor> acceptor);
+  Task<> ServeHttp2(std::unique_ptr<ByteStream> stream, std::string received,
+                    std::string client_address, std::shared_ptr<Acceptor> acceptor);
+  Task<> ServeStream(std::unique_ptr<H2ServerExchange> exchange,
+                     std::shared_ptr<Acceptor> acceptor);
+  // For a head that was refused.
+  Task<> AnswerRefusal(ServerExchange* exchange, uint16_t status);
   Task<> Sweep();
 
   const int index_;
@@ -78,6 +86,7 @@ class Worker {
   bool stopping_ = false;  // The thread's own.
   size_t connections_ = 0;
   absl::flat_hash_set<H1ServerConnection*> sessions_;  // For Drain: some wait for a request.
+  absl::flat_hash_set<H2ServerConnection*> h2_sessions_;
   Thread thread_;
 };
 
