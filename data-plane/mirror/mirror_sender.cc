@@ -22,7 +22,7 @@ MirrorSender::MirrorSender(const MirrorLimits& limits, MirrorBudget& budget,
       budget_(budget),
       registry_(registry),
       dialer_(io_.get_executor(), deadlines_, limits.dns_servers),
-      shared_{limits_, budget_, dialer_, io_},
+      shared_{limits_, budget_, dialer_, io_, deadlines_, h2_limits_},
       sweep_timer_(io_.get_executor()) {}
 
 MirrorSender::~MirrorSender() { Stop(); }
