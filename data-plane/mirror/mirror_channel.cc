@@ -300,7 +300,7 @@ Task<bool> MirrorChannel::Write(MirrorCopy* copy, ClientExchange* exchange) {
 }
 
 Task<bool> MirrorChannel::WaitForBody(MirrorCopy* copy, ClientExchange* exchange) {
-  if (paused_ >= thread_.limits.in_flight_max) {
+  if (paused_ >= thread_.limits.waiting_copies_max) {
     Finish(*copy, MirrorResult::kDroppedQueue);
     co_return false;
   }

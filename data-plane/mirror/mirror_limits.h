@@ -12,7 +12,7 @@ namespace apk {
 
 struct MirrorLimits {
   size_t in_flight_max = 128;                  // Per mirror: copies that it has to answer.
-  size_t waiting_copies_max = 1024;            // Per mirror.
+  size_t waiting_copies_max = 1024;            // Per mirror; as many may wait for their clients.
   uint64_t waiting_bytes_max = 16ULL << 20;    // Per mirror: heads and what came of the bodies.
   uint64_t copy_bytes_max = 1ULL << 20;        // Body bytes held by one copy.
   uint64_t total_bytes_max = 64ULL << 20;      // Body bytes held by all copies of the process.

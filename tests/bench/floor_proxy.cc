@@ -22,16 +22,24 @@ constexpr size_t kBufferBytes = 64 * 1024;
 int epoll = -1;
 char buffer[kBufferBytes];
 
+struct Pair;
+
 // One socket of a client, its backend connection or its mirror connection.
 struct Peer {
   int descriptor = -1;
-  Peer* to = nullptr;      // Where what is read goes; nullptr: nowhere.
+  Peer* to = nullptr;  // Where what is read goes; nullptr: nowhere.
   Peer* copy_to = nullptr;
+  Pair* pair = nullptr;
 };
 
 struct Pair {
   Peer client, backend, mirror;
 };
+
+void Close(Peer& peer) {
+  if (peer.descriptor >= 0) close(peer.descriptor);
+  peer.descriptor = -1;
+}
 
 sockaddr_in Loopback(int port) {
   sockaddr_in address{};
@@ -61,7 +69,8 @@ int Connect(int port) {
 }
 
 void Accept(int listener, int backend_port, int mirror_port) {
-  auto* const pair = new Pair;  // Closed with the process: the load's connections are few and kept.
+  auto* const pair = new Pair;  // Never freed: the load's connections are few and kept.
+  pair->client.pair = pair->backend.pair = pair->mirror.pair = pair;
   pair->client.descriptor = accept(listener, nullptr, nullptr);
   pair->backend.descriptor = Connect(backend_port);
   pair->client.to = &pair->backend;
@@ -77,6 +86,11 @@ void Accept(int listener, int backend_port, int mirror_port) {
 
 void Pass(const Peer& from) {
   const ssize_t size = recv(from.descriptor, buffer, sizeof buffer, MSG_DONTWAIT);
+  if (size == 0) {
+    Close(from.pair->client);
+    Close(from.pair->backend);
+    Close(from.pair->mirror);
+  }
   if (size <= 0) return;
   const auto bytes = static_cast<size_t>(size);
   if (from.to != nullptr) send(from.to->descriptor, buffer, bytes, MSG_NOSIGNAL);
