@@ -50,29 +50,33 @@ install_packages() {
   rm -f "$log"
 }
 
-# build PRESET TARGET…: configures when needed and builds; shows progress, and the log where it fails.
+# build ROOT PRESET TARGET…: configures and builds; shows progress, and the log where it fails. Tests are
+# built where their packages are.
 build() {
   local root=$1 preset=$2 log="$1/build/$2.log"
   shift 2
   mkdir -p "$root/build"
-  local launcher=()
-  command -v ccache >/dev/null || launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=)
-  (cd "$root" && cmake --preset "$preset" "${launcher[@]}") >"$log" 2>&1 ||
+  local options=(-DAPK_BUILD_TESTS=ON)
+  [ -e /usr/include/gtest/gtest.h ] || options=(-DAPK_BUILD_TESTS=OFF)
+  command -v ccache >/dev/null || options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=)
+  (cd "$root" && cmake --preset "$preset" "${options[@]}") >"$log" 2>&1 ||
     { tail -n 20 "$log" >&2; fail "CMake could not configure the build" "The whole log is $log"; }
   local targets=()
   [ $# -gt 0 ] && targets=(--target "$@")
+  local status
   if [ -t 1 ]; then
     # Ninja's own counter, on one line.
     (cd "$root" && NINJA_STATUS="    [%f/%t] " cmake --build "build/$preset" "${targets[@]}" 2>&1) |
       tee -a "$log" | stdbuf -oL cut -c1-100 | while IFS= read -r line; do
         case $line in *"["*) printf '\r\033[K%s' "$line" ;; esac
       done
+    status=${PIPESTATUS[0]}  # Before anything else runs: each command has its own.
     printf '\r\033[K'
   else
     (cd "$root" && cmake --build "build/$preset" "${targets[@]}") 2>&1 | tee -a "$log" |
       awk -F'[][/]' '/^\[[0-9]+\/[0-9]+\]/ { if ($2 - last >= 25 || $2 == $3) { print "    built " $2 " of " $3; fflush(); last = $2 } }'
+    status=${PIPESTATUS[0]}
   fi
-  local status=${PIPESTATUS[0]}
   if [ "$status" -ne 0 ]; then
     grep -E 'error|FAILED' "$log" | head -n 20 >&2
     fail "the build failed" "The whole log is $log"

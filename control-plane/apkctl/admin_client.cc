@@ -1,9 +1,13 @@
 // The only file of apkctl that includes gRPC.
 #include "control-plane/apkctl/admin_client.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 
+#include <cerrno>
 #include <chrono>
+#include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 
@@ -19,47 +23,138 @@ constexpr std::chrono::seconds kConnectDeadline{5};
 
 absl::StatusOr<std::string> ReadPem(const std::string& path, const char* what) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    return absl::NotFoundError(Concat("can't read the ", what, " ", path,
-                                      "; see the context in the apkctl configuration"));
+  std::string text;
+  if (file) text.assign(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+  const int error = errno;
+  if (!file || file.bad()) {
+    if (error == EACCES) {
+      return absl::PermissionDeniedError(Concat("can't read the ", what, " ", path,
+                                                ": Permission denied; run as its owner (sudo), or "
+                                                "use a certificate of your own"));
+    }
+    return absl::NotFoundError(Concat("can't read the ", what, " ", path, ": ",
+                                      std::strerror(error),
+                                      "; the context in the apkctl configuration names it"));
   }
-  return std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+  if (text.find("-----BEGIN ") == std::string::npos) {
+    return absl::InvalidArgumentError(
+        Concat("the ", what, " ", path, " is no PEM file: it has no line \"-----BEGIN …\""));
+  }
+  return text;
+}
+
+// What gRPC says of a connection that did not come about, in words that say what to do.
+std::string Explain(const ClientContextConfig& context, const std::string& reason) {
+  const auto says = [&reason](std::string_view words) {
+    return reason.find(words) != std::string::npos;
+  };
+  const std::string subject =
+      Concat("can't connect to the control plane at ", context.server, ": ");
+  if (says("Connection refused")) {
+    return Concat(subject,
+                  "nothing listens there; start apk-control-plane, or correct the address "
+                  "(--server, or server in the context)");
+  }
+  if (says("empty address list")) {  // gRPC's way of saying that it could not use the key.
+    return Concat(subject, "the client key ", context.client_key,
+                  " does not belong to the client certificate ", context.client_certificate);
+  }
+  if (says("DNS resolution failed") || says("Domain name not found")) {
+    return Concat(subject,
+                  "the name can't be resolved; correct the address (--server, or server "
+                  "in the context)");
+  }
+  if (says("certificate verify failed") || says("CERTIFICATE_VERIFY_FAILED")) {
+    return Concat(subject, "its certificate is not signed by ", context.certificate_authority,
+                  " or has expired; give the control plane's own ca.crt as certificateAuthority");
+  }
+  if (says("Peer name") || says("Hostname Verification")) {
+    return Concat(subject,
+                  "its certificate is for other names than this; use a name or address "
+                  "that the control plane was started with");
+  }
+  if (says("wrong version number") || says("WRONG_VERSION_NUMBER") ||
+      says("Ssl handshake failed")) {
+    return Concat(subject, "what answers there is no control plane, or refuses the certificate ",
+                  context.client_certificate, " (", reason, ")");
+  }
+  return Concat(subject, reason);
 }
 
 }  // namespace
 
 struct AdminClient::Stub {
-  std::string server;
+  ClientContextConfig context;
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<v1::AdminService::Stub> admin;
 
   absl::Status ToStatus(const grpc::Status& status) const {
     if (status.ok()) return absl::OkStatus();
-    return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+    const std::string message = status.error_message();
+    if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+      return absl::DeadlineExceededError(
+          Concat("the control plane at ", context.server, " did not answer in 60 s"));
+    }
+    // The handshake ends for us before the control plane has looked at our certificate: what it
+    // refuses is a connection that breaks.
+    const bool broken = status.error_code() == grpc::StatusCode::UNAVAILABLE;
+    const bool closed = broken && (message.find("ocket closed") != std::string::npos ||
+                                   message.find("reset by peer") != std::string::npos ||
+                                   message.find("alert") != std::string::npos);
+    if (closed) {
+      return absl::UnavailableError(
+          Concat("the control plane at ", context.server,
+                 " closed the connection: it stopped, or it does not take the client certificate ",
+                 context.client_certificate,
+                 "; see when that expires: openssl x509 -noout -dates -issuer -in ",
+                 context.client_certificate));
+    }
+    if (broken) return absl::UnavailableError(Explain(context, message));
+    return absl::Status(static_cast<absl::StatusCode>(status.error_code()), message);
   }
 
   // A control plane that is not there is said within seconds, whatever the call.
   absl::Status Connect() const {
-    if (channel->WaitForConnected(std::chrono::system_clock::now() + kConnectDeadline)) {
-      return absl::OkStatus();
+    const auto deadline = std::chrono::system_clock::now() + kConnectDeadline;
+    grpc_connectivity_state state = channel->GetState(true);
+    while (state != GRPC_CHANNEL_READY && state != GRPC_CHANNEL_TRANSIENT_FAILURE &&
+           channel->WaitForStateChange(state, deadline)) {
+      state = channel->GetState(true);
     }
-    return absl::UnavailableError(
-        Concat("can't connect to the control plane at ", server,
-               ": is it running, and do the certificates belong to it? (--server, --config)"));
+    if (state == GRPC_CHANNEL_READY) return absl::OkStatus();
+    if (state != GRPC_CHANNEL_TRANSIENT_FAILURE) {
+      return absl::UnavailableError(Explain(context,
+                                            "no answer in 5 s; is the address right, and does a "
+                                            "firewall let the connection through?"));
+    }
+    // A call tells why.
+    grpc::ClientContext call;
+    call.set_deadline(deadline);
+    v1::ServerInfo info;
+    const grpc::Status status = admin->GetServerInfo(&call, v1::GetServerInfoRequest(), &info);
+    if (status.ok()) return absl::OkStatus();
+    return ToStatus(status);
   }
 
   template <class Request, class Response, class Method>
   absl::StatusOr<Response> Call(Method method, const Request& request) const {
     RETURN_IF_ERROR(Connect());
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kDeadline);
+    grpc::ClientContext call;
+    call.set_deadline(std::chrono::system_clock::now() + kDeadline);
     Response response;
-    RETURN_IF_ERROR(ToStatus((admin.get()->*method)(&context, request, &response)));
+    RETURN_IF_ERROR(ToStatus((admin.get()->*method)(&call, request, &response)));
     return response;
   }
 };
 
 absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::Open(const ClientContextConfig& context) {
+  // What gRPC logs of a handshake, we say in words of our own.
+  if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
+  if (context.server.find(':') == std::string::npos) {
+    return absl::InvalidArgumentError(Concat("the server \"", context.server,
+                                             "\" has no port: write host:port, for example ",
+                                             context.server, ":7443"));
+  }
   grpc::SslCredentialsOptions tls;
   ASSIGN_OR_RETURN(tls.pem_root_certs, ReadPem(context.certificate_authority, "CA certificate"));
   ASSIGN_OR_RETURN(tls.pem_cert_chain, ReadPem(context.client_certificate, "client certificate"));
@@ -68,7 +163,7 @@ absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::Open(const ClientConte
   arguments.SetMaxReceiveMessageSize(-1);
   auto client = std::unique_ptr<AdminClient>(new AdminClient());
   client->stub_ = std::make_unique<Stub>();
-  client->stub_->server = context.server;
+  client->stub_->context = context;
   client->stub_->channel =
       grpc::CreateCustomChannel(context.server, grpc::SslCredentials(tls), arguments);
   client->stub_->admin = v1::AdminService::NewStub(client->stub_->channel);

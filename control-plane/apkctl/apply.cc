@@ -5,11 +5,16 @@
 #include "common/strings.h"
 #include "control-plane/apkctl/commands.h"
 #include "control-plane/apkctl/manifest_files.h"
+#include "control-plane/apkctl/object_conditions.h"
 #include "control-plane/resources/resource_set.h"
 #include "control-plane/validation/validate.h"
 
 namespace apk {
 namespace {
+
+using Documents = std::vector<ManifestDocument>;
+
+constexpr size_t kRequestBytesMax = 60UL << 20;  // The control plane takes 64 MiB.
 
 const char* VerbOf(v1::ObjectResult::Action action) {
   switch (action) {
@@ -24,43 +29,63 @@ const char* VerbOf(v1::ObjectResult::Action action) {
   }
 }
 
-// The same checks as the server's, with nobody asked. False where there is an error.
-bool CheckOffline(const LoadedManifests& loaded) {
-  bool good = true;
+// The control plane sees objects; where both stand is known here only.
+void CheckDuplicates(const Documents& documents, ProblemReport& report) {
   std::map<ResourceKey, const ManifestDocument*> seen;
-  for (const ManifestDocument& document : loaded.documents) {
-    for (const FieldIssue& issue : Validate(*document.object)) {
-      const bool warning = issue.severity == FieldIssue::Severity::kWarning;
-      PrintProblem(document.Locate(issue.field_path), warning, issue.field_path, issue.message,
-                   issue.hint);
-      good = good && warning;
-    }
+  for (const ManifestDocument& document : documents) {
     const auto [first, is_new] = seen.emplace(KeyOf(*document.object), &document);
-    if (!is_new) {
-      const SourcePosition& at = first->second->at;
-      PrintProblem(document.Locate("metadata.name"), false, "metadata.name",
-                   Concat(first->first.ToString(), " stands twice, first at ", at.file, ":",
-                          std::to_string(at.line)),
-                   "keep one of them");
-      good = false;
-    }
+    if (is_new) continue;
+    const SourcePosition& at = first->second->at;
+    report.AddError(document.Locate("metadata.name"), "metadata.name",
+                    Concat(first->first.ToString(), " stands twice, first at ", at.file, ":",
+                           std::to_string(at.line)),
+                    "keep one of them");
   }
-  return good;
 }
 
-// False where one of them is an error.
-bool PrintViolations(const v1::ApplyResponse& response, const LoadedManifests& loaded) {
-  bool good = true;
-  for (const v1::Violation& violation : response.violations()) {
-    const bool warning = violation.severity() == v1::Violation::WARNING;
-    SourcePosition at;
-    if (violation.object_index() < loaded.documents.size()) {
-      at = loaded.documents[violation.object_index()].Locate(violation.field_path());
+// The same checks as the server's, with nobody asked.
+void CheckOffline(const Documents& documents, ProblemReport& report) {
+  for (const ManifestDocument& document : documents) {
+    for (const FieldIssue& issue : Validate(*document.object)) {
+      const SourcePosition at = document.Locate(issue.field_path);
+      if (issue.severity == FieldIssue::Severity::kWarning) {
+        report.AddWarning(at, issue.field_path, issue.message, issue.hint);
+      } else {
+        report.AddError(at, issue.field_path, issue.message, issue.hint);
+      }
     }
-    PrintProblem(at, warning, violation.field_path(), violation.message(), violation.hint());
-    good = good && warning;
   }
-  return good;
+  CheckDuplicates(documents, report);
+}
+
+void ReportViolations(const v1::ApplyResponse& response, const Documents& documents,
+                      ProblemReport& report) {
+  for (const v1::Violation& violation : response.violations()) {
+    SourcePosition at;
+    if (violation.object_index() < documents.size())
+      at = documents[violation.object_index()].Locate(violation.field_path());
+    if (violation.severity() == v1::Violation::WARNING) {
+      report.AddWarning(at, violation.field_path(), violation.message(), violation.hint());
+    } else {
+      report.AddError(at, violation.field_path(), violation.message(), violation.hint());
+    }
+  }
+}
+
+// What the objects' new statuses say against them, where it stands in the manifests.
+void ReportConditions(const v1::ApplyResponse& response, const Documents& documents,
+                      ProblemReport& report) {
+  for (int i = 0; i < response.results_size(); ++i) {
+    const auto object = Unpack(response.results(i).object());
+    const auto index = static_cast<size_t>(i);  // Results are in the order of the request.
+    if (object == nullptr || index >= documents.size()) continue;
+    for (const ConditionWarning& warning : WarningsOf(*object)) {
+      const std::string subject =
+          warning.field_path.empty() ? ResourceName(response.results(i).key()) : warning.field_path;
+      report.AddWarning(documents[index].Locate(warning.field_path), subject, warning.message,
+                        warning.hint);
+    }
+  }
 }
 
 }  // namespace
@@ -73,81 +98,56 @@ int RunApply(const GlobalFlags& global, const ApplyFlags& flags) {
     if (!session.has_value()) return 1;
   }
   const std::string fallback = global.namespace_name.empty() ? "default" : global.namespace_name;
-  const LoadedManifests loaded = LoadManifests(
-      flags.input, session.has_value() ? session->namespace_name : fallback, global.namespace_name);
-  if (loaded.failed) return 1;
+  ProblemReport report;
+  const std::optional<Documents> documents =
+      LoadManifests(flags.input, session.has_value() ? session->namespace_name : fallback,
+                    global.namespace_name, report);
+  if (!documents.has_value()) return 1;
   if (offline) {
-    if (!CheckOffline(loaded)) return 1;
-    for (const ManifestDocument& document : loaded.documents) {
+    CheckOffline(*documents, report);
+    if (report.has_errors()) return 1;
+    for (const ManifestDocument& document : *documents) {
       const Kind& kind = *FindKind(document.object->GetDescriptor());
       std::cout << kind.QualifiedName() << "/" << MetadataOf(*document.object).name()
                 << " configured (dry run)\n";
     }
     return 0;
   }
+  CheckDuplicates(*documents, report);
+  if (report.has_errors()) return PrintError("nothing was changed");
   v1::ApplyRequest request;
   request.set_field_manager("apkctl");
   request.set_dry_run(flags.dry_run == "server");
-  for (const ManifestDocument& document : loaded.documents)
+  for (const ManifestDocument& document : *documents)
     request.add_objects()->PackFrom(*document.object);
+  if (request.ByteSizeLong() > kRequestBytesMax) {
+    return PrintError(
+        "these are more than 60 MiB, which can't be applied at once: apply the files one by one");
+  }
   const absl::StatusOr<v1::ApplyResponse> response = session->client->Apply(request);
   if (!response.ok()) return PrintError(response.status());
-  if (!PrintViolations(*response, loaded)) {
-    std::cerr << "error: nothing was changed\n";
-    return 1;
-  }
+  ReportViolations(*response, *documents, report);
+  if (report.has_errors()) return PrintError("nothing was changed");
   for (const v1::ObjectResult& result : response->results()) {
     std::cout << ResourceName(result.key()) << " " << VerbOf(result.action())
               << (request.dry_run() ? " (server dry run)" : "") << "\n";
   }
+  std::cout.flush();
+  ReportConditions(*response, *documents, report);
   return 0;
 }
 
 int RunValidate(const GlobalFlags& global, const FileFlags& input) {
   const std::string fallback = global.namespace_name.empty() ? "default" : global.namespace_name;
-  const LoadedManifests loaded = LoadManifests(input, fallback, global.namespace_name);
-  if (loaded.failed || !CheckOffline(loaded)) return 1;
-  for (const ManifestDocument& document : loaded.documents) {
+  ProblemReport report;
+  const std::optional<Documents> documents =
+      LoadManifests(input, fallback, global.namespace_name, report);
+  if (!documents.has_value()) return 1;
+  CheckOffline(*documents, report);
+  if (report.has_errors()) return 1;
+  for (const ManifestDocument& document : *documents) {
     const Kind& kind = *FindKind(document.object->GetDescriptor());
     std::cout << kind.QualifiedName() << "/" << MetadataOf(*document.object).name() << " valid\n";
-  }
-  return 0;
-}
-
-int RunDelete(const GlobalFlags& global, const DeleteFlags& flags) {
-  const std::optional<Session> session = OpenSession(global);
-  if (!session.has_value()) return 1;
-  v1::DeleteRequest request;
-  request.set_ignore_not_found(flags.ignore_not_found);
-  const auto add = [&request](const Kind& kind, const std::string& namespace_name,
-                              const std::string& name) {
-    v1::ObjectKey* const key = request.add_keys();
-    key->set_group(kind.group);
-    key->set_kind(kind.name);
-    if (!kind.cluster_scoped) key->set_namespace_(namespace_name);
-    key->set_name(name);
-  };
-  if (!flags.input.files.empty()) {
-    const LoadedManifests loaded =
-        LoadManifests(flags.input, session->namespace_name, global.namespace_name);
-    if (loaded.failed) return 1;
-    for (const ManifestDocument& document : loaded.documents) {
-      const v1::ObjectMeta& metadata = MetadataOf(*document.object);
-      add(*FindKind(document.object->GetDescriptor()), metadata.namespace_(), metadata.name());
-    }
-  } else {
-    const std::optional<std::vector<Target>> targets = ParseTargets(flags.names);
-    if (!targets.has_value()) return 1;
-    for (const Target& target : *targets) {
-      if (target.name.empty()) return PrintError("name what to delete: KIND NAME, or -f FILE");
-      add(*target.kind, session->namespace_name, target.name);
-    }
-  }
-  const absl::StatusOr<v1::DeleteResponse> response = session->client->Delete(request);
-  if (!response.ok()) return PrintError(response.status());
-  for (const v1::ObjectResult& result : response->results()) {
-    const Kind* const kind = FindKind(result.key().group(), result.key().kind());
-    std::cout << kind->QualifiedName() << " \"" << result.key().name() << "\" deleted\n";
   }
   return 0;
 }

@@ -14,7 +14,8 @@ struct ClientContextConfig {
   std::string name;
   std::string server;  // host:port
   std::string namespace_name = "default";
-  std::string certificate_authority;  // Paths of PEM files.
+  std::string
+      certificate_authority;  // Paths of PEM files; relative ones are the file's neighbours.
   std::string client_certificate;
   std::string client_key;
 };
@@ -26,13 +27,18 @@ struct ClientConfig {
 
   // nullptr where there is none of that name.
   const ClientContextConfig* Find(const std::string& name) const;
+  std::string Names() const;  // For messages: "a, b", or "no context".
 };
 
 // The path: `flag`, $APKCTL_CONFIG, ~/.config/apkctl/config.yaml, and for root the control plane's
 // own /var/lib/apk/control-plane/apkctl.yaml; the first that is given or exists.
 std::string FindClientConfig(const std::string& flag);
 
+// NOT_FOUND, PERMISSION_DENIED, or INVALID_ARGUMENT with the place in the file.
 absl::StatusOr<ClientConfig> ReadClientConfig(const std::string& path);
+
+// Changes that one line, comments and all else stay. The file is replaced at once, never half
+// written, and is its owner's alone (0600). INVALID_ARGUMENT where the line can't be changed.
 absl::Status WriteCurrentContext(const ClientConfig& config, const std::string& name);
 
 }  // namespace apk

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "control-plane/apkctl/admin_client.h"
+#include "control-plane/apkctl/command_line.h"
 #include "control-plane/resources/kind_registry.h"
 
 namespace apk {
@@ -19,12 +20,14 @@ struct GlobalFlags {
   bool all_namespaces = false;
 };
 
-// A connection and the namespace that objects without one get. Prints what is wrong and is empty
-// then.
+// A connection and the namespace that objects without one get.
 struct Session {
   std::unique_ptr<AdminClient> client;
   std::string namespace_name;
 };
+// NOT_FOUND, PERMISSION_DENIED or INVALID_ARGUMENT, with a message for the user.
+absl::StatusOr<Session> TryOpenSession(const GlobalFlags& flags);
+// Prints what is wrong and is empty then.
 std::optional<Session> OpenSession(const GlobalFlags& flags);
 
 // "Error from server (NotFound): …", or "error: …" for what is not the server's. Returns exit
@@ -50,7 +53,10 @@ int RunValidate(const GlobalFlags& global, const FileFlags& input);
 struct DeleteFlags {
   FileFlags input;
   std::vector<std::string> names;  // KIND NAME… or KIND/NAME…
+  bool all = false;                // Of the kinds named, in the namespace.
+  std::string selector;            // "": none.
   bool ignore_not_found = false;
+  std::string dry_run = "none";
 };
 int RunDelete(const GlobalFlags& global, const DeleteFlags& flags);
 
@@ -59,16 +65,28 @@ struct GetFlags {
   std::string output = "table";
   std::string selector;
   bool watch = false;
+  bool output_watch_events = false;
   bool no_headers = false;
+  bool ignore_not_found = false;
 };
 int RunGet(const GlobalFlags& global, const GetFlags& flags);
-int RunDescribe(const GlobalFlags& global, const std::vector<std::string>& names);
+
+struct DescribeFlags {
+  std::vector<std::string> names;
+  std::string selector;
+};
+int RunDescribe(const GlobalFlags& global, const DescribeFlags& flags);
 
 int RunAgents(const GlobalFlags& global, const std::string& output);
 int RunToken(const GlobalFlags& global, const std::string& scope);
-int RunVersion(const GlobalFlags& global, bool client_only);
+// `output` is "text", "yaml" or "json".
+int RunVersion(const GlobalFlags& global, bool client_only, const std::string& output);
 int RunConfig(const GlobalFlags& global, const std::string& verb, const std::string& name);
 int RunCompletion(const std::string& shell);
+// Prints what may stand for the last of `words`, one a line.
+int RunComplete(const Program& program, const std::vector<std::string>& words);
+// For completion: nothing is printed where the control plane doesn't answer.
+std::vector<std::string> NamesOfObjects(const GlobalFlags& global, const Kind& kind);
 
 // One KIND NAME pair, or a whole kind where `name` is "".
 struct Target {

@@ -1,113 +1,233 @@
-// Completion scripts for bash, zsh and fish, made from the kinds that exist.
+// Completion: three small scripts, and one place that knows what may stand where: they call
+// "apkctl __complete WORDS…" with what is typed so far, the word to complete last.
 #include <iostream>
 
 #include "common/strings.h"
+#include "control-plane/apkctl/command_line.h"
 #include "control-plane/apkctl/commands.h"
 
 namespace apk {
 namespace {
 
-constexpr char kCommands[] =
-    "apply delete get describe validate agents token version config completion";
-constexpr char kFlags[] =
-    "--config --context --server --namespace --all-namespaces --output --watch --selector "
-    "--filename "
-    "--recursive --dry-run --ignore-not-found --no-headers --scope --client --help";
+// A candidate that stands for the names of files.
+constexpr char kFiles[] = ":files";
 
-std::string KindWords() {
-  std::vector<std::string> words;
+constexpr char kBashScript[] = R"sh(# bash completion for apkctl:  source <(apkctl completion bash)
+_apkctl() {
+  local IFS=$'\n' current=${COMP_WORDS[COMP_CWORD]}
+  COMPREPLY=($(apkctl __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+  if [ "${COMPREPLY[0]}" = ":files" ]; then
+    [ "$current" = "=" ] && current=
+    compopt -o filenames
+    COMPREPLY=($(compgen -f -- "$current"))
+  fi
+}
+complete -F _apkctl apkctl
+)sh";
+
+constexpr char kZshScript[] = R"sh(#compdef apkctl
+# zsh completion for apkctl:  source <(apkctl completion zsh)
+_apkctl() {
+  local -a candidates
+  candidates=(${(f)"$(apkctl __complete "${(@)words[2,CURRENT]}" 2>/dev/null)"})
+  if [[ ${candidates[1]} == ":files" ]]; then
+    _files
+  else
+    compadd -- $candidates
+  fi
+}
+compdef _apkctl apkctl
+)sh";
+
+constexpr char kFishScript[] = R"sh(# fish completion for apkctl:  apkctl completion fish | source
+function __apkctl_complete
+    set -l words (commandline -opc) (commandline -ct)
+    set -l candidates (apkctl __complete $words[2..-1] 2>/dev/null)
+    if test "$candidates[1]" = ":files"
+        __fish_complete_path (commandline -ct)
+    else
+        printf '%s\n' $candidates
+    end
+end
+complete -c apkctl -f -a '(__apkctl_complete)'
+)sh";
+
+using Words = std::vector<std::string>;
+
+Words KindWords() {
+  Words words;
   for (const Kind& kind : AllKinds()) {
     words.push_back(kind.plural);
     for (const std::string& name : kind.short_names) words.push_back(name);
   }
-  return Join(words, " ");
+  return words;
 }
 
-std::string BashScript() {
-  return Concat(R"sh(# bash completion for apkctl:  source <(apkctl completion bash)
-_apkctl() {
-  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}
-  COMPREPLY=()
-  case $previous in
-    -f|--filename|--config) COMPREPLY=($(compgen -f -- "$current")); return ;;
-    -o|--output) COMPREPLY=($(compgen -W "table wide yaml json name" -- "$current")); return ;;
-    --dry-run) COMPREPLY=($(compgen -W "none client server" -- "$current")); return ;;
-    get|describe|delete) COMPREPLY=($(compgen -W ")sh",
-                KindWords(), R"sh(" -- "$current")); return ;;
-    config) COMPREPLY=($(compgen -W "get-contexts use-context current-context" -- "$current")); return ;;
-    completion) COMPREPLY=($(compgen -W "bash zsh fish" -- "$current")); return ;;
-  esac
-  if [[ $current == -* ]]; then
-    COMPREPLY=($(compgen -W ")sh",
-                kFlags, R"sh(" -- "$current"))
-  elif [[ $COMP_CWORD -eq 1 ]]; then
-    COMPREPLY=($(compgen -W ")sh",
-                kCommands, R"sh(" -- "$current"))
-  elif [[ $COMP_CWORD -eq 3 && ${COMP_WORDS[1]} =~ ^(get|describe|delete)$ ]]; then
-    COMPREPLY=($(compgen -W "$(apkctl get "$previous" -o name 2>/dev/null | sed 's|.*/||')" -- "$current"))
-  fi
-}
-complete -F _apkctl apkctl
-)sh");
+// What the words so far say of the connection: where objects' names come from.
+void ReadGlobalFlags(const Program& program, const Words& words) {
+  for (size_t i = 0; i < words.size(); ++i) {
+    const size_t equals = words[i].find('=');
+    const bool is_long = words[i].starts_with("--");
+    if (!is_long && !(words[i].starts_with("-") && words[i].size() > 1)) continue;
+    const Flag* const flag = is_long ? FindFlag(program, nullptr, words[i].substr(2, equals - 2))
+                                     : FindFlag(program, nullptr, words[i][1]);
+    if (flag == nullptr || flag->text == nullptr) continue;
+    if (equals != std::string::npos) {
+      *flag->text = words[i].substr(equals + 1);
+    } else if (!is_long && words[i].size() > 2) {
+      *flag->text = words[i].substr(2);
+    } else if (i + 1 < words.size()) {
+      *flag->text = words[i + 1];
+    }
+  }
 }
 
-std::string ZshScript() {
-  return Concat(R"sh(#compdef apkctl
-# zsh completion for apkctl:  source <(apkctl completion zsh)
-_apkctl() {
-  case $words[CURRENT-1] in
-    -f|--filename|--config) _files; return ;;
-    -o|--output) compadd table wide yaml json name; return ;;
-    --dry-run) compadd none client server; return ;;
-    get|describe|delete) compadd )sh",
-                KindWords(), R"sh(; return ;;
-    config) compadd get-contexts use-context current-context; return ;;
-    completion) compadd bash zsh fish; return ;;
-  esac
-  if [[ $words[CURRENT] == -* ]]; then
-    compadd -- )sh",
-                kFlags, R"sh(
-  elif (( CURRENT == 2 )); then
-    compadd )sh",
-                kCommands, R"sh(
-  elif (( CURRENT == 4 )); then
-    compadd $(apkctl get $words[3] -o name 2>/dev/null | sed 's|.*/||')
-  fi
-}
-compdef _apkctl apkctl
-)sh");
+const Flag* NamedFlag(const Program& program, const std::string& name) {
+  return FindFlag(program, nullptr, name);
 }
 
-std::string FishScript() {
-  return Concat(R"sh(# fish completion for apkctl:  apkctl completion fish | source
-complete -c apkctl -f
-complete -c apkctl -n __fish_use_subcommand -a ")sh",
-                kCommands, R"sh("
-complete -c apkctl -n "__fish_seen_subcommand_from get describe delete" -a ")sh",
-                KindWords(), R"sh("
-complete -c apkctl -n "__fish_seen_subcommand_from config" -a "get-contexts use-context current-context"
-complete -c apkctl -n "__fish_seen_subcommand_from completion" -a "bash zsh fish"
-complete -c apkctl -s f -l filename -r -F
-complete -c apkctl -s n -l namespace -x
-complete -c apkctl -s A -l all-namespaces
-complete -c apkctl -s o -l output -x -a "table wide yaml json name"
-complete -c apkctl -s w -l watch
-complete -c apkctl -l dry-run -x -a "none client server"
-complete -c apkctl -l config -r -F
-complete -c apkctl -l context -x
-complete -c apkctl -l server -x
-)sh");
+GlobalFlags GlobalsOf(const Program& program) {
+  GlobalFlags global;
+  global.config = *NamedFlag(program, "config")->text;
+  global.context = *NamedFlag(program, "context")->text;
+  global.server = *NamedFlag(program, "server")->text;
+  global.namespace_name = *NamedFlag(program, "namespace")->text;
+  return global;
+}
+
+Words NamesOfKind(const Program& program, const std::string& word) {
+  const Kind* const kind = FindKindByWord(word);
+  if (kind == nullptr) return {};
+  return NamesOfObjects(GlobalsOf(program), *kind);
+}
+
+Words Contexts(const Program& program) {
+  const absl::StatusOr<ClientConfig> config =
+      ReadClientConfig(FindClientConfig(GlobalsOf(program).config));
+  Words names;
+  if (!config.ok()) return names;
+  for (const ClientContextConfig& context : config->contexts) names.push_back(context.name);
+  return names;
+}
+
+Words ValuesOf(const Program& program, const Flag& flag) {
+  if (!flag.choices.empty()) return flag.choices;
+  switch (flag.value) {
+    case Flag::Value::kFile:
+      return {kFiles};
+    case Flag::Value::kNamespace:
+      return NamesOfKind(program, "namespaces");
+    case Flag::Value::kContext:
+      return Contexts(program);
+    case Flag::Value::kAny:
+      break;
+  }
+  return {};
+}
+
+Words FlagsOf(const Program& program, const Command* command) {
+  Words words = {"--help"};
+  const auto add = [&words](const std::vector<Flag>& flags) {
+    for (const Flag& flag : flags) words.push_back(Concat("--", flag.name));
+  };
+  if (command != nullptr) add(command->flags);
+  add(program.flags);
+  return words;
+}
+
+// The first or second words of the commands.
+Words CommandWords(const Program& program, const Words& before) {
+  Words words;
+  for (const Command& command : program.commands) {
+    const std::vector<std::string_view> parts = Split(command.name, ' ');
+    if (before.empty() && (words.empty() || words.back() != parts[0])) words.emplace_back(parts[0]);
+    if (before.size() == 1 && parts.size() > 1 && parts[0] == before[0])
+      words.emplace_back(parts[1]);
+  }
+  return words;
+}
+
+Words ArgumentsOf(const Program& program, const PartialCommand& partial,
+                  const std::string& current) {
+  const Words& before = partial.arguments;
+  if (partial.command == nullptr) return CommandWords(program, before);
+  switch (partial.command->argument) {
+    case Command::Argument::kResource: {
+      const size_t slash = current.find('/');
+      if (slash != std::string::npos) {
+        const std::string kind = current.substr(0, slash);
+        Words names = NamesOfKind(program, kind);
+        for (std::string& name : names) name = Concat(kind, "/", name);
+        return names;
+      }
+      return before.empty() ? KindWords() : NamesOfKind(program, before[0]);
+    }
+    case Command::Argument::kShell:
+      return {"bash", "zsh", "fish"};
+    case Command::Argument::kContext:
+      return Contexts(program);
+    case Command::Argument::kNone:
+      break;
+  }
+  return {};
+}
+
+// bash takes "--output=json" for three words.
+Words JoinEqualSigns(const Words& words) {
+  Words joined;
+  for (size_t i = 0; i < words.size(); ++i) {
+    const bool value = !joined.empty() && joined.back().starts_with("--") &&
+                       (words[i] == "=" || joined.back().ends_with("="));
+    if (value) {
+      joined.back() += words[i];
+    } else {
+      joined.push_back(words[i]);
+    }
+  }
+  return joined;
 }
 
 }  // namespace
 
+int RunComplete(const Program& program, const std::vector<std::string>& typed) {
+  Words words = JoinEqualSigns(typed);
+  const bool in_equals = words.size() < typed.size();  // The shell completes what follows "=".
+  std::string current = words.empty() ? "" : words.back();
+  if (!words.empty()) words.pop_back();
+  ReadGlobalFlags(program, words);
+  const PartialCommand partial = FindCommand(program, words);
+  Words candidates;
+  std::string prefix;
+  const size_t equals = current.find('=');
+  if (partial.open_flag != nullptr) {
+    candidates = ValuesOf(program, *partial.open_flag);
+  } else if (current.starts_with("--") && equals != std::string::npos) {
+    const Flag* const flag =
+        FindFlag(program, partial.command, std::string_view(current).substr(2, equals - 2));
+    if (flag != nullptr) candidates = ValuesOf(program, *flag);
+    if (!in_equals) prefix = current.substr(0, equals + 1);
+    current = current.substr(equals + 1);
+  } else if (current.starts_with('-')) {
+    candidates = FlagsOf(program, partial.command);
+  } else {
+    candidates = ArgumentsOf(program, partial, current);
+  }
+  for (const std::string& candidate : candidates) {
+    if (candidate == kFiles || candidate.starts_with(current))
+      std::cout << (candidate == kFiles ? "" : prefix) << candidate << "\n";
+  }
+  return 0;
+}
+
 int RunCompletion(const std::string& shell) {
   if (shell == "bash") {
-    std::cout << BashScript();
+    std::cout << kBashScript;
   } else if (shell == "zsh") {
-    std::cout << ZshScript();
+    std::cout << kZshScript;
+  } else if (shell == "fish") {
+    std::cout << kFishScript;
   } else {
-    std::cout << FishScript();
+    return PrintError(Concat("there is no completion for \"", shell, "\": bash, zsh or fish"));
   }
   return 0;
 }

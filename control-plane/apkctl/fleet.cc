@@ -71,29 +71,48 @@ int RunToken(const GlobalFlags& global, const std::string& scope) {
   return 0;
 }
 
-int RunVersion(const GlobalFlags& global, bool client_only) {
-  std::cout << "Client Version: " << APK_VERSION << "\n";
-  if (client_only) return 0;
-  std::optional<Session> session = OpenSession(global);
-  if (!session.has_value()) return 1;
-  const absl::StatusOr<v1::ServerInfo> info = session->client->GetServerInfo();
-  if (!info.ok()) return PrintError(info.status());
-  std::cout << "Server Version: " << info->version() << "\n"
-            << "Revision: " << info->revision() << "\n"
-            << "Snapshot: " << info->snapshot_version() << "\n";
-  return 0;
+int RunVersion(const GlobalFlags& global, bool client_only, const std::string& output) {
+  nlohmann::ordered_json versions;
+  versions["clientVersion"] = APK_VERSION;
+  absl::Status problem;
+  if (!client_only) {
+    const absl::StatusOr<Session> session = TryOpenSession(global);
+    const absl::StatusOr<v1::ServerInfo> info =
+        session.ok() ? session->client->GetServerInfo() : session.status();
+    problem = info.status();
+    if (info.ok()) {
+      versions["serverVersion"] = info->version();
+      versions["revision"] = info->revision();
+      versions["snapshotVersion"] = info->snapshot_version();
+    }
+  }
+  if (output == "json") {
+    std::cout << versions.dump(4) << "\n";
+  } else if (output == "yaml") {
+    std::cout << ToYaml(versions);
+  } else {
+    std::cout << "Client Version: " << APK_VERSION << "\n";
+    if (versions.contains("serverVersion")) {
+      std::cout << "Server Version: " << versions["serverVersion"].get<std::string>() << "\n"
+                << "Revision: " << versions["revision"] << "\n"
+                << "Snapshot: " << versions["snapshotVersion"].get<std::string>() << "\n";
+    }
+  }
+  return problem.ok() ? 0 : PrintError(std::string(problem.message()));
 }
 
 int RunConfig(const GlobalFlags& global, const std::string& verb, const std::string& name) {
   const absl::StatusOr<ClientConfig> config = ReadClientConfig(FindClientConfig(global.config));
   if (!config.ok()) return PrintError(std::string(config.status().message()));
   if (verb == "current-context") {
+    if (config->current_context.empty()) return PrintError("current-context is not set");
     std::cout << config->current_context << "\n";
     return 0;
   }
   if (verb == "use-context") {
     if (config->Find(name) == nullptr) {
-      return PrintError(Concat("there is no context \"", name, "\" in ", config->path));
+      return PrintError(Concat("there is no context \"", name, "\" in ", config->path,
+                               ", which has ", config->Names()));
     }
     const absl::Status written = WriteCurrentContext(*config, name);
     if (!written.ok()) return PrintError(std::string(written.message()));

@@ -1,116 +1,265 @@
 // apkctl: the command table.
-#include <CLI/CLI.hpp>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <iostream>
+
+#include "control-plane/apkctl/command_line.h"
 #include "control-plane/apkctl/commands.h"
 
 namespace apk {
 namespace {
 
-void AddGlobalFlags(CLI::App& app, GlobalFlags& flags) {
-  app.add_option("--config", flags.config,
-                 "Configuration file (else $APKCTL_CONFIG, ~/.config/apkctl/config.yaml)");
-  app.add_option("--context", flags.context, "Context of the configuration to use");
-  app.add_option("--server", flags.server, "Control plane, host:port, instead of the context's");
-}
+constexpr size_t kAny = static_cast<size_t>(-1);
 
-void AddNamespace(CLI::App* command, GlobalFlags& flags, bool all) {
-  command->add_option("-n,--namespace", flags.namespace_name, "Namespace, else the context's");
-  if (all) command->add_flag("-A,--all-namespaces", flags.all_namespaces, "All namespaces");
-}
+using Arguments = const std::vector<std::string>&;
 
-void AddFiles(CLI::App* command, FileFlags& flags) {
-  command->add_option("-f,--filename", flags.files, "Files, directories, or - for standard input");
-  command->add_flag("-R,--recursive", flags.recursive, "Directories with all below them");
-}
-
-int Run(int argc, char** argv) {
-  CLI::App app("Applies and shows the gateway's resources", "apkctl");
-  app.require_subcommand(1);
-  app.fallthrough();
+// Everything that flags set; lives as long as the table.
+struct Flags {
   GlobalFlags global;
-  AddGlobalFlags(app, global);
-  int exit_code = 0;
-
   ApplyFlags apply;
-  CLI::App* command = app.add_subcommand("apply", "Create or change objects, all or none");
-  AddFiles(command, apply.input);
-  AddNamespace(command, global, false);
-  command->add_option("--dry-run", apply.dry_run, "none, client or server")
-      ->check(CLI::IsMember({"none", "client", "server"}));
-  command->callback([&] { exit_code = RunApply(global, apply); });
-
   DeleteFlags remove;
-  command = app.add_subcommand("delete", "Delete objects: KIND NAME…, KIND/NAME…, or -f");
-  command->add_option("names", remove.names, "KIND NAME… or KIND/NAME…");
-  AddFiles(command, remove.input);
-  AddNamespace(command, global, false);
-  command->add_flag("--ignore-not-found", remove.ignore_not_found, "What is not there is no error");
-  command->callback([&] { exit_code = RunDelete(global, remove); });
-
   GetFlags get;
-  command = app.add_subcommand("get", "Show objects: KIND [NAME…], KIND/NAME…, KIND,KIND");
-  command->add_option("names", get.names, "KIND [NAME…]")->required();
-  AddNamespace(command, global, true);
-  command->add_option("-o,--output", get.output, "table, wide, yaml, json or name")
-      ->check(CLI::IsMember({"table", "wide", "yaml", "json", "name"}));
-  command->add_option("-l,--selector", get.selector, "Label selector");
-  command->add_flag("-w,--watch", get.watch, "Go on with changes as they come");
-  command->add_flag("--no-headers", get.no_headers, "Without the first line of a table");
-  command->callback([&] { exit_code = RunGet(global, get); });
-
-  std::vector<std::string> describe;
-  command = app.add_subcommand("describe", "Show objects in full, conditions included");
-  command->add_option("names", describe, "KIND [NAME…]")->required();
-  AddNamespace(command, global, true);
-  command->callback([&] { exit_code = RunDescribe(global, describe); });
-
+  DescribeFlags describe;
   FileFlags validate;
-  command = app.add_subcommand("validate", "Check manifests without a control plane");
-  AddFiles(command, validate);
-  AddNamespace(command, global, false);
-  command->callback([&] { exit_code = RunValidate(global, validate); });
-
   std::string agents_output = "table";
-  command = app.add_subcommand("agents", "Which agent runs which snapshot");
-  command->add_option("-o,--output", agents_output, "table, yaml or json")
-      ->check(CLI::IsMember({"table", "yaml", "json"}));
-  command->callback([&] { exit_code = RunAgents(global, agents_output); });
-
   std::string scope;
-  command = app.add_subcommand("token", "Print an access token of the development issuer");
-  command->add_option("--scope", scope, "Scopes, separated by spaces");
-  command->callback([&] { exit_code = RunToken(global, scope); });
-
   bool client_only = false;
-  command = app.add_subcommand("version", "Versions of apkctl and the control plane");
-  command->add_flag("--client", client_only, "Only of apkctl");
-  command->callback([&] { exit_code = RunVersion(global, client_only); });
+  std::string version_output = "text";
+};
 
-  CLI::App* const config = app.add_subcommand("config", "Contexts of the configuration");
-  config->require_subcommand(1);
-  std::string context_name;
-  config->add_subcommand("get-contexts", "List them")->callback([&] {
-    exit_code = RunConfig(global, "get-contexts", "");
-  });
-  config->add_subcommand("current-context", "The one in use")->callback([&] {
-    exit_code = RunConfig(global, "current-context", "");
-  });
-  command = config->add_subcommand("use-context", "Use another from now on");
-  command->add_option("name", context_name, "Name of the context")->required();
-  command->callback([&] { exit_code = RunConfig(global, "use-context", context_name); });
+void AddFiles(FileFlags& files, Command& command) {
+  command.flags.push_back({.name = "filename",
+                           .shorthand = 'f',
+                           .help = "Files and directories, - for standard input",
+                           .list = &files.files,
+                           .value = Flag::Value::kFile});
+  command.flags.push_back({.name = "recursive",
+                           .shorthand = 'R',
+                           .help = "Directories with all below them",
+                           .on = &files.recursive});
+}
 
-  std::string shell;
-  command = app.add_subcommand("completion", "Print a completion script");
-  command->add_option("shell", shell, "bash, zsh or fish")
-      ->required()
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
-  command->callback([&] { exit_code = RunCompletion(shell); });
+void AddSelector(std::string& selector, Command& command) {
+  command.flags.push_back({.name = "selector",
+                           .shorthand = 'l',
+                           .help = "Only what has these labels: a=b,c!=d,e,!f,g in (x,y)",
+                           .text = &selector});
+}
 
-  CLI11_PARSE(app, argc, argv);
-  return exit_code;
+void AddAllNamespaces(GlobalFlags& global, Command& command) {
+  command.flags.push_back({.name = "all-namespaces",
+                           .shorthand = 'A',
+                           .help = "All namespaces",
+                           .on = &global.all_namespaces});
+}
+
+void AddOutput(std::string& output, std::vector<std::string> choices, Command& command) {
+  command.flags.push_back({.name = "output",
+                           .shorthand = 'o',
+                           .help = "Format",
+                           .text = &output,
+                           .choices = std::move(choices)});
+}
+
+void AddDryRun(std::string& dry_run, Command& command) {
+  command.flags.push_back({.name = "dry-run",
+                           .help = "Change nothing; client asks nobody",
+                           .text = &dry_run,
+                           .choices = {"none", "client", "server"},
+                           .bare = "client"});
+}
+
+std::vector<Flag> ProgramFlags(GlobalFlags& global) {
+  return {{.name = "namespace",
+           .shorthand = 'n',
+           .help = "Namespace, else the context's",
+           .text = &global.namespace_name,
+           .value = Flag::Value::kNamespace},
+          {.name = "config",
+           .help = "Configuration, else $APKCTL_CONFIG, ~/.config/apkctl/config.yaml",
+           .text = &global.config,
+           .value = Flag::Value::kFile},
+          {.name = "context",
+           .help = "Context of the configuration",
+           .text = &global.context,
+           .value = Flag::Value::kContext},
+          {.name = "server",
+           .shorthand = 's',
+           .help = "Control plane, host:port, instead of the context's",
+           .text = &global.server}};
+}
+
+Command ApplyCommand(Flags& flags) {
+  Command command{
+      .name = "apply", .arguments = "-f FILE", .help = "Create or change objects, all or none"};
+  AddFiles(flags.apply.input, command);
+  AddDryRun(flags.apply.dry_run, command);
+  command.run = [&flags](Arguments) { return RunApply(flags.global, flags.apply); };
+  return command;
+}
+
+Command DeleteCommand(Flags& flags) {
+  Command command{.name = "delete",
+                  .arguments = "KIND NAME… | KIND/NAME… | -f FILE",
+                  .help = "Delete objects",
+                  .arguments_max = kAny,
+                  .argument = Command::Argument::kResource};
+  AddFiles(flags.remove.input, command);
+  AddSelector(flags.remove.selector, command);
+  AddDryRun(flags.remove.dry_run, command);
+  command.flags.push_back(
+      {.name = "all", .help = "All of the kind in the namespace", .on = &flags.remove.all});
+  command.flags.push_back({.name = "ignore-not-found",
+                           .help = "What is not there is no error",
+                           .on = &flags.remove.ignore_not_found});
+  command.run = [&flags](Arguments names) {
+    flags.remove.names = names;
+    return RunDelete(flags.global, flags.remove);
+  };
+  return command;
+}
+
+Command GetCommand(Flags& flags) {
+  Command command{.name = "get",
+                  .arguments = "KIND [NAME…] | KIND/NAME… | KIND,KIND",
+                  .help = "Show objects",
+                  .arguments_min = 1,
+                  .arguments_max = kAny,
+                  .argument = Command::Argument::kResource};
+  AddOutput(flags.get.output, {"table", "wide", "yaml", "json", "name"}, command);
+  AddAllNamespaces(flags.global, command);
+  AddSelector(flags.get.selector, command);
+  command.flags.push_back({.name = "watch",
+                           .shorthand = 'w',
+                           .help = "Go on with changes as they come",
+                           .on = &flags.get.watch});
+  command.flags.push_back({.name = "output-watch-events",
+                           .help = "Say what each change was: ADDED, MODIFIED, DELETED",
+                           .on = &flags.get.output_watch_events});
+  command.flags.push_back({.name = "no-headers",
+                           .help = "Without the first line of a table",
+                           .on = &flags.get.no_headers});
+  command.flags.push_back({.name = "ignore-not-found",
+                           .help = "What is not there is no error",
+                           .on = &flags.get.ignore_not_found});
+  command.run = [&flags](Arguments names) {
+    flags.get.names = names;
+    return RunGet(flags.global, flags.get);
+  };
+  return command;
+}
+
+Command DescribeCommand(Flags& flags) {
+  Command command{.name = "describe",
+                  .arguments = "KIND [NAME…] | KIND/NAME…",
+                  .help = "Show objects in full, conditions included",
+                  .arguments_min = 1,
+                  .arguments_max = kAny,
+                  .argument = Command::Argument::kResource};
+  AddAllNamespaces(flags.global, command);
+  AddSelector(flags.describe.selector, command);
+  command.run = [&flags](Arguments names) {
+    flags.describe.names = names;
+    return RunDescribe(flags.global, flags.describe);
+  };
+  return command;
+}
+
+Command ValidateCommand(Flags& flags) {
+  Command command{.name = "validate",
+                  .arguments = "-f FILE",
+                  .help = "Check manifests without a control plane"};
+  AddFiles(flags.validate, command);
+  command.run = [&flags](Arguments) { return RunValidate(flags.global, flags.validate); };
+  return command;
+}
+
+Command AgentsCommand(Flags& flags) {
+  Command command{.name = "agents", .help = "Which agent runs which snapshot"};
+  AddOutput(flags.agents_output, {"table", "yaml", "json"}, command);
+  command.run = [&flags](Arguments) { return RunAgents(flags.global, flags.agents_output); };
+  return command;
+}
+
+Command TokenCommand(Flags& flags) {
+  Command command{.name = "token", .help = "Print an access token of the development issuer"};
+  command.flags.push_back(
+      {.name = "scope", .help = "Scopes, separated by spaces", .text = &flags.scope});
+  command.run = [&flags](Arguments) { return RunToken(flags.global, flags.scope); };
+  return command;
+}
+
+Command VersionCommand(Flags& flags) {
+  Command command{.name = "version", .help = "Versions of apkctl and the control plane"};
+  command.flags.push_back({.name = "client", .help = "Only of apkctl", .on = &flags.client_only});
+  AddOutput(flags.version_output, {"text", "yaml", "json"}, command);
+  command.run = [&flags](Arguments) {
+    return RunVersion(flags.global, flags.client_only, flags.version_output);
+  };
+  return command;
+}
+
+std::vector<Command> ConfigCommands(Flags& flags) {
+  return {{.name = "config get-contexts",
+           .help = "List the contexts of the configuration",
+           .run = [&flags](Arguments) { return RunConfig(flags.global, "get-contexts", ""); }},
+          {.name = "config current-context",
+           .help = "Name the one in use",
+           .run = [&flags](Arguments) { return RunConfig(flags.global, "current-context", ""); }},
+          {.name = "config use-context",
+           .arguments = "NAME",
+           .help = "Use another from now on",
+           .arguments_min = 1,
+           .arguments_max = 1,
+           .argument = Command::Argument::kContext,
+           .run = [&flags](Arguments names) {
+             return RunConfig(flags.global, "use-context", names[0]);
+           }}};
+}
+
+Program MakeProgram(Flags& flags) {
+  Program program{.name = "apkctl", .help = "Applies and shows the gateway's resources."};
+  program.flags = ProgramFlags(flags.global);
+  program.commands = {ApplyCommand(flags),    DeleteCommand(flags),   GetCommand(flags),
+                      DescribeCommand(flags), ValidateCommand(flags), AgentsCommand(flags),
+                      TokenCommand(flags),    VersionCommand(flags)};
+  for (Command& command : ConfigCommands(flags)) program.commands.push_back(std::move(command));
+  program.commands.push_back({.name = "completion",
+                              .arguments = "bash|zsh|fish",
+                              .help = "Print a completion script",
+                              .arguments_min = 1,
+                              .arguments_max = 1,
+                              .argument = Command::Argument::kShell,
+                              .run = [](Arguments names) { return RunCompletion(names[0]); }});
+  return program;
+}
+
+int Run(const std::vector<std::string>& words) {
+  Flags flags;
+  const Program program = MakeProgram(flags);
+  if (!words.empty() && words[0] == "__complete") {  // What completion scripts call.
+    return RunComplete(program, {words.begin() + 1, words.end()});
+  }
+  const Invocation invocation = ParseCommandLine(program, words);
+  if (invocation.command != nullptr) return invocation.command->run(invocation.arguments);
+  if (!invocation.error.empty()) return PrintError(invocation.error);
+  std::cout << invocation.help;
+  return 0;
+}
+
+// A reader that ends early ("| head") is no error to speak of; a full disk is.
+int Finish(int exit_code) {
+  std::cout.flush();
+  if (std::cout || exit_code != 0) return exit_code;
+  struct stat output {};
+  const bool pipe = fstat(STDOUT_FILENO, &output) == 0 && S_ISFIFO(output.st_mode);
+  return pipe ? 1 : PrintError("standard output can't be written");
 }
 
 }  // namespace
 }  // namespace apk
 
-int main(int argc, char** argv) { return apk::Run(argc, argv); }
+int main(int argc, char** argv) {
+  return apk::Finish(apk::Run(std::vector<std::string>(argv + 1, argv + argc)));
+}

@@ -1,14 +1,13 @@
 // Everything is read before anything is sent.
 #include "control-plane/apkctl/manifest_files.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 
 #include "common/strings.h"
 #include "control-plane/resources/resource_set.h"
@@ -18,11 +17,47 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uintmax_t kFileBytesMax = 256ULL << 20;
+constexpr size_t kFileBytesMax = 256ULL << 20;
 
 bool IsManifest(const fs::path& path) {
   const std::string extension = path.extension();
   return extension == ".yaml" || extension == ".yml" || extension == ".json";
+}
+
+// "the path "a" can't be read: Permission denied", and what to do.
+bool FailToRead(const std::string& name, int error) {
+  if (error == ENOENT) {
+    PrintError(Concat("the path \"", name, "\" does not exist"));
+  } else {
+    PrintError(
+        Concat("the path \"", name, "\" can't be read: ", std::strerror(error),
+               error == EACCES ? "; give yourself the permission, or run as its owner" : ""));
+  }
+  return false;
+}
+
+// One level, or all with -R. Links are followed; a link that leads nowhere or in a circle is an
+// error. Directories behind links are not entered, so that circles of these end.
+bool ListDirectory(const std::string& name, bool recursive, std::vector<std::string>& files) {
+  std::error_code error;
+  std::vector<std::string> found;
+  fs::directory_iterator entries(name, error);
+  if (error) return FailToRead(name, error.value());
+  for (; entries != fs::directory_iterator(); entries.increment(error))
+    found.push_back(entries->path());
+  if (error) return FailToRead(name, error.value());
+  std::sort(found.begin(), found.end());
+  for (const std::string& path : found) {
+    const bool enter = recursive && fs::is_directory(fs::symlink_status(path, error));
+    if (enter) {
+      if (!ListDirectory(path, true, files)) return false;
+    } else if (IsManifest(path)) {
+      const fs::file_status status = fs::status(path, error);
+      if (error) return FailToRead(path, error.value());
+      if (!fs::is_directory(status)) files.push_back(path);
+    }
+  }
+  return true;
 }
 
 // Paths to read, sorted within a directory; false where one does not exist.
@@ -31,117 +66,99 @@ bool ListFiles(const FileFlags& input, std::vector<std::string>& files) {
     std::error_code error;
     if (name == "-") {
       files.push_back(name);
-    } else if (fs::is_directory(name, error)) {
-      std::vector<std::string> found;
-      const auto consider = [&found](const fs::directory_entry& entry) {
-        if (entry.is_regular_file() && IsManifest(entry.path())) found.push_back(entry.path());
-      };
-      if (input.recursive) {
-        for (const auto& entry : fs::recursive_directory_iterator(name, error)) consider(entry);
-      } else {
-        for (const auto& entry : fs::directory_iterator(name, error)) consider(entry);
-      }
-      std::sort(found.begin(), found.end());
-      if (found.empty()) {
-        PrintError(Concat("there is no .yaml, .yml or .json file in ", name));
-        return false;
-      }
-      files.insert(files.end(), found.begin(), found.end());
-    } else if (fs::exists(name, error)) {
+    } else if (name.starts_with("http://") || name.starts_with("https://")) {
+      PrintError(Concat("\"", name,
+                        "\" is an address: download it first (curl -O), look at it, and "
+                        "give the file"));
+      return false;
+    } else if (const fs::file_status status = fs::status(name, error); fs::is_directory(status)) {
+      const size_t before = files.size();
+      if (!ListDirectory(name, input.recursive, files)) return false;
+      if (files.size() > before) continue;
+      PrintError(Concat("there is no .yaml, .yml or .json file in ", name,
+                        input.recursive ? "" : "; -R looks into the directories below, too"));
+      return false;
+    } else if (fs::exists(status)) {
       files.push_back(name);
     } else {
-      PrintError(Concat("the path \"", name, "\" does not exist"));
-      return false;
+      return FailToRead(name, error ? error.value() : ENOENT);
     }
   }
-  return true;
-}
-
-bool ReadText(const std::string& name, std::string& text) {
-  if (name == "-") {
-    text.assign(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
-    return true;
-  }
-  std::error_code error;
-  std::ifstream file(name, std::ios::binary);
-  if (!file || fs::file_size(name, error) > kFileBytesMax) {
-    PrintError(Concat("can't read ", name));
+  if (std::count(files.begin(), files.end(), "-") > 1) {
+    PrintError("standard input can be read only once: give -f - once");
     return false;
   }
-  text.assign(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
   return true;
 }
 
-bool SetNamespace(const std::string& namespace_name, const std::string& forced,
-                  const ManifestDocument& document) {
+// Pipes and devices have no size beforehand: the limit counts what comes.
+bool ReadText(const std::string& name, std::string& text) {
+  const int file = name == "-" ? STDIN_FILENO : open(name.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return FailToRead(name, errno);
+  constexpr size_t kChunkBytes = 64UL << 10;
+  ssize_t count = 0;
+  do {
+    const size_t size = text.size();
+    text.resize(size + kChunkBytes);
+    count = read(file, text.data() + size, kChunkBytes);
+    text.resize(size + static_cast<size_t>(std::max<ssize_t>(count, 0)));
+  } while ((count > 0 && text.size() <= kFileBytesMax) || (count < 0 && errno == EINTR));
+  const int error = errno;
+  if (name != "-") close(file);
+  if (count < 0) return FailToRead(name, error);
+  if (text.size() > kFileBytesMax) {
+    PrintError(Concat(name, " is larger than 256 MiB: split it"));
+    return false;
+  }
+  return true;
+}
+
+void SetNamespace(const std::string& namespace_name, const std::string& forced,
+                  const ManifestDocument& document, ProblemReport& report) {
   const Kind& kind = *FindKind(document.object->GetDescriptor());
-  if (kind.cluster_scoped) return true;
+  if (kind.cluster_scoped) return;
   v1::ObjectMeta* const metadata = MutableMetadataOf(*document.object);
   if (metadata->namespace_().empty()) {
     metadata->set_namespace_(namespace_name);
   } else if (!forced.empty() && metadata->namespace_() != forced) {
-    PrintProblem(document.Locate("metadata.namespace"), false, "metadata.namespace",
-                 Concat("\"", metadata->namespace_(), "\" is not the namespace given with -n, \"",
-                        forced, "\""),
-                 "remove one of the two");
-    return false;
+    report.AddError(document.Locate("metadata.namespace"), "metadata.namespace",
+                    Concat("\"", metadata->namespace_(),
+                           "\" is not the namespace given with -n, \"", forced, "\""),
+                    "remove one of the two");
   }
-  return true;
 }
 
 }  // namespace
 
-void PrintProblem(const SourcePosition& at, bool warning, const std::string& field_path,
-                  const std::string& message, const std::string& hint) {
-  const bool color = isatty(STDERR_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
-  const char* const begin = !color ? "" : warning ? "\033[33m" : "\033[31m";
-  const char* const end = color ? "\033[0m" : "";
-  std::string place;
-  if (!at.file.empty()) {
-    place = Concat(at.file, ":", std::to_string(at.line), ":", std::to_string(at.column), ": ");
-  }
-  if (warning) {
-    std::cerr << begin << "Warning: " << end << place;
-  } else {
-    std::cerr << place << begin << "error: " << end;
-  }
-  if (!field_path.empty()) std::cerr << field_path << ": ";
-  std::cerr << message;
-  if (!hint.empty()) std::cerr << " (" << hint << ")";
-  std::cerr << "\n";
-}
-
-LoadedManifests LoadManifests(const FileFlags& input, const std::string& namespace_name,
-                              const std::string& forced_namespace) {
-  LoadedManifests loaded;
+std::optional<std::vector<ManifestDocument>> LoadManifests(const FileFlags& input,
+                                                           const std::string& namespace_name,
+                                                           const std::string& forced_namespace,
+                                                           ProblemReport& report) {
   std::vector<std::string> files;
   if (input.files.empty()) {
-    PrintError("must specify one of -f");
-    loaded.failed = true;
-    return loaded;
+    PrintError("must specify -f: files, directories, or - for standard input");
+    return std::nullopt;
   }
-  loaded.failed = !ListFiles(input, files);
+  if (!ListFiles(input, files)) return std::nullopt;
+  std::vector<ManifestDocument> documents;
   for (const std::string& name : files) {
     std::string text;
-    if (!ReadText(name, text)) {
-      loaded.failed = true;
-      continue;
-    }
+    if (!ReadText(name, text)) return std::nullopt;
     ManifestResult result = ReadManifest(text, name == "-" ? "STDIN" : name);
-    for (const ManifestProblem& problem : result.problems) {
-      PrintProblem(problem.at, false, problem.field_path, problem.message, problem.hint);
-      loaded.failed = true;
-    }
+    for (const ManifestProblem& problem : result.problems)
+      report.AddError(problem.at, problem.field_path, problem.message, problem.hint);
+    report.AddUntoldErrors(result.problem_count - result.problems.size());
     for (ManifestDocument& document : result.documents) {
-      if (!SetNamespace(namespace_name, forced_namespace, document)) loaded.failed = true;
-      loaded.documents.push_back(std::move(document));
+      SetNamespace(namespace_name, forced_namespace, document, report);
+      documents.push_back(std::move(document));
     }
   }
-  if (!loaded.failed && loaded.documents.empty()) {
-    PrintError("no objects passed to apply");
-    loaded.failed = true;
+  if (report.has_errors()) return std::nullopt;
+  if (documents.empty()) {
+    PrintError(Concat("no objects found in ", Join(input.files, ", ")));
+    return std::nullopt;
   }
-  return loaded;
+  return documents;
 }
 
 }  // namespace apk

@@ -4,9 +4,11 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "common/status_macros.h"
 #include "common/strings.h"
 #include "control-plane/apkctl/commands.h"
 #include "control-plane/apkctl/manifest/suggest.h"
+#include "control-plane/apkctl/printable.h"
 
 namespace apk {
 namespace {
@@ -37,51 +39,68 @@ const char* ReasonOf(absl::StatusCode code) {
 }  // namespace
 
 int PrintError(std::string_view message) {
-  std::cerr << "error: " << message << "\n";
+  // Line by line: the other control characters of what a message quotes don't reach the terminal.
+  std::cout.flush();
+  std::string shown;
+  for (const std::string_view line : Split(message, '\n'))
+    shown += Concat(shown.empty() ? "error: " : "\n", Printable(line));
+  std::cerr << shown << "\n";
   return 1;
 }
 
 int PrintError(const absl::Status& status) {
   const std::string message(status.message());
   if (status.code() == absl::StatusCode::kUnavailable) return PrintError(message);
-  std::cerr << "Error from server (" << ReasonOf(status.code()) << "): " << message << "\n";
+  std::cout.flush();
+  std::cerr << "Error from server (" << ReasonOf(status.code()) << "): " << Printable(message)
+            << "\n";
   return 1;
 }
 
-std::optional<Session> OpenSession(const GlobalFlags& flags) {
-  const absl::StatusOr<ClientConfig> config = ReadClientConfig(FindClientConfig(flags.config));
-  if (!config.ok()) {
-    PrintError(std::string(config.status().message()));
-    return std::nullopt;
-  }
-  const std::string name = flags.context.empty() ? config->current_context : flags.context;
-  const ClientContextConfig* const found = config->Find(name);
+absl::StatusOr<Session> TryOpenSession(const GlobalFlags& flags) {
+  ASSIGN_OR_RETURN(const ClientConfig config, ReadClientConfig(FindClientConfig(flags.config)));
+  const std::string name = flags.context.empty() ? config.current_context : flags.context;
+  const ClientContextConfig* const found = config.Find(name);
   if (found == nullptr) {
-    PrintError(Concat("there is no context \"", name, "\" in ", config->path));
-    return std::nullopt;
+    return absl::NotFoundError(
+        name.empty() ? Concat("no context is chosen: apkctl config use-context NAME (", config.path,
+                              " has ", config.Names(), ")")
+                     : Concat("there is no context \"", name, "\" in ", config.path, ", which has ",
+                              config.Names()));
   }
   ClientContextConfig context = *found;
   if (!flags.server.empty()) context.server = flags.server;
-  absl::StatusOr<std::unique_ptr<AdminClient>> client = AdminClient::Open(context);
-  if (!client.ok()) {
-    PrintError(std::string(client.status().message()));
-    return std::nullopt;
-  }
   Session session;
-  session.client = *std::move(client);
+  ASSIGN_OR_RETURN(session.client, AdminClient::Open(context));
   session.namespace_name =
       flags.namespace_name.empty() ? context.namespace_name : flags.namespace_name;
   return session;
+}
+
+std::optional<Session> OpenSession(const GlobalFlags& flags) {
+  absl::StatusOr<Session> session = TryOpenSession(flags);
+  if (session.ok()) return *std::move(session);
+  PrintError(
+      std::string_view(session.status().message().data(), session.status().message().size()));
+  return std::nullopt;
 }
 
 const Kind* RequireKind(std::string_view word) {
   const Kind* const kind = FindKindByWord(word);
   if (kind != nullptr) return kind;
   std::vector<std::string> names;
-  for (const Kind& known : AllKinds()) names.push_back(known.plural);
+  std::vector<std::string> shown;
+  for (const Kind& known : AllKinds()) {
+    names.push_back(known.plural);
+    names.push_back(ToLower(known.name));
+    shown.push_back(known.short_names.empty()
+                        ? known.plural
+                        : Concat(known.plural, " (", Join(known.short_names, ", "), ")"));
+  }
   const std::string nearest = Suggest(word, names);
-  PrintError(Concat("the server doesn't have a resource type \"", word, "\"",
-                    nearest.empty() ? "" : Concat("; did you mean ", nearest, "?")));
+  PrintError(Concat("the server doesn't have a resource type \"", word, "\"; ",
+                    nearest.empty() ? Concat("there are ", Join(shown, ", "))
+                                    : Concat("did you mean ", nearest, "?")));
   return nullptr;
 }
 

@@ -12,6 +12,7 @@
 #include "apk/v1/routes.pb.h"
 #include "apk/v1/tls_route.pb.h"
 #include "common/strings.h"
+#include "control-plane/apkctl/printable.h"
 #include "control-plane/resources/resource_set.h"
 
 namespace apk {
@@ -65,6 +66,16 @@ Columns Of(const v1::GatewayClass& gateway_class) {
   return columns;
 }
 
+// Of all parents together: one that says False counts most.
+std::string StatusOfParents(const v1::RouteStatus& status, std::string_view type) {
+  std::string worst = status.parents().empty() ? "Unknown" : "True";
+  for (const v1::RouteParentStatus& parent : status.parents()) {
+    const std::string of_parent = StatusOf(parent.conditions(), type);
+    if (of_parent == "False" || worst == "True") worst = of_parent;
+  }
+  return worst;
+}
+
 template <class Route>
 Columns OfRoute(const Route& route) {
   Columns columns;
@@ -72,14 +83,8 @@ Columns OfRoute(const Route& route) {
   for (const std::string& hostname : route.spec().hostnames())
     names.push_back(Concat("\"", hostname, "\""));
   columns.Add("HOSTNAMES", names.empty() ? "" : Concat("[", Join(names, ","), "]"));
-  std::string accepted = "Unknown";
-  std::string resolved = "Unknown";
-  for (const v1::RouteParentStatus& parent : route.status().parents()) {
-    accepted = StatusOf(parent.conditions(), "Accepted");
-    resolved = StatusOf(parent.conditions(), "ResolvedRefs");
-  }
-  columns.AddWide("ACCEPTED", accepted);
-  columns.AddWide("RESOLVEDREFS", resolved);
+  columns.AddWide("ACCEPTED", StatusOfParents(route.status(), "Accepted"));
+  columns.AddWide("RESOLVEDREFS", StatusOfParents(route.status(), "ResolvedRefs"));
   return columns;
 }
 
@@ -168,6 +173,13 @@ Row Assemble(const TableOptions& options, Row first, const Row& middle, std::str
   return first;
 }
 
+// Of UTF-8: all bytes but those that continue a character.
+size_t CharactersOf(const std::string& text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0U) != 0x80;
+  }));
+}
+
 }  // namespace
 
 Row HeaderOf(const Kind& kind, const TableOptions& options) {
@@ -190,17 +202,23 @@ Row RowOf(const Kind& kind, const Message& object, const TableOptions& options) 
                   columns.wide_values);
 }
 
-std::string FormatTable(const std::vector<Row>& rows) {
-  std::vector<size_t> widths;
+std::string FormatTable(const std::vector<Row>& rows, std::vector<size_t>* widths) {
+  std::vector<size_t> own;
+  std::vector<size_t>& width = widths == nullptr ? own : *widths;
+  std::vector<Row> shown;
   for (const Row& row : rows) {
-    if (widths.size() < row.size()) widths.resize(row.size());
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    Row& cells = shown.emplace_back();
+    if (width.size() < row.size()) width.resize(row.size());
+    for (size_t i = 0; i < row.size(); ++i) {
+      cells.push_back(Printable(row[i]));
+      width[i] = std::max(width[i], CharactersOf(cells.back()));
+    }
   }
   std::string text;
-  for (const Row& row : rows) {
-    for (size_t i = 0; i < row.size(); ++i) {
-      text += row[i];
-      if (i + 1 < row.size()) text.append(widths[i] - row[i].size() + 3, ' ');
+  for (const Row& cells : shown) {
+    for (size_t i = 0; i < cells.size(); ++i) {
+      text += cells[i];
+      if (i + 1 < cells.size()) text.append(width[i] - CharactersOf(cells[i]) + 3, ' ');
     }
     while (text.ends_with(' ')) text.pop_back();
     text += '\n';
@@ -212,10 +230,23 @@ std::string AgeOf(const std::string& rfc3339, int64_t now_unix_seconds) {
   std::tm calendar{};
   if (strptime(rfc3339.c_str(), "%Y-%m-%dT%H:%M:%SZ", &calendar) == nullptr) return "<unknown>";
   const int64_t seconds = std::max<int64_t>(0, now_unix_seconds - timegm(&calendar));
+  const auto two = [](int64_t large, const char* large_unit, int64_t small,
+                      const char* small_unit) {
+    return Concat(std::to_string(large), large_unit,
+                  small == 0 ? "" : Concat(std::to_string(small), small_unit));
+  };
+  const int64_t minutes = seconds / 60;
+  const int64_t hours = minutes / 60;
+  const int64_t days = hours / 24;
   if (seconds < 120) return Concat(std::to_string(seconds), "s");
-  if (seconds < 7200) return Concat(std::to_string(seconds / 60), "m");
-  if (seconds < 172'800) return Concat(std::to_string(seconds / 3600), "h");
-  return Concat(std::to_string(seconds / 86'400), "d");
+  if (minutes < 10) return two(minutes, "m", seconds % 60, "s");
+  if (hours < 3) return Concat(std::to_string(minutes), "m");
+  if (hours < 8) return two(hours, "h", minutes % 60, "m");
+  if (hours < 48) return Concat(std::to_string(hours), "h");
+  if (days < 8) return two(days, "d", hours % 24, "h");
+  if (days < 2 * 365) return Concat(std::to_string(days), "d");
+  return days < 8 * 365 ? two(days / 365, "y", days % 365, "d")
+                        : Concat(std::to_string(days / 365), "y");
 }
 
 }  // namespace apk

@@ -1,6 +1,12 @@
 """The command line: kubectl's habits, and errors that name the place."""
 import json
+import os
+import pathlib
+import re
+import shutil
 import subprocess
+import tempfile
+import threading
 import unittest
 
 import harness
@@ -18,6 +24,12 @@ spec:
     - name: svc
       port: 80
 """
+
+
+def config_map(name, **fields):
+    """A ConfigMap as JSON; labels belong to its metadata."""
+    metadata = {"name": name, **({"labels": fields.pop("labels")} if "labels" in fields else {})}
+    return json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, **fields})
 
 
 class Apkctl(unittest.TestCase):
@@ -47,7 +59,7 @@ class Apkctl(unittest.TestCase):
                      "STDIN:11:7: error: spec.rules[0].backendRefs[0].port: 99999 is out of range")
         self.refused(ROUTE + "  - matches:\n    - path: {type: Exactly, value: /x}\n",
                      "spec.rules[1].matches[0].path.type", "use one of Exact, PathPrefix, RegularExpression")
-        self.refused(ROUTE + "---\n" + ROUTE, "is in the batch twice")
+        self.refused(ROUTE + "---\n" + ROUTE, "metadata.name: HTTPRoute default/r stands twice, first at STDIN:1 (keep one of them)")
         self.refused("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: 1}\n",
                      "data.a: must be a string, found the number 1")
         self.refused("a: [1\n", "is no YAML")
@@ -128,28 +140,306 @@ class Apkctl(unittest.TestCase):
         self.assertEqual(result.returncode, 1)
         self.assertIn("is not the namespace given with -n", result.stderr)
 
-    def test_watch_shows_what_is_there_and_what_comes(self):
-        command = [str(harness.BIN / "apkctl"), "--config", str(self.gateway.data / "apkctl.yaml"),
-                   "get", "configmaps", "-n", "watched", "-w", "-o", "name"]
-        watch = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    def command(self, *arguments):
+        return [str(harness.BIN / "apkctl"), "--config", str(self.gateway.data / "apkctl.yaml"), *arguments]
+
+    def watch(self, *arguments):
+        watch = subprocess.Popen(self.command("get", *arguments, "-w"), stdout=subprocess.PIPE, text=True)
         self.addCleanup(watch.stdout.close)
         self.addCleanup(watch.wait)
         self.addCleanup(watch.terminate)
+        return watch.stdout
+
+    def test_watch_shows_what_is_there_and_what_comes(self):
+        lines = self.watch("configmaps", "-n", "watched", "-o", "name")
         for name in ("one", "two"):
-            self.gateway.apply(f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n", "-n", "watched")
-            self.assertEqual(watch.stdout.readline(), f"configmap/{name}\n")
+            self.gateway.apply(config_map(name), "-n", "watched")
+            self.assertEqual(lines.readline(), f"configmap/{name}\n")
+
+    def test_watch_with_a_selector_shows_what_gains_and_loses_the_label(self):
+        lines = self.watch("cm", "-n", "labelled", "-l", "a=b", "--output-watch-events")
+        self.gateway.apply(config_map("other"), "-n", "labelled")
+        self.gateway.apply(config_map("one", labels={"a": "b"}), "-n", "labelled")
+        self.assertEqual(lines.readline().split(), ["EVENT", "NAME", "DATA", "AGE"])
+        self.assertEqual(lines.readline().split()[:2], ["ADDED", "one"])
+        self.gateway.apply(config_map("one", labels={"a": "b", "c": "d"}), "-n", "labelled")
+        self.assertEqual(lines.readline().split()[:2], ["MODIFIED", "one"])
+        self.gateway.apply(config_map("one"), "-n", "labelled")
+        self.assertEqual(lines.readline().split()[:2], ["DELETED", "one"])
+        self.gateway.apply(config_map("other", labels={"a": "b"}), "-n", "labelled")
+        self.assertEqual(lines.readline().split()[:2], ["ADDED", "other"])
+
+    def test_watch_of_one_object_sees_it_go_and_come_again(self):
+        missing = self.gateway.apkctl("get", "cm", "single", "-w", check=False)
+        self.assertEqual((missing.returncode, missing.stderr),
+                         (1, 'Error from server (NotFound): configmaps "single" not found\n'))
+        self.gateway.apply(config_map("single"))
+        lines = self.watch("cm/single", "--output-watch-events", "--no-headers")
+        self.assertEqual(lines.readline().split()[:2], ["ADDED", "single"])
+        self.gateway.apkctl("delete", "cm", "single")
+        self.assertEqual(lines.readline().split()[:2], ["DELETED", "single"])
+        self.gateway.apply(config_map("single"))
+        self.assertEqual(lines.readline().split()[:2], ["ADDED", "single"])
+
+    def test_apply_says_what_the_control_plane_holds_against_the_objects(self):
+        text = ROUTE.replace("name: r\n", "name: warned\n")
+        for _ in ("created", "unchanged"):
+            result = self.gateway.apply(text)
+            self.assertIn("Warning: STDIN:10:7: spec.rules[0].backendRefs[0]: ", result.stderr)
+            self.assertIn("BackendNotFound] (apply it too, or correct the reference)", result.stderr)
+        dangling = self.gateway.apply(text.replace("wso2-apk-default", "nowhere"), "--dry-run=server")
+        self.assertIn("Warning: STDIN:7:5: spec.parentRefs[0]: Gateway default/nowhere does not exist "
+                      "[Accepted=False, NoMatchingParent]", dangling.stderr)
+        foreign = self.gateway.apply(harness.plain_gateway(1234, "foreign").replace(
+            "gatewayClassName: apk", "gatewayClassName: other"))
+        self.assertIn("spec.gatewayClassName: no GatewayClass \"other\" is served here", foreign.stderr)
+        good = self.gateway.apply(ROUTE.replace("name: r\n", "name: good\n") + "---\n" +
+                                  "apiVersion: v1\nkind: Service\nmetadata: {name: svc}\n"
+                                  "spec: {ports: [{port: 80}]}\n")
+        self.assertNotIn("Accepted=False", good.stderr)
+        self.gateway.apkctl("delete", "svc", "svc")
+
+    def test_many_errors_are_cut_after_twenty(self):
+        fields = "".join(f"  f{i}: 1\n" for i in range(70))
+        result = self.gateway.apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\nspec:\n".replace(
+            "spec:", "data:") + fields, check=False)
+        lines = result.stderr.splitlines()
+        self.assertEqual((len(lines), lines[-1]), (21, "and 50 more errors"))
+
+    def test_flags_are_written_as_for_kubectl(self):
+        self.gateway.apply(config_map("flags"), "-n=flagged")
+        for words in (["get", "cm", "-n", "flagged", "-oname"], ["-n", "flagged", "get", "cm", "-o=name"],
+                      ["get", "-nflagged", "cm", "--output=name"], ["-n=flagged", "get", "cm", "flags", "-o", "name"]):
+            self.assertEqual(self.gateway.apkctl(*words).stdout, "configmap/flags\n", words)
+        dry = self.gateway.apply(config_map("dry"), "--dry-run")
+        self.assertEqual(dry.stdout, "configmap/dry configured (dry run)\n")
+        # Names of commands are names like others.
+        self.gateway.apply(config_map("apply"))
+        self.assertEqual(self.gateway.apkctl("get", "cm", "apply", "-o", "name").stdout, "configmap/apply\n")
+
+    def test_mistakes_on_the_command_line_exit_with_one_and_say_where_help_is(self):
+        for words, expected in (
+                (["gett"], "error: unknown command \"gett\" for \"apkctl\"\n\nDid you mean this?\n  get\n"),
+                (["get"], "See 'apkctl get --help' for usage.\n"),
+                (["get", "cm", "--outptu", "x"], "error: unknown flag: --outptu; did you mean --output?\n"),
+                (["get", "cm", "-o", "xml"], "use one of table, wide, yaml, json, name\n"),
+                (["get", "pods"], "error: the server doesn't have a resource type \"pods\"; there are namespaces (ns), "),
+                (["apply"], "error: must specify -f"),
+                (["apply", "-f", "/nonexistent"], "error: the path \"/nonexistent\" does not exist\n"),
+                (["apply", "-f", "https://example.com/a.yaml"], "download it first"),
+                (["delete", "cm"], "no name was specified"),
+                (["get", "cm", "a", "-A"], "cannot be retrieved by name across all namespaces")):
+            result = self.gateway.apkctl(*words, check=False)
+            self.assertEqual((result.returncode, result.stdout), (1, ""), words)
+            self.assertIn(expected, result.stderr)
+        for words in ([], ["--help"], ["help", "get"], ["get", "-h"]):
+            result = self.gateway.apkctl(*words) if words else subprocess.run(
+                [str(harness.BIN / "apkctl")], capture_output=True, text=True)
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+            self.assertIn("Usage: apkctl", result.stdout)
+
+    def test_delete_goes_on_where_one_is_missing(self):
+        self.gateway.apply(config_map("here"))
+        result = self.gateway.apkctl("delete", "cm", "missing", "here", check=False)
+        self.assertEqual((result.returncode, result.stdout, result.stderr),
+                         (1, 'configmap "here" deleted\n',
+                          'Error from server (NotFound): configmaps "missing" not found\n'))
+        result = self.gateway.apkctl("delete", "httproute", "missing", check=False)
+        self.assertEqual(result.stderr, 'Error from server (NotFound): '
+                         'httproutes.gateway.networking.k8s.io "missing" not found\n')
+        self.assertEqual(self.gateway.apkctl("delete", "cm", "missing", "--ignore-not-found").stderr, "")
+
+    def test_delete_takes_selectors_all_and_dry_run(self):
+        for name in ("one", "two", "three"):
+            self.gateway.apply(config_map(name, labels={"size": name[0]}), "-n", "doomed")
+        dry = self.gateway.apkctl("delete", "cm", "one", "-n", "doomed", "--dry-run=server")
+        self.assertEqual(dry.stdout, 'configmap "one" deleted (server dry run)\n')
+        self.assertEqual(self.gateway.apkctl("delete", "cm", "-l", "size=o", "-n", "doomed").stdout,
+                         'configmap "one" deleted\n')
+        self.gateway.apkctl("delete", "cm", "--all", "-n", "doomed")
+        self.assertEqual(self.gateway.apkctl("get", "cm", "-n", "doomed", "-o", "name").stdout, "")
+        self.assertIn("No resources found", self.gateway.apkctl("delete", "cm", "--all", "-n", "doomed").stderr)
+
+    def test_files_come_from_pipes_directories_and_lists(self):
+        with tempfile.TemporaryDirectory() as name:
+            directory = pathlib.Path(name)
+            for file in ("a.yaml", "b.yml", "sub/c.json"):
+                (directory / file).parent.mkdir(exist_ok=True)
+                (directory / file).write_text(config_map(f"files-{pathlib.Path(file).stem}"))
+            (directory / "notes.txt").write_text("no manifest")
+            validate = lambda *words, **more: subprocess.run(
+                [str(harness.BIN / "apkctl"), "validate", *words], capture_output=True, text=True, timeout=60, **more)
+            names = lambda run: sorted(re.findall(r"configmap/files-(\w)", run.stdout))
+            self.assertEqual(names(validate("-f", name)), ["a", "b"])
+            self.assertEqual(names(validate("-R", "-f", name)), ["a", "b", "c"])
+            self.assertEqual(names(validate("-f", f"{name}/a.yaml,{name}/b.yml")), ["a", "b"])
+            self.assertEqual(names(validate("-f", f"{name}/a.yaml", "-f", f"{name}/sub")), ["a", "c"])
+            self.assertEqual(names(validate("-f", "/dev/stdin", input=config_map("files-s"))), ["s"])
+            fifo = directory / "fifo"
+            os.mkfifo(fifo)
+            writer = threading.Thread(target=lambda: fifo.write_text(config_map("files-f")))
+            writer.start()
+            self.assertEqual(names(validate("-f", str(fifo))), ["f"])
+            writer.join()
+            # Links in a circle, and to nowhere.
+            (directory / "sub/up").symlink_to("..")
+            self.assertEqual(names(validate("-R", "-f", name)), ["a", "b", "c"])
+            (directory / "loop.yaml").symlink_to("loop.yaml")
+            loop = validate("-f", name)
+            self.assertEqual(loop.returncode, 1)
+            self.assertIn('loop.yaml" can\'t be read: Too many levels of symbolic links', loop.stderr)
+            twice = validate("-f", "-", "-f", "-", input="")
+            self.assertIn("standard input can be read only once", twice.stderr)
+
+    def test_what_may_not_be_read_is_said(self):
+        with tempfile.TemporaryDirectory() as name:
+            directory = pathlib.Path(name)
+            directory.chmod(0o755)
+            (directory / "closed").mkdir()
+            (directory / "a.yaml").write_text(config_map("a"))
+            (directory / "closed").chmod(0)
+            (directory / "a.yaml").chmod(0)
+            program = directory / "apkctl"  # Where anybody may run it.
+            shutil.copy(harness.BIN / "apkctl", program)
+            nobody = {"user": 65534} if os.geteuid() == 0 else {}
+            for path in ("closed", "a.yaml"):
+                run = subprocess.run([str(program), "validate", "-f", str(directory / path)],
+                                     capture_output=True, text=True, timeout=60, **nobody)
+                self.assertEqual(run.returncode, 1)
+                self.assertIn(f'{path}" can\'t be read: Permission denied', run.stderr)
+            config = directory / "config.yaml"
+            shutil.copy(self.gateway.data / "apkctl.yaml", config)
+            config.chmod(0)
+            run = subprocess.run([str(program), "--config", str(config), "get", "gc"], capture_output=True,
+                                 text=True, timeout=60, **nobody)
+            self.assertRegex(run.stderr, r"^error: can't read the configuration .*: Permission denied; run as")
+            config.chmod(0o644)
+            run = subprocess.run([str(program), "--config", str(config), "get", "gc"], capture_output=True,
+                                 text=True, timeout=60, **nobody)
+            self.assertRegex(run.stderr, r"^error: can't read the .* Permission denied; run as")
+            (directory / "closed").chmod(0o700)
+
+    def test_what_get_prints_of_many_objects_can_be_applied_again(self):
+        objects = [json.loads(config_map(f"large-{i}", data={"k": "x" * 500_000})) for i in range(4)]
+        self.gateway.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}), "-n", "large")
+        for output in ("yaml", "json"):
+            printed = self.gateway.apkctl("get", "cm", "-n", "large", "-o", output).stdout
+            self.assertGreater(len(printed), 2_000_000)
+            self.assertEqual(self.gateway.apply(printed).stdout,
+                             "".join(f"configmap/large-{i} unchanged\n" for i in range(4)))
+
+    def test_describe_shows_kubectls_titles_and_no_secrets(self):
+        self.gateway.apply("apiVersion: v1\nkind: Secret\nmetadata: {name: described}\nstringData: {password: hunter2}\n")
+        text = self.gateway.apkctl("describe", "secret", "described").stdout
+        self.assertIn("password:  7 bytes", text)
+        self.assertNotIn("hunter2", text)
+        text = self.gateway.apkctl("describe", "gateway", "wso2-apk-default").stdout
+        for line in ("Name:         wso2-apk-default", "Namespace:    default", "API Version:", "Gateway Class Name:",
+                     "Creation Timestamp:"):
+            self.assertIn(line, text)
+        missing = self.gateway.apkctl("describe", "gateway", "missing", check=False)
+        self.assertEqual((missing.returncode, missing.stdout), (1, ""))
+        self.assertIn("not found", missing.stderr)
+
+    def test_contexts_are_listed_and_chosen(self):
+        with tempfile.TemporaryDirectory() as name:
+            config = pathlib.Path(name) / "config.yaml"
+            text = (self.gateway.data / "apkctl.yaml").read_text()
+            config.write_text(text)
+            first = re.search(r"currentContext: (.*)", text)[1]
+            config.write_text(text + "- " + json.dumps({
+                "name": "other: one", "server": "127.0.0.1:1", "certificateAuthority": "/ca", "clientCertificate": "/c",
+                "clientKey": "/k"}) + "\n")
+            run = lambda *words: subprocess.run([str(harness.BIN / "apkctl"), "--config", str(config), *words],
+                                                capture_output=True, text=True, timeout=60)
+            self.assertEqual(run("config", "current-context").stdout, first.strip('"') + "\n")
+            self.assertEqual(run("config", "use-context", "other: one").stdout, 'Switched to context "other: one".\n')
+            self.assertEqual(run("config", "current-context").stdout, "other: one\n")
+            self.assertIn("*         other: one", run("config", "get-contexts").stdout)
+            self.assertEqual(config.stat().st_mode & 0o777, 0o600)
+            self.assertIn("which has", run("config", "use-context", "third").stderr)
+            self.assertEqual(run("get", "gc").returncode, 1)
+            self.assertEqual(run("get", "gc", "--context", first.strip('"')).returncode, 0)
+
+    def test_version_and_token_are_for_scripts_too(self):
+        self.assertRegex(self.gateway.apkctl("version").stdout, r"(?s)^Client Version: \S+\nServer Version: \S+\n")
+        versions = json.loads(self.gateway.apkctl("version", "-o", "json").stdout)
+        self.assertEqual(versions["clientVersion"], versions["serverVersion"])
+        alone = self.gateway.apkctl("--server", "127.0.0.1:1", "version", check=False)
+        self.assertEqual(alone.returncode, 1)
+        self.assertRegex(alone.stdout, r"^Client Version: \S+\n$")
+        self.assertRegex(self.gateway.apkctl("token").stdout, r"^[\w-]+\.[\w-]+\.[\w-]+\n$")
 
     def test_an_unreachable_control_plane_is_said_in_one_line(self):
         result = self.gateway.apkctl("--server", "127.0.0.1:1", "get", "gateways", check=False)
         self.assertEqual(result.returncode, 1)
         self.assertRegex(result.stderr, r"^error: can't connect to the control plane at 127\.0\.0\.1:1: .*\n$")
 
-    def test_completions_are_scripts(self):
-        for shell, check in (("bash", ["bash", "-n"]), ("zsh", None), ("fish", None)):
+    def test_a_certificate_of_another_authority_is_named(self):
+        with tempfile.TemporaryDirectory() as name:
+            directory = pathlib.Path(name)
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                            "-keyout", str(directory / "key.pem"), "-out", str(directory / "other.pem"), "-subj",
+                            "/CN=other"], check=True, capture_output=True)
+            text = (self.gateway.data / "apkctl.yaml").read_text()
+            config = directory / "config.yaml"
+            run = lambda: subprocess.run([str(harness.BIN / "apkctl"), "--config", str(config), "get", "gc"],
+                                         capture_output=True, text=True, timeout=60)
+            config.write_text(re.sub("certificateAuthority: .*", "certificateAuthority: other.pem", text))
+            result = run()
+            self.assertEqual(result.returncode, 1)
+            self.assertRegex(result.stderr, r"^error: can't connect to the control plane at \S+ its certificate is not "
+                             r"signed by \S+other.pem or has expired; give the control plane's own ca.crt")
+            config.write_text(re.sub("clientKey: .*", "clientKey: key.pem", re.sub(
+                "clientCertificate: .*", "clientCertificate: other.pem", text)))
+            result = run()
+            self.assertEqual(result.returncode, 1)
+            self.assertRegex(result.stderr, r"^error: .*certificate \S*other\.pem")
+            config.write_text(re.sub("clientKey: .*", "clientKey: key.pem", text))
+            self.assertRegex(run().stderr, r"^error: .* the client key \S+key.pem does not belong to the client "
+                             r"certificate \S+admin.crt")
+            config.write_text(re.sub("server: .*", "server: 127.0.0.1", text))
+            self.assertEqual(run().stderr, 'error: the server "127.0.0.1" has no port: write host:port, for example '
+                             '127.0.0.1:7443\n')
+            config.write_text(re.sub("clientKey: .*", "clientKey: config.yaml", text))
+            self.assertRegex(run().stderr, r"^error: the client key \S+ is no PEM file")
+            config.write_text(re.sub("clientKey: .*", "clientKey: missing", text))
+            self.assertRegex(run().stderr, r"^error: can't read the client key \S+missing: No such file")
+
+    def complete(self, *words):
+        return subprocess.run([str(harness.BIN / "apkctl"), "__complete", *words], capture_output=True, text=True,
+                              check=True, timeout=60).stdout.split()
+
+    def test_completion_knows_what_may_stand_where(self):
+        self.gateway.apply(config_map("finished"), "-n", "completed")
+        config = ["--config", str(self.gateway.data / "apkctl.yaml")]
+        self.assertEqual(self.complete("desc"), ["describe"])
+        self.assertIn("use-context", self.complete("config", ""))
+        self.assertIn("httproutes", self.complete("get", "http"))
+        self.assertEqual(self.complete(*config, "-n", "completed", "get", "cm", ""), ["finished"])
+        self.assertEqual(self.complete(*config, "get", "-n", "completed", "-o", "name", "cm", "fin"), ["finished"])
+        self.assertEqual(self.complete(*config, "delete", "-n=completed", "cm/"), ["cm/finished"])
+        self.assertEqual(self.complete("get", "cm", "-o", "y"), ["yaml"])
+        self.assertEqual(self.complete("get", "cm", "--output=y"), ["--output=yaml"])
+        self.assertEqual(self.complete("get", "cm", "--output", "=", "y"), ["yaml"])  # bash's way.
+        self.assertIn("--selector", self.complete("get", "--sel"))
+        self.assertEqual(self.complete("apply", "-f", ""), [":files"])
+        self.assertEqual(self.complete("completion", "z"), ["zsh"])
+
+    def test_completion_scripts_work_in_the_shells_that_are_there(self):
+        environment = {**os.environ, "PATH": f"{harness.BIN}:{os.environ['PATH']}"}
+        bash = """source <(apkctl completion bash)
+complete_words() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _apkctl; printf '%s\n' "${COMPREPLY[@]}"; }
+complete_words apkctl get httpr
+complete_words apkctl apply -f /etc/os-relea
+complete_words apkctl completion """
+        run = subprocess.run(["bash", "-c", bash + "''"], env=environment, capture_output=True, text=True, timeout=60)
+        self.assertEqual(run.stdout.split(), ["httproutes", "/etc/os-release", "bash", "zsh", "fish"], run.stderr)
+        for shell in ("zsh", "fish"):
             script = self.gateway.apkctl("completion", shell).stdout
-            self.assertIn("httproutes", script)
-            if check:
-                subprocess.run(check, input=script, text=True, check=True)
+            self.assertIn("apkctl __complete", script)
+            if shutil.which(shell):
+                subprocess.run([shell, "-n", "/dev/stdin"], input=script, text=True, check=True, timeout=60)
 
     def grpc(self, method, message, certificate="admin"):
         """A gRPC call by curl: (status, messages as bytes)."""

@@ -5,7 +5,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <initializer_list>
 #include <limits>
+#include <optional>
+#include <unordered_set>
 
 #include "apk/v1/schema.pb.h"
 #include "common/strings.h"
@@ -20,20 +25,43 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
+using KeySet = std::unordered_set<std::string_view>;
 
 constexpr size_t kProblemsMax = 50;
 
-bool IsBoolean(const YamlNode& node) {
-  return !node.quoted && (node.scalar == "true" || node.scalar == "false");
+constexpr size_t kShownBytesMax = 40;
+constexpr size_t kObjectBytesMax = 1024 * 1024;
+
+bool IsOneOf(std::string_view word, std::initializer_list<std::string_view> words) {
+  return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-bool IsNumber(const YamlNode& node) {
-  if (node.quoted || node.scalar.empty()) return false;
-  double number = 0;
-  const char* const end = node.scalar.data() + node.scalar.size();
-  const auto [rest, error] = std::from_chars(node.scalar.data(), end, number);
-  return error == std::errc() && rest == end;
+// As Kubernetes' reader of YAML has it: more words than JSON's two.
+std::optional<bool> BooleanOf(const YamlNode& node) {
+  if (node.kind != YamlNode::Kind::kScalar || node.quoted) return std::nullopt;
+  if (IsOneOf(node.scalar, {"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"}))
+    return true;
+  if (IsOneOf(node.scalar, {"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"}))
+    return false;
+  return std::nullopt;
 }
+
+bool IsBoolean(const YamlNode& node) { return BooleanOf(node).has_value(); }
+
+// Words such as "nan" and "infinity" are text: without a digit it is no number.
+bool IsNumber(const YamlNode& node) {
+  if (node.kind != YamlNode::Kind::kScalar || node.quoted) return false;
+  std::string_view text = node.scalar;
+  if (text.starts_with('+')) text.remove_prefix(1);
+  if (text.find_first_of("0123456789") == std::string_view::npos) return false;
+  double number = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error != std::errc::invalid_argument && rest == text.data() + text.size();
+}
+
+// Infinite where it is too large. REQUIRES: IsNumber(node). Not std::stod: that throws, for numbers
+// near zero, too.
+double NumberOf(const YamlNode& node) { return std::strtod(node.scalar.c_str(), nullptr); }
 
 std::string Describe(const YamlNode& node) {
   switch (node.kind) {
@@ -46,7 +74,7 @@ std::string Describe(const YamlNode& node) {
     case YamlNode::Kind::kScalar:
       break;
   }
-  const std::string shown = node.scalar.substr(0, 40);
+  const std::string shown = node.scalar.substr(0, kShownBytesMax);
   if (IsBoolean(node)) return Concat("the boolean ", shown);
   if (IsNumber(node)) return Concat("the number ", shown);
   return Concat("the string \"", shown, "\"");
@@ -54,8 +82,7 @@ std::string Describe(const YamlNode& node) {
 
 class DocumentReader {
  public:
-  DocumentReader(const std::string& file, std::vector<ManifestProblem>& problems)
-      : file_(file), problems_(problems) {}
+  DocumentReader(const std::string& file, ManifestResult& result) : file_(file), result_(result) {}
 
   // False where there was a problem.
   bool Read(const YamlNode& node, ManifestDocument& document) {
@@ -63,14 +90,19 @@ class DocumentReader {
     failed_ = false;
     document.at = At(node);
     document.object = NewObject(node);
-    if (document.object != nullptr) ReadMap(node, "", *document.object);
+    if (document.object == nullptr) return false;
+    ReadMap(node, "", *document.object);
+    if (document.object->ByteSizeLong() > kObjectBytesMax) {
+      Add(node, "", "the object is larger than 1 MiB", "split it into several");
+    }
     return !failed_;
   }
 
   void Add(const YamlNode& node, std::string path, std::string message, std::string hint = "") {
     failed_ = true;
-    if (problems_.size() < kProblemsMax) {
-      problems_.push_back({At(node), std::move(path), std::move(message), std::move(hint)});
+    ++result_.problem_count;
+    if (result_.problems.size() < kProblemsMax) {
+      result_.problems.push_back({At(node), std::move(path), std::move(message), std::move(hint)});
     }
   }
 
@@ -132,13 +164,11 @@ class DocumentReader {
   }
 
   void ReadMap(const YamlNode& node, const std::string& path, Message& message) {
-    for (size_t i = 0; i < node.members.size(); ++i) {
-      const YamlNode& key = *node.members[i].first;
+    KeySet seen;
+    for (const auto& [key_node, value] : node.members) {
+      const YamlNode& key = *key_node;
       const std::string child = path.empty() ? key.scalar : Concat(path, ".", key.scalar);
-      if (IsRepeatedKey(node, i)) {
-        Add(key, child, "stands twice in the same map", "keep one of them");
-        continue;
-      }
+      if (!IsGoodKey(key, child, seen)) continue;
       if (path.empty() && key.scalar == "status") continue;  // The control plane's own.
       const FieldDescriptor* const field = FindField(*message.GetDescriptor(), key.scalar);
       if (field == nullptr) {
@@ -146,15 +176,18 @@ class DocumentReader {
         continue;
       }
       (*positions_)[child] = At(key);
-      if (node.members[i].second != nullptr)
-        ReadField(*node.members[i].second, child, *field, message);
+      if (value != nullptr) ReadField(*value, child, *field, message);
     }
   }
 
-  static bool IsRepeatedKey(const YamlNode& node, size_t index) {
-    for (size_t i = 0; i < index; ++i) {
-      if (node.members[i].first->scalar == node.members[index].first->scalar) return true;
+  // False, and a problem, where the key can't name a field or has stood in the map before.
+  bool IsGoodKey(const YamlNode& key, const std::string& path, KeySet& seen) {
+    if (key.kind != YamlNode::Kind::kScalar) {
+      Add(key, path, Concat("a name must be text, found ", Describe(key)));
+      return false;
     }
+    if (seen.insert(key.scalar).second) return true;
+    Add(key, path, "stands twice in the same map", "keep one of them");
     return false;
   }
 
@@ -174,6 +207,10 @@ class DocumentReader {
 
   void AddUnknownField(const YamlNode& key, const std::string& path,
                        const google::protobuf::Descriptor& descriptor) {
+    if (result_.problems.size() >= kProblemsMax) {  // Counted only: a hint costs more.
+      Add(key, path, "");
+      return;
+    }
     std::vector<std::string> names;
     for (int i = 0; i < descriptor.field_count(); ++i)
       names.push_back(descriptor.field(i)->json_name());
@@ -219,14 +256,11 @@ class DocumentReader {
       Add(node, path, Concat("must be a map, found ", Describe(node)));
       return;
     }
-    for (size_t i = 0; i < node.members.size(); ++i) {
-      const auto& [key, value] = node.members[i];
+    KeySet seen;
+    for (const auto& [key, value] : node.members) {
       const std::string child = Concat(path, ".", key->scalar);
+      if (!IsGoodKey(*key, child, seen)) continue;
       (*positions_)[child] = At(*key);
-      if (IsRepeatedKey(node, i)) {
-        Add(*key, child, "stands twice in the same map", "keep one of them");
-        continue;
-      }
       Message* const entry = message.GetReflection()->AddMessage(&message, &field);
       const auto* const key_field = entry->GetDescriptor()->FindFieldByNumber(1);
       entry->GetReflection()->SetString(entry, key_field, key->scalar);
@@ -250,10 +284,11 @@ class DocumentReader {
         ReadString(node, path, field, message, append);
         break;
       case FieldDescriptor::CPPTYPE_BOOL:
-        if (node.kind != YamlNode::Kind::kScalar || !IsBoolean(node)) {
-          Add(node, path, Concat("must be true or false, found ", Describe(node)));
+        if (const std::optional<bool> boolean = BooleanOf(node); boolean.has_value()) {
+          reflection.SetBool(&message, &field, *boolean);
         } else {
-          reflection.SetBool(&message, &field, node.scalar == "true");
+          Add(node, path, Concat("must be true or false, found ", Describe(node)),
+              node.quoted ? "write it without quotes" : "");
         }
         break;
       default:
@@ -266,7 +301,7 @@ class DocumentReader {
     if (node.kind != YamlNode::Kind::kMap) {
       Add(node, path, Concat("must be a map, found ", Describe(node)));
     } else if (child.GetDescriptor()->full_name() == "google.protobuf.Struct") {
-      FillStruct(node, static_cast<google::protobuf::Struct&>(child));
+      FillStruct(node, path, static_cast<google::protobuf::Struct&>(child));
     } else {
       ReadMap(node, path, child);
     }
@@ -280,7 +315,8 @@ class DocumentReader {
     if (!is_string) {
       const bool scalar = node.kind == YamlNode::Kind::kScalar;
       Add(node, path, Concat("must be a string, found ", Describe(node)),
-          scalar ? Concat("write it in quotes: \"", node.scalar, "\"") : "");
+          scalar ? Concat("write it in quotes: \"", node.scalar.substr(0, kShownBytesMax), "\"")
+                 : "");
       return;
     }
     std::string value = node.scalar;
@@ -324,53 +360,62 @@ class DocumentReader {
     }
   }
 
-  void FillStruct(const YamlNode& node, google::protobuf::Struct& target) {
+  void FillStruct(const YamlNode& node, const std::string& path, google::protobuf::Struct& target) {
+    KeySet seen;
     for (const auto& [key, value] : node.members) {
-      if (value != nullptr) FillValue(*value, (*target.mutable_fields())[key->scalar]);
+      const std::string child = Concat(path, ".", key->scalar);
+      if (!IsGoodKey(*key, child, seen) || value == nullptr) continue;
+      FillValue(*value, child, (*target.mutable_fields())[key->scalar]);
     }
   }
 
-  void FillValue(const YamlNode& node, google::protobuf::Value& target) {
+  void FillValue(const YamlNode& node, const std::string& path, google::protobuf::Value& target) {
     switch (node.kind) {
       case YamlNode::Kind::kNull:
         target.set_null_value(google::protobuf::NULL_VALUE);
         break;
       case YamlNode::Kind::kMap:
-        FillStruct(node, *target.mutable_struct_value());
+        FillStruct(node, path, *target.mutable_struct_value());
         break;
       case YamlNode::Kind::kList:
         target.mutable_list_value();
-        for (const auto& item : node.items)
-          FillValue(*item, *target.mutable_list_value()->add_values());
+        for (size_t i = 0; i < node.items.size(); ++i) {
+          FillValue(*node.items[i], Concat(path, "[", std::to_string(i), "]"),
+                    *target.mutable_list_value()->add_values());
+        }
         break;
       case YamlNode::Kind::kScalar:
-        if (IsBoolean(node)) {
-          target.set_bool_value(node.scalar == "true");
-        } else if (IsNumber(node)) {
-          target.set_number_value(std::stod(node.scalar));
-        } else {
+        if (const std::optional<bool> boolean = BooleanOf(node); boolean.has_value()) {
+          target.set_bool_value(*boolean);
+        } else if (!IsNumber(node)) {
           target.set_string_value(node.scalar);
+        } else if (const double number = NumberOf(node); std::isfinite(number)) {
+          target.set_number_value(number);
+        } else {
+          Add(node, path, Concat(Describe(node), " is too large"), "write it in quotes");
         }
         break;
     }
   }
 
   const std::string& file_;
-  std::vector<ManifestProblem>& problems_;
+  ManifestResult& result_;
   std::map<std::string, SourcePosition>* positions_ = nullptr;
   bool failed_ = false;
 };
 
-// Items of a `kind: List`, or the node itself.
-std::vector<const YamlNode*> ObjectsOf(const YamlNode& node) {
+// Objects in order: the node itself, or the items of a `kind: List`, which may be lists again (the
+// reader limits how deep).
+void CollectObjects(const YamlNode& node, std::vector<const YamlNode*>& objects) {
   const YamlNode* const kind = DocumentReader::Member(node, "kind");
   const YamlNode* const items = DocumentReader::Member(node, "items");
-  const bool is_list = kind != nullptr && kind->scalar.ends_with("List") && items != nullptr &&
-                       items->kind == YamlNode::Kind::kList;
-  if (!is_list) return {&node};
-  std::vector<const YamlNode*> objects;
-  for (const auto& item : items->items) objects.push_back(item.get());
-  return objects;
+  const bool is_list = kind != nullptr && kind->scalar.ends_with("List") &&
+                       (items == nullptr || items->kind == YamlNode::Kind::kList);
+  if (!is_list) {
+    objects.push_back(&node);
+  } else if (items != nullptr) {
+    for (const auto& item : items->items) CollectObjects(*item, objects);
+  }
 }
 
 }  // namespace
@@ -389,10 +434,12 @@ SourcePosition ManifestDocument::Locate(std::string_view field_path) const {
 ManifestResult ReadManifest(std::string_view text, const std::string& file) {
   ManifestResult result;
   YamlReader yaml(text, YamlLimits());
-  DocumentReader reader(file, result.problems);
+  DocumentReader reader(file, result);
   while (const std::unique_ptr<YamlNode> root = yaml.Next()) {
     if (root->kind == YamlNode::Kind::kNull) continue;
-    for (const YamlNode* const node : ObjectsOf(*root)) {
+    std::vector<const YamlNode*> objects;
+    CollectObjects(*root, objects);
+    for (const YamlNode* const node : objects) {
       ManifestDocument document;
       if (reader.Read(*node, document)) result.documents.push_back(std::move(document));
     }
@@ -401,6 +448,7 @@ ManifestResult ReadManifest(std::string_view text, const std::string& file) {
     const YamlProblem& problem = *yaml.problem();
     result.problems.push_back(
         {{.file = file, .line = problem.line, .column = problem.column}, "", problem.message, ""});
+    ++result.problem_count;
   }
   return result;
 }

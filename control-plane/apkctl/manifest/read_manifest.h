@@ -36,10 +36,12 @@ struct ManifestDocument {
 
 struct ManifestResult {
   std::vector<ManifestDocument> documents;  // Without those that have problems.
-  std::vector<ManifestProblem> problems;    // At most 50.
+  std::vector<ManifestProblem> problems;    // The first ones, at most 50.
+  size_t problem_count = 0;                 // All of them.
 };
 
-// Several documents, empty ones skipped; `kind: List` gives its items. `file` is for messages.
+// Several documents, empty ones skipped; `kind: List` gives its items. An object has at most 1 MiB.
+// `file` is for messages.
 ManifestResult ReadManifest(std::string_view text, const std::string& file);
 
 }  // namespace apk

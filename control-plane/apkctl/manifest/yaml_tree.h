@@ -1,13 +1,16 @@
-// One YAML document as a tree that remembers lines and columns. JSON is YAML.
+// One YAML or JSON document as a tree that remembers lines and columns.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "control-plane/apkctl/manifest/text_check.h"
 
 namespace apk {
 
@@ -22,16 +25,9 @@ struct YamlNode {
   uint32_t column = 0;                                                                   // From 1.
 };
 
-struct YamlProblem {
-  uint32_t line = 0;
-  uint32_t column = 0;
-  std::string message;
-};
-
 struct YamlLimits {
   size_t depth_max = 64;
-  size_t document_bytes_max = 1024 * 1024;
-  size_t nodes_max = 200'000;  // Of a document.
+  size_t nodes_max = 2'000'000;  // Of a document, what aliases (*name) repeat counted each time.
   size_t documents_max = 20'000;
 };
 
@@ -47,9 +43,14 @@ class YamlReader {
 
  private:
   struct Parser;
-  std::unique_ptr<Parser> parser_;
+
+  std::unique_ptr<YamlNode> NextFromYaml();
+
+  std::unique_ptr<Parser> parser_;                   // Of YAML.
+  std::deque<std::unique_ptr<YamlNode>> from_json_;  // The documents of a text that is JSON.
   YamlLimits limits_;
   size_t documents_ = 0;
+  std::optional<YamlProblem> json_problem_;  // Why the text is no JSON, though it looks like it.
   std::optional<YamlProblem> problem_;
 };
 

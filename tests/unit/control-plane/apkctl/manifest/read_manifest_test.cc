@@ -4,6 +4,8 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "apk/v1/backend.pb.h"
 #include "apk/v1/core.pb.h"
 #include "apk/v1/routes.pb.h"
@@ -70,7 +72,8 @@ TEST(ReadManifest, TakesTheDocumentsOfTheMirroringGuideAsTheyStand) {
   EXPECT_EQ(backend.spec().services(0).port(), 443);
   EXPECT_TRUE(Validate(backend).empty());
   const auto& route = static_cast<const v1::HTTPRoute&>(*result.documents[1].object);
-  EXPECT_EQ(route.spec().rules(0).filters(0).request_mirror().backend_ref().name(), "mirror-backend");
+  EXPECT_EQ(route.spec().rules(0).filters(0).request_mirror().backend_ref().name(),
+            "mirror-backend");
   const std::vector<FieldIssue> issues = Validate(route);
   ASSERT_EQ(issues.size(), 1u);
   EXPECT_EQ(issues[0].severity, FieldIssue::Severity::kWarning);
@@ -134,13 +137,175 @@ INSTANTIATE_TEST_SUITE_P(
                 "string \"just text\""},
         Refusal{"NoBase64", "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {k: '!'}\n",
                 "f.yaml:4:11: data.k: must be Base64 (for plain text use stringData)"},
-        Refusal{"Alias", "a: &x 1\nb: *x\n",
-                "f.yaml:2:4: : aliases (*name) are not supported; write the value out"}),
+        Refusal{"BooleanForString", WithSpec("  basePath: yes\n"),
+                "f.yaml:5:13: spec.basePath: must be a string, found the boolean yes (write it in "
+                "quotes: \"yes\")"},
+        Refusal{
+            "StringForBoolean",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\nimmutable: \"true\"\n",
+            "f.yaml:4:12: immutable: must be true or false, found the string \"true\" (write it "
+            "without quotes)"},
+        Refusal{
+            "NumberTooLarge",
+            "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n"
+            "spec: {sessionAffinityConfig: {x: [1e999]}}\n",
+            "f.yaml:4:36: spec.sessionAffinityConfig.x[0]: the number 1e999 is too large (write "
+            "it in quotes)"},
+        Refusal{"UnknownTag", "a: !!binary aGk=\n",
+                "f.yaml:1:4: : the tag !!binary can't be used here; write a plain value"},
+        Refusal{"AliasInsideOfItsAnchor", "a: &x [*x]\n",
+                "f.yaml:1:8: : this alias stands inside of what it repeats"},
+        Refusal{"NameThatIsAMap", WithSpec("  ? {a: 1}\n  : 2\n"),
+                "f.yaml:5:5: spec.: a name must be text, found a map"},
+        Refusal{"NoUtf8", "a: 1\nb: \"x\xff\"\n",
+                "f.yaml:2:6: : the byte 0xff is no UTF-8; save the file as UTF-8"},
+        Refusal{"Utf16", std::string("\xff\xfe") + "a",
+                "f.yaml:1:1: : is UTF-16; save the file as UTF-8"},
+        Refusal{"EndOfTransmission", "a: 1\nb: x\x04y\n",
+                "f.yaml:2:5: : the control character 0x04 can't stand here; in a quoted text write "
+                "it as an escape"},
+        Refusal{"JsonUnclosed", "{\"apiVersion\": \"v1\",\n \"kind\": \"Secret\"",
+                "f.yaml:2:18: : the JSON ends too early: \",\" or \"}\" is missing"},
+        Refusal{"JsonWord", "{\"apiVersion\": \"v1\",\n \"kind\": Secret, \"x\": [}",
+                "f.yaml:2:10: : is no JSON: a value is expected, found \"S\""},
+        Refusal{"JsonHalfSurrogate", R"({"a": "x\ud83d"})",
+                "f.yaml:1:9: : this escape is one half of a surrogate pair; the other half is "
+                "missing"},
+        Refusal{"JsonNumberForString",
+                R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":1}})",
+                "f.yaml:1:75: data.k: must be a string, found the number 1 (write it in quotes: "
+                "\"1\")"}),
     [](const auto& test) { return test.param.name; });
 
 TEST(ReadManifest, NamesEveryProblemOfADocument) {
   const ManifestResult result = Read(WithSpec("  a: 1\n  b: 2\n  protocol: [x]\n"));
   EXPECT_EQ(result.problems.size(), 3u);
+}
+
+TEST(ReadManifest, CountsTheProblemsThatItDoesNotKeep) {
+  std::string fields;
+  for (int i = 0; i < 60; ++i) fields += "  f" + std::to_string(i) + ": 1\n";
+  const ManifestResult result = Read(WithSpec(fields));
+  EXPECT_EQ(result.problems.size(), 50u);
+  EXPECT_EQ(result.problem_count, 60u);
+}
+
+// Quadratic work would take minutes here.
+TEST(ReadManifest, NinetyThousandKeysAreReadInOneGo) {
+  std::string text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n";
+  for (int i = 0; i < 90'000; ++i) text += "  k" + std::to_string(i) + ": ''\n";
+  const ManifestResult result = Read(text);
+  ASSERT_EQ(result.problem_count, 1u);  // Larger than an object may be.
+  EXPECT_EQ(result.problems[0].message, "the object is larger than 1 MiB");
+}
+
+TEST(ReadManifest, NumbersOfAnySizeAreRead) {
+  const ManifestResult result = Read(
+      "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n"
+      "spec: {sessionAffinityConfig: {small: 1e-310, large: 1e308, word: nan, other: infinity}}\n");
+  ASSERT_TRUE(result.problems.empty()) << Show(result.problems[0]);
+  const auto& fields = static_cast<const v1::Service&>(*result.documents[0].object)
+                           .spec()
+                           .session_affinity_config()
+                           .fields();
+  EXPECT_EQ(fields.at("small").number_value(), 1e-310);
+  EXPECT_EQ(fields.at("large").number_value(), 1e308);
+  EXPECT_EQ(fields.at("word").string_value(), "nan");
+  EXPECT_EQ(fields.at("other").string_value(), "infinity");
+}
+
+std::string DataOf(const ManifestResult& result, const std::string& key) {
+  if (result.documents.empty()) return "no document";
+  return static_cast<const v1::ConfigMap&>(*result.documents[0].object).data().at(key);
+}
+
+TEST(ReadManifest, WordsThatLookLikeNumbersElsewhereAreText) {
+  const ManifestResult result = Read(
+      "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
+      "data: {a: nan, b: inf, c: Infinity, d: !!str 12, e: !!str true, f: '1'}\n");
+  ASSERT_TRUE(result.problems.empty()) << Show(result.problems[0]);
+  EXPECT_EQ(DataOf(result, "a"), "nan");
+  EXPECT_EQ(DataOf(result, "c"), "Infinity");
+  EXPECT_EQ(DataOf(result, "d"), "12");
+  EXPECT_EQ(DataOf(result, "e"), "true");
+}
+
+TEST(ReadManifest, BooleansMayBeWrittenAsKubernetesReadsThem) {
+  for (const char* const word : {"true", "True", "yes", "on"}) {
+    const ManifestResult result = Read(
+        std::string("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\nimmutable: ") + word);
+    ASSERT_TRUE(result.problems.empty()) << Show(result.problems[0]);
+    EXPECT_TRUE(static_cast<const v1::ConfigMap&>(*result.documents[0].object).immutable());
+  }
+}
+
+TEST(ReadManifest, AliasesRepeatAndMergeKeysFillIn) {
+  const ManifestResult result = Read(
+      "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: &common {x: '1', y: '2'}}\n"
+      "data: {<<: *common, y: own, z: &text long, again: *text}\n");
+  ASSERT_TRUE(result.problems.empty()) << Show(result.problems[0]);
+  EXPECT_EQ(DataOf(result, "x"), "1");
+  EXPECT_EQ(DataOf(result, "y"), "own");
+  EXPECT_EQ(DataOf(result, "again"), "long");
+}
+
+TEST(ReadManifest, AliasesCannotGrowWithoutEnd) {
+  std::string text = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n";
+  for (int i = 1; i < 10; ++i) {
+    const std::string before = "*a" + std::to_string(i - 1);
+    text += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [";
+    for (int j = 0; j < 10; ++j) text += (j > 0 ? ", " : "") + before;
+    text += "]\n";
+  }
+  const ManifestResult result = Read(text);
+  ASSERT_EQ(result.problem_count, 1u);
+  EXPECT_EQ(result.problems[0].message, "the document has too many values");
+}
+
+TEST(ReadManifest, JsonEscapesAndSeveralObjectsAreTaken) {
+  const ManifestResult result = Read(
+      R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":"\ud83d\ude00\u00e4\n\"\/"}})"
+      "\n"
+      R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b"}})"
+      "\n---\n"
+      R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"}})");
+  ASSERT_TRUE(result.problems.empty()) << Show(result.problems[0]);
+  ASSERT_EQ(result.documents.size(), 3u);
+  EXPECT_EQ(DataOf(result, "k"), "\xf0\x9f\x98\x80\xc3\xa4\n\"/");
+  EXPECT_EQ(result.documents[2].at.line, 4u);
+}
+
+TEST(ReadManifest, FlowStyleThatIsNoJsonIsYaml) {
+  const ManifestResult result =
+      Read("{\"apiVersion\": v1, kind: ConfigMap, metadata: {name: a,}, }\n");
+  ASSERT_TRUE(result.problems.empty()) << Show(result.problems[0]);
+  EXPECT_EQ(result.documents.size(), 1u);
+}
+
+// What `get -o yaml` and `get -o json` print of many objects is larger than one object may be.
+TEST(ReadManifest, AListMayBeLargerThanAnObject) {
+  nlohmann::ordered_json list = {
+      {"apiVersion", "v1"}, {"kind", "List"}, {"items", nlohmann::ordered_json::array()}};
+  for (int i = 0; i < 3; ++i) {
+    list["items"].push_back({{"apiVersion", "v1"},
+                             {"kind", "ConfigMap"},
+                             {"metadata", {{"name", "m" + std::to_string(i)}}},
+                             {"data", {{"k", std::string(700'000, 'x')}}}});
+  }
+  for (const std::string& text : {list.dump(4), ToYaml(list)}) {
+    const ManifestResult result = Read(text);
+    ASSERT_TRUE(result.problems.empty()) << Show(result.problems[0]);
+    EXPECT_EQ(result.documents.size(), 3u);
+  }
+}
+
+TEST(ReadManifest, ListsOfListsAreFlattened) {
+  const ManifestResult result = Read(
+      "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items:\n"
+      "  - {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n- apiVersion: v1\n"
+      "  kind: ConfigMapList\n  items:\n");
+  ASSERT_TRUE(result.problems.empty()) << Show(result.problems[0]);
+  EXPECT_EQ(result.documents.size(), 1u);
 }
 
 TEST(ReadManifest, NestingIsLimited) {

@@ -1,0 +1,201 @@
+// Conditions stand in `status`, or in entries of lists there: listeners, parents, ancestors. Found
+// by reflection, so that a new kind needs nothing here.
+#include "control-plane/apkctl/object_conditions.h"
+
+#include <algorithm>
+#include <initializer_list>
+#include <string_view>
+
+#include "apk/v1/gateway.pb.h"
+#include "apk/v1/meta.pb.h"
+#include "apk/v1/routes.pb.h"
+#include "common/strings.h"
+
+namespace apk {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+const FieldDescriptor* Field(const Message& message, const char* name) {
+  return message.GetDescriptor()->FindFieldByName(name);
+}
+
+const Message* Child(const Message& message, const char* name) {
+  const FieldDescriptor* const field = Field(message, name);
+  const bool single = field != nullptr && !field->is_repeated() &&
+                      field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE &&
+                      message.GetReflection()->HasField(message, field);
+  return single ? &message.GetReflection()->GetMessage(message, field) : nullptr;
+}
+
+std::vector<const Message*> Children(const Message& message, const FieldDescriptor* field) {
+  std::vector<const Message*> children;
+  const bool list = field != nullptr && field->is_repeated() && !field->is_map() &&
+                    field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
+  if (!list) return children;
+  for (int i = 0; i < message.GetReflection()->FieldSize(message, field); ++i)
+    children.push_back(&message.GetReflection()->GetRepeatedMessage(message, field, i));
+  return children;
+}
+
+std::string Text(const Message& message, const char* name) {
+  const FieldDescriptor* const field = Field(message, name);
+  const bool text = field != nullptr && !field->is_repeated() &&
+                    field->cpp_type() == FieldDescriptor::CPPTYPE_STRING;
+  return text ? message.GetReflection()->GetString(message, field) : "";
+}
+
+bool IsOneOf(std::string_view word, std::initializer_list<std::string_view> words) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+// Most conditions are good when True; of these True is the bad news.
+bool IsBad(const v1::Condition& condition) {
+  const bool negative =
+      IsOneOf(condition.type(), {"Conflicted", "PartiallyInvalid", "OverlappingTLSConfig"});
+  return condition.status() == (negative ? "True" : "False");
+}
+
+std::string HintFor(std::string_view reason) {
+  if (reason == "BackendNotFound") return "apply it too, or correct the reference";
+  if (reason == "RefNotPermitted")
+    return "a ReferenceGrant in the namespace of what is referred to must allow it";
+  if (reason == "NoMatchingParent") return "apply that Gateway, or correct parentRefs";
+  if (reason == "NoMatchingListenerHostname")
+    return "a hostname of the route must match one of a listener";
+  if (reason == "NotAllowedByListeners") return "widen allowedRoutes of the listener";
+  if (reason == "InvalidCertificateRef")
+    return "apply a Secret of type kubernetes.io/tls with a certificate and its key";
+  if (reason == "UnsupportedProtocol" || reason == "UnsupportedValue" || reason == "InvalidKind")
+    return "use a value that this gateway supports";
+  return "";
+}
+
+// "rules[2]" stands after its list's index: where an entry of `spec`'s list with this name is.
+std::string ListenerPath(const Message& object, const std::string& name) {
+  const Message* const spec = Child(object, "spec");
+  if (spec == nullptr) return "";
+  const std::vector<const Message*> listeners = Children(*spec, Field(*spec, "listeners"));
+  for (size_t i = 0; i < listeners.size(); ++i) {
+    if (Text(*listeners[i], "name") == name)
+      return Concat("spec.listeners[", std::to_string(i), "]");
+  }
+  return "";
+}
+
+std::string ParentPath(const Message& object, const Message& reference) {
+  const Message* const spec = Child(object, "spec");
+  if (spec == nullptr) return "";
+  const std::vector<const Message*> parents = Children(*spec, Field(*spec, "parent_refs"));
+  for (size_t i = 0; i < parents.size(); ++i) {
+    const auto* const parent = dynamic_cast<const v1::ParentReference*>(parents[i]);
+    const auto* const wanted = dynamic_cast<const v1::ParentReference*>(&reference);
+    const bool same = parent != nullptr && wanted != nullptr && parent->name() == wanted->name() &&
+                      parent->namespace_() == wanted->namespace_() &&
+                      parent->section_name() == wanted->section_name() &&
+                      parent->port() == wanted->port();
+    if (same) return Concat("spec.parentRefs[", std::to_string(i), "]");
+  }
+  return "";
+}
+
+class Collector {
+ public:
+  void AddAll(const Message& owner, const std::string& default_path) {
+    std::vector<const v1::Condition*> bad;
+    for (const Message* const child : Children(owner, Field(owner, "conditions"))) {
+      const auto* const condition = dynamic_cast<const v1::Condition*>(child);
+      if (condition != nullptr && IsBad(*condition)) bad.push_back(condition);
+    }
+    for (const v1::Condition* const condition : bad) {
+      // Not programmed is what follows from every other problem, or not yet.
+      const bool follows =
+          condition->type() == "Programmed" && (bad.size() > 1 || condition->reason() == "Pending");
+      if (!follows) AddParts(*condition, default_path);
+    }
+  }
+
+  void Add(ConditionWarning warning) {
+    for (const ConditionWarning& known : warnings_) {
+      if (known.field_path == warning.field_path && known.message == warning.message) return;
+    }
+    warnings_.push_back(std::move(warning));
+  }
+
+  std::vector<ConditionWarning> Take() { return std::move(warnings_); }
+
+ private:
+  // A message may name several fields: "spec.rules[0]: …; spec.rules[1]: …".
+  void AddParts(const v1::Condition& condition, const std::string& default_path) {
+    const std::string suffix =
+        Concat(" [", condition.type(), "=", condition.status(), ", ", condition.reason(), "]");
+    std::string_view rest = condition.message();
+    if (const size_t colon = rest.find(": spec."); colon != std::string_view::npos)
+      rest.remove_prefix(colon + 2);  // "rules that are not served: spec.rules[0]: …"
+    while (!rest.empty()) {
+      const size_t end = rest.find("; spec.");
+      std::string_view part = rest.substr(0, end);
+      rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 2);
+      std::string path = default_path;
+      const size_t colon = part.find(": ");
+      if (part.starts_with("spec.") && colon != std::string_view::npos) {
+        path = part.substr(0, colon);
+        part.remove_prefix(colon + 2);
+      }
+      Add({.field_path = std::move(path),
+           .message = Concat(part, suffix),
+           .hint = HintFor(condition.reason())});
+    }
+  }
+
+  std::vector<ConditionWarning> warnings_;
+};
+
+// A route without a parent, a Gateway of another controller: nothing is wrong, and nothing happens.
+void AddIfNobodysOwn(const Message& object, const Message* status, Collector& collector) {
+  if (const auto* const gateway = dynamic_cast<const v1::Gateway*>(&object); gateway != nullptr) {
+    if (!gateway->status().conditions().empty()) return;
+    collector.Add({.field_path = "spec.gatewayClassName",
+                   .message = Concat("no GatewayClass \"", gateway->spec().gateway_class_name(),
+                                     "\" is served here: this Gateway has no effect"),
+                   .hint = "use gatewayClassName: apk"});
+    return;
+  }
+  const google::protobuf::Descriptor* const descriptor = object.GetDescriptor();
+  const FieldDescriptor* const status_field = descriptor->FindFieldByName("status");
+  const bool is_route = descriptor->name().ends_with("Route") && status_field != nullptr;
+  if (!is_route) return;
+  const bool has_parent =
+      status != nullptr && !Children(*status, Field(*status, "parents")).empty();
+  if (has_parent) return;
+  const Message* const spec = Child(object, "spec");
+  const bool names_one = spec != nullptr && !Children(*spec, Field(*spec, "parent_refs")).empty();
+  collector.Add(
+      {.field_path = names_one ? "spec.parentRefs" : "spec",
+       .message = names_one ? "no parentRef leads to a Gateway of this control plane: the route "
+                              "has no effect"
+                            : "there are no parentRefs: the route has no effect",
+       .hint = "name a Gateway of class apk in parentRefs"});
+}
+
+}  // namespace
+
+std::vector<ConditionWarning> WarningsOf(const Message& object) {
+  Collector collector;
+  const Message* const status = Child(object, "status");
+  AddIfNobodysOwn(object, status, collector);
+  if (status == nullptr) return collector.Take();
+  collector.AddAll(*status, "");
+  const google::protobuf::Descriptor& descriptor = *status->GetDescriptor();
+  for (int i = 0; i < descriptor.field_count(); ++i) {
+    for (const Message* const entry : Children(*status, descriptor.field(i))) {
+      const Message* const parent = Child(*entry, "parent_ref");
+      collector.AddAll(*entry, parent != nullptr ? ParentPath(object, *parent)
+                                                 : ListenerPath(object, Text(*entry, "name")));
+    }
+  }
+  return collector.Take();
+}
+
+}  // namespace apk
