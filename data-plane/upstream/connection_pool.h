@@ -13,7 +13,7 @@
 #include "data-plane/net/dialer.h"
 #include "data-plane/routing/route_table.h"
 #include "data-plane/session/h1_client.h"
-#include "data-plane/upstream/backend_counts.h"
+#include "data-plane/upstream/shared_backends.h"
 
 namespace apk {
 
@@ -32,10 +32,10 @@ struct PoolLimits {
 
 class ConnectionPool {
  public:
-  // `counts` is shared by the pools of all workers and outlives them.
+  // `shared` is that of all workers and outlives the pool.
   ConnectionPool(Executor executor, DeadlineList& deadlines, const PoolLimits& limits,
-                 BackendCounts& counts)
-      : limits_(limits), counts_(counts), dialer_(executor, deadlines, limits.dns_servers) {}
+                 SharedBackends& shared)
+      : limits_(limits), shared_(shared), dialer_(executor, deadlines, limits.dns_servers) {}
 
   // A place at a backend for one exchange, and the connection it runs on.
   struct Lease {
@@ -75,16 +75,16 @@ class ConnectionPool {
     std::vector<EndpointPool> endpoints;
     size_t next_endpoint = 0;
     uint32_t active = 0;
-    std::shared_ptr<BackendCounts::Count> count;  // nullptr where the backend sets no limit.
+    std::shared_ptr<SharedBackend> shared;  // nullptr where there are neither limits nor checks.
   };
 
-  // The first endpoint from `first` on that is not ejected; `first` where all are.
+  // The first endpoint from `first` on that is neither down nor ejected; `first` where all are.
   static size_t FirstInUse(const BackendPool& pool, size_t first);
   size_t ChooseEndpoint(BackendPool& pool);
   void Settle(BackendPool& pool, Lease& lease, size_t endpoint);
 
   PoolLimits limits_;
-  BackendCounts& counts_;
+  SharedBackends& shared_;
   uint32_t random_ = 1;
   Dialer dialer_;
   absl::flat_hash_map<uint64_t, std::unique_ptr<BackendPool>> pools_;
