@@ -303,7 +303,8 @@ class Limits(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.gateway = Gateway(agent_flags=("--head-timeout-ms", 800, "--body-timeout-ms", 800,
-                                           "--write-timeout-ms", 800, "--connections-per-address", 4))
+                                           "--write-timeout-ms", 800, "--connections-per-address", 4,
+                                           "--max-body-bytes", 1000))
         cls.addClassCleanup(cls.gateway.close)
         cls.port = free_port()
         cls.origin = FakeBackend(lambda request: response(request.body or b"ok"))
@@ -354,6 +355,20 @@ class Limits(unittest.TestCase):
         answer = self.trickle("POST /trickles HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
         self.assertEqual(answer[0], 408)
         self.assertFalse(any(request.complete for request in self.origin.requests))
+
+    def test_a_body_that_is_too_large_is_a_413_and_never_completed_at_the_backend(self):
+        chunked = "Transfer-Encoding: chunked\r\n\r\n"
+        whole = f"{chunked}3e8\r\n{'x' * 1000}\r\n"
+        for framing, expected in (("Content-Length: 1000\r\n\r\n" + "x" * 1000, 200),
+                                  ("Content-Length: 1001\r\n\r\n", 413), (whole + "0\r\n\r\n", 200),
+                                  (whole + "1\r\nx\r\n0\r\n\r\n", 413)):
+            client = self.client()
+            client.send(f"POST /size HTTP/1.1\r\nHost: a\r\n{framing}")
+            self.assertEqual(client.read_response()[0], expected, framing[:40])
+            client.close()
+        sizes = [len(request.body) for request in self.origin.requests
+                 if request.target == "/size" and request.complete]
+        self.assertEqual(sizes, [1000, 1000])
 
     def test_a_client_that_does_not_read_is_cut_off(self):
         big = FakeBackend(lambda _: response(b"x" * 50_000_000))
