@@ -115,6 +115,13 @@ class Exchanges(unittest.TestCase):
         self.assertEqual(client.read_response(True)[1]["content-length"], length)
         self.assertEqual(get("GET", "/304")[0], 304)  # Still in step.
 
+    def test_an_answer_whose_head_is_too_large_is_a_502(self):
+        heads = {"/many": "A: b\r\n" * 200, "/long": f"A: {'b' * 70_000}\r\n", "/fits": "A: b\r\n" * 100}
+        _, path = self.serve(lambda request: (
+            f"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{heads['/' + request.target.split('/')[-1]]}\r\n".encode()))
+        for end, expected in (("/many", 502), ("/long", 502), ("/fits", 200)):
+            self.assertEqual(self.ask(f"GET {path}{end} HTTP/1.1\r\nHost: a\r\n\r\n")[0], expected, end)
+
     # Uploads.
 
     def test_small_chunks_are_joined(self):
