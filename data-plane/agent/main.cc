@@ -78,6 +78,9 @@ void AddClientFlags(CLI::App& app, WorkerOptions& worker) {
                   "How long a client may pause while it sends a body");
   AddMilliseconds(app, "--write-timeout-ms", worker.session.write_stall_timeout,
                   "How long a client may take to read up to 64 KiB");
+  app.add_option("--max-body-bytes", worker.forward.body_bytes_max,
+                 "What a request's body may have; 0 is any number")
+      ->capture_default_str();
   app.add_option("--connections-per-address", worker.connections_per_address_max,
                  "Connections that one client address may have; 0 is any number")
       ->capture_default_str();

@@ -14,20 +14,31 @@ constexpr std::chrono::milliseconds kDiscardTime{1000};
 
 }  // namespace
 
-RequestBody::RequestBody(asio::io_context& io, ServerExchange& exchange, MirrorTee& mirrors)
-    : io_(io), exchange_(exchange), mirrors_(mirrors) {}
+RequestBody::RequestBody(asio::io_context& io, ServerExchange& exchange, MirrorTee& mirrors,
+                         uint64_t bytes_max)
+    : io_(io), exchange_(exchange), mirrors_(mirrors), bytes_max_(bytes_max) {}
 
 bool RequestBody::empty() const {
   return exchange_.request().framing.kind == BodyFraming::Kind::kNone;
 }
 
+bool RequestBody::too_large() const {
+  const BodyFraming& framing = exchange_.request().framing;
+  return bytes_max_ > 0 && framing.kind == BodyFraming::Kind::kLength &&
+         framing.length > bytes_max_;
+}
+
+bool RequestBody::TakeSlice() {
+  slice_ = exchange_.NextBody();
+  bytes_ += slice_.data.size();
+  if (slice_.failed) fault_ = ClientFault::kMalformed;
+  if (bytes_max_ > 0 && bytes_ > bytes_max_) fault_ = ClientFault::kTooLarge;
+  return fault_ == ClientFault::kNone;
+}
+
 WriteStatus RequestBody::Begin(ClientExchange& upstream) {
   finished_ = false;
-  slice_ = exchange_.NextBody();
-  if (slice_.failed) {
-    fault_ = ClientFault::kMalformed;
-    return WriteStatus::kFailed;
-  }
+  if (!TakeSlice()) return WriteStatus::kFailed;
   if (slice_.trailers != nullptr) upstream.WriteTrailers(*slice_.trailers);
   return upstream.WriteBody(slice_.data, slice_.done);
 }
@@ -50,11 +61,7 @@ void RequestBody::Continue(ClientExchange& upstream, WriteStatus begun, Upstream
 
 Task<bool> RequestBody::NextSlice() {
   for (;;) {
-    slice_ = exchange_.NextBody();
-    if (slice_.failed) {
-      fault_ = ClientFault::kMalformed;
-      co_return false;
-    }
+    if (!TakeSlice()) co_return false;
     if (!slice_.wait) co_return true;
     const bool filled = co_await exchange_.FillBody();
     if (filled) continue;

@@ -11,16 +11,20 @@
 namespace apk {
 
 // How a client let its request's body down.
-enum class ClientFault : uint8_t { kNone, kMalformed, kTooSlow, kGone };
+enum class ClientFault : uint8_t { kNone, kMalformed, kTooLarge, kTooSlow, kGone };
 
 // The request's body on its way up. What does not fit at once goes up in a coroutine of its own, so
 // that an answer that comes early is not held up by a long upload.
 class RequestBody {
  public:
-  RequestBody(asio::io_context& io, ServerExchange& exchange, MirrorTee& mirrors);
+  // `bytes_max` is what a body may have; 0: no limit.
+  RequestBody(asio::io_context& io, ServerExchange& exchange, MirrorTee& mirrors,
+              uint64_t bytes_max);
 
   // True where there is no body: nothing of the request is lost when it is sent again.
   bool empty() const;
+  // Its length was said, and is too large.
+  bool too_large() const;
   // Writes what is there, together with the head that `upstream` holds back.
   WriteStatus Begin(ClientExchange& upstream);
   // Goes on from there, the mirrors included; returns at once. Both are used until Stop or Settle
@@ -40,12 +44,16 @@ class RequestBody {
   Task<> Upload(ClientExchange* upstream, WriteStatus status, UpstreamGuard* guard);
   // The next slice, however long it takes; false, with fault_ set, where it does not come.
   Task<bool> NextSlice();
+  // Takes what the exchange gives now; false, with fault_ set, where it is broken or too much.
+  bool TakeSlice();
   Task<> Discard();
   void Tee();
 
   asio::io_context& io_;
   ServerExchange& exchange_;
   MirrorTee& mirrors_;
+  const uint64_t bytes_max_;
+  uint64_t bytes_ = 0;
   BodySlice slice_;
   bool finished_ = false;
   bool running_ = false;

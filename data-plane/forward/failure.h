@@ -25,6 +25,7 @@ enum class Failure : uint8_t {
   kTargetTooLong,
   kHeadTooLarge,
   kVersion,
+  kBodyTooLarge,
   kRequestTimeout,  // The client did not finish its head or body in time.
   kUpgrade,         // CONNECT and the like.
 };

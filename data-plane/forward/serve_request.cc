@@ -99,7 +99,7 @@ class Forwarding {
   ExchangeDeadlines deadlines_;
   UpstreamGuard guard_{deadlines_};
   ConnectionPool::Lease lease_;
-  RequestBody body_{worker_.io, exchange_, mirrors_};
+  RequestBody body_{worker_.io, exchange_, mirrors_, worker_.limits.body_bytes_max};
   ResponseHead response_;
   bool response_begun_ = false;
   bool refused_ = false;  // By the backend, untouched.
@@ -118,6 +118,9 @@ Task<> Forwarding::AnswerFor(Failure failure) {
       break;
     case ClientFault::kMalformed:
       failure = Failure::kMalformedRequest;
+      break;
+    case ClientFault::kTooLarge:
+      failure = Failure::kBodyTooLarge;
       break;
     case ClientFault::kTooSlow:
       failure = Failure::kRequestTimeout;
@@ -138,6 +141,10 @@ Task<> Forwarding::ServeWithoutBackend(Failure failure) {
 Task<> Forwarding::Run(const FilterContext* filters) {
   RequestHead& request = exchange_.request();
   mirrors_.Prepare(rule_, request);
+  if (body_.too_large()) {
+    co_await Answer(Failure::kBodyTooLarge);
+    co_return;
+  }
   choice_ = ChooseBackend(rule_, worker_.random);
   if (choice_ == nullptr || choice_->backend == nullptr) {
     co_await ServeWithoutBackend(Failure::kNotConfigured);  // The Gateway API's 500.

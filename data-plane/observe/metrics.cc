@@ -147,6 +147,9 @@ std::string RenderMetrics(const std::vector<const WorkerMetrics*>& workers,
   AddRequests(out, workers, failure_names);
   AddConnections(out, workers);
   AddMirrors(out, mirrors, mirror_bytes);
+  out.Family("apk_upstream_endpoints_down", "gauge",
+             "Endpoints of backends that fail their health checks.");
+  out.Sample("apk_upstream_endpoints_down", "", snapshot.endpoints_down);
   out.Family("apk_snapshot_revision", "gauge", "Store revision of the snapshot in force.");
   out.Sample("apk_snapshot_revision", Concat("version=\"", EscapeLabel(snapshot.version), "\""),
              snapshot.revision);

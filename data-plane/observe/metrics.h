@@ -43,6 +43,7 @@ struct alignas(64) WorkerMetrics {
 struct SnapshotMetrics {
   std::string version;
   uint64_t revision = 0;
+  uint64_t endpoints_down = 0;  // By their health checks.
 };
 
 // Prometheus text format 0.0.4.

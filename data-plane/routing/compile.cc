@@ -171,6 +171,17 @@ void RouteTableBuilder::AddBackend(const std::string& name, const v1::BackendCon
   backend->response_timeout_ms = config.response_timeout_ms();
   backend->idle_timeout_ms = config.idle_timeout_ms();
   backend->max_connections = config.max_connections();
+  if (config.has_health_check()) {
+    const v1::HealthCheckConfig& check = config.health_check();
+    if (check.interval_ms() == 0 || check.timeout_ms() == 0) {
+      Fail(name, "has a health check without interval or without timeout");
+    }
+    HealthCheckPolicy& policy = backend->health_check.emplace();
+    policy.interval = std::chrono::milliseconds(check.interval_ms());
+    policy.timeout = std::chrono::milliseconds(check.timeout_ms());
+    policy.unhealthy_threshold = std::max(check.unhealthy_threshold(), 1u);
+    policy.healthy_threshold = std::max(check.healthy_threshold(), 1u);
+  }
   for (const auto& field : config.set_headers()) {
     const absl::Status status = CheckSettableField(field.name(), field.value());
     if (!status.ok()) Fail(name, std::string(status.message()));

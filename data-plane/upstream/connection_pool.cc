@@ -13,13 +13,12 @@ bool ConnectionPool::Acquire(const Backend& backend, Lease& lease) {
     slot->endpoints.resize(backend.endpoints.size());
   }
   BackendPool& pool = *slot;
+  if (pool.shared == nullptr && (backend.max_connections > 0 || backend.health_check.has_value())) {
+    pool.shared = shared_.Find(backend.connection_key, backend.endpoints.size());
+  }
   if (backend.max_connections > 0) {
-    if (pool.count == nullptr) pool.count = counts_.Find(backend.connection_key);
-    if (pool.count->fetch_add(1, std::memory_order_relaxed) >= backend.max_connections) {
-      pool.count->fetch_sub(1, std::memory_order_relaxed);
-      return false;
-    }
-    lease.counted = true;
+    lease.counted = pool.shared->Enter(backend.max_connections);
+    if (!lease.counted) return false;
   } else if (pool.active >= limits_.connections_max) {
     return false;
   }
@@ -43,14 +42,12 @@ bool ConnectionPool::MoveOn(const Backend& backend, Lease& lease) {
 
 size_t ConnectionPool::FirstInUse(const BackendPool& pool, size_t first) {
   const size_t count = pool.endpoints.size();
-  const bool any_ejected =
-      std::any_of(pool.endpoints.begin(), pool.endpoints.end(),
-                  [](const EndpointPool& endpoint) { return endpoint.ejection.count() > 0; });
-  if (!any_ejected) return first;
   const TimePoint now = std::chrono::steady_clock::now();
   for (size_t i = 0; i < count; ++i) {
     const size_t candidate = (first + i) % count;
-    if (pool.endpoints[candidate].ejected_until <= now) return candidate;
+    const EndpointPool& endpoint = pool.endpoints[candidate];
+    const bool ejected = endpoint.ejection.count() > 0 && endpoint.ejected_until > now;
+    if (!ejected && (pool.shared == nullptr || pool.shared->IsUp(candidate))) return candidate;
   }
   return first;
 }
@@ -168,7 +165,7 @@ void ConnectionPool::Release(Lease& lease) {
   BackendPool& pool = *pools_[lease.key];
   --pool.active;
   --pool.endpoints[lease.endpoint].active;
-  if (lease.counted) pool.count->fetch_sub(1, std::memory_order_relaxed);
+  if (lease.counted) pool.shared->Leave();
   lease.counted = false;
   lease.stream.reset();
   if (lease.connection == nullptr) return;

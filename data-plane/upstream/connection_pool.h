@@ -15,7 +15,7 @@
 #include "data-plane/routing/route_table.h"
 #include "data-plane/session/h1_client.h"
 #include "data-plane/session/h2_client.h"
-#include "data-plane/upstream/backend_counts.h"
+#include "data-plane/upstream/shared_backends.h"
 
 namespace apk {
 
@@ -36,11 +36,11 @@ struct PoolLimits {
 
 class ConnectionPool {
  public:
-  // `counts` is shared by the pools of all workers and outlives them.
+  // `shared` is that of all workers and outlives the pool.
   ConnectionPool(Executor executor, DeadlineList& deadlines, const PoolLimits& limits,
-                 BackendCounts& counts)
+                 SharedBackends& shared)
       : limits_(limits),
-        counts_(counts),
+        shared_(shared),
         executor_(executor),
         deadlines_(deadlines),
         dialer_(executor, deadlines, limits.dns_servers) {}
@@ -100,10 +100,10 @@ class ConnectionPool {
     std::vector<EndpointPool> endpoints;
     size_t next_endpoint = 0;
     uint32_t active = 0;
-    std::shared_ptr<BackendCounts::Count> count;  // nullptr where the backend sets no limit.
+    std::shared_ptr<SharedBackend> shared;  // nullptr where there are neither limits nor checks.
   };
 
-  // The first endpoint from `first` on that is not ejected; `first` where all are.
+  // The first endpoint from `first` on that is neither down nor ejected; `first` where all are.
   static size_t FirstInUse(const BackendPool& pool, size_t first);
   size_t ChooseEndpoint(BackendPool& pool);
   void Settle(const Backend& backend, BackendPool& pool, Lease& lease, size_t endpoint);
@@ -114,7 +114,7 @@ class ConnectionPool {
   Task<DialResult> Dial(const Backend* backend, const Lease* lease, TimePoint deadline);
 
   PoolLimits limits_;
-  BackendCounts& counts_;
+  SharedBackends& shared_;
   uint32_t random_ = 1;
   Executor executor_;
   DeadlineList& deadlines_;

@@ -72,12 +72,12 @@ struct Worker::Acceptor {
 };
 
 Worker::Worker(int index, const WorkerOptions& options, ClientAddresses& addresses,
-               BackendCounts& counts, MirrorBudget& budget, MirrorStatsRegistry& stats,
+               SharedBackends& backends, MirrorBudget& budget, MirrorStatsRegistry& stats,
                std::function<void()> wake_mirrors)
     : index_(index),
       options_(options),
       addresses_(addresses),
-      pool_(io_.get_executor(), deadlines_, options.pool, counts),
+      pool_(io_.get_executor(), deadlines_, options.pool, backends),
       // Later, once for all that one round of the loop brings.
       mirror_door_(budget, [this, wake = std::move(wake_mirrors)] { asio::post(io_, wake); }),
       mirror_stats_(stats),

@@ -32,8 +32,9 @@ struct WorkerOptions {
 
 class Worker {
  public:
-  Worker(int index, const WorkerOptions& options, ClientAddresses& addresses, BackendCounts& counts,
-         MirrorBudget& budget, MirrorStatsRegistry& stats, std::function<void()> wake_mirrors);
+  Worker(int index, const WorkerOptions& options, ClientAddresses& addresses,
+         SharedBackends& backends, MirrorBudget& budget, MirrorStatsRegistry& stats,
+         std::function<void()> wake_mirrors);
   ~Worker();
 
   void Start();

@@ -1,6 +1,8 @@
 """A backend of several endpoints, and how much of it one may use."""
 import json
+import socket
 import threading
+import time
 import unittest
 
 import harness
@@ -70,6 +72,31 @@ class Balancing(unittest.TestCase):
             self.assertEqual(self.ask("/returning")[0], 200)
         returned = self.origin(port=later)
         eventually(lambda: self.ask("/returning")[0] == 200 and returned.requests, "it is used")
+
+    def test_an_endpoint_that_fails_its_health_check_gets_no_request(self):
+        def down():
+            return self.gateway.metrics()["apk_upstream_endpoints_down"]
+        alive = self.origin()
+        silent = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self.addCleanup(silent.close)
+        port = silent.getsockname()[1]
+        for _ in range(2):  # The queue is full: a connection is neither accepted nor refused.
+            filler = socket.socket()
+            self.addCleanup(filler.close)
+            filler.setblocking(False)
+            filler.connect_ex(silent.getsockname())
+        check = {"interval": 1, "timeout": 1, "unhealthyThreshold": 1, "healthyThreshold": 1}
+        self.serve("checked", [alive.port, port], healthCheck=check)
+        eventually(lambda: down() == 1, "the silent one is noticed")
+        begun = time.monotonic()
+        for _ in range(20):
+            self.assertEqual(self.ask("/checked")[0], 200)
+        self.assertLess(time.monotonic() - begun, 4)  # One attempt to connect takes 5 s.
+        silent.close()
+        healed = self.origin(port=port)
+        eventually(lambda: down() == 0, "it is noticed that it works")
+        eventually(lambda: self.ask("/checked")[0] == 200 and healed.requests, "it is used")
+        self.gateway.apkctl("delete", "httproute", "checked")
 
     def test_the_limit_of_connections_holds_for_the_whole_agent(self):
         go = threading.Event()

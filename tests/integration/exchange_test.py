@@ -115,6 +115,13 @@ class Exchanges(unittest.TestCase):
         self.assertEqual(client.read_response(True)[1]["content-length"], length)
         self.assertEqual(get("GET", "/304")[0], 304)  # Still in step.
 
+    def test_an_answer_whose_head_is_too_large_is_a_502(self):
+        heads = {"/many": "A: b\r\n" * 200, "/long": f"A: {'b' * 70_000}\r\n", "/fits": "A: b\r\n" * 100}
+        _, path = self.serve(lambda request: (
+            f"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{heads['/' + request.target.split('/')[-1]]}\r\n".encode()))
+        for end, expected in (("/many", 502), ("/long", 502), ("/fits", 200)):
+            self.assertEqual(self.ask(f"GET {path}{end} HTTP/1.1\r\nHost: a\r\n\r\n")[0], expected, end)
+
     # Uploads.
 
     def test_small_chunks_are_joined(self):
@@ -303,7 +310,8 @@ class Limits(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.gateway = Gateway(agent_flags=("--head-timeout-ms", 800, "--body-timeout-ms", 800,
-                                           "--write-timeout-ms", 800, "--connections-per-address", 4))
+                                           "--write-timeout-ms", 800, "--connections-per-address", 4,
+                                           "--max-body-bytes", 1000))
         cls.addClassCleanup(cls.gateway.close)
         cls.port = free_port()
         cls.origin = FakeBackend(lambda request: response(request.body or b"ok"))
@@ -354,6 +362,20 @@ class Limits(unittest.TestCase):
         answer = self.trickle("POST /trickles HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
         self.assertEqual(answer[0], 408)
         self.assertFalse(any(request.complete for request in self.origin.requests))
+
+    def test_a_body_that_is_too_large_is_a_413_and_never_completed_at_the_backend(self):
+        chunked = "Transfer-Encoding: chunked\r\n\r\n"
+        whole = f"{chunked}3e8\r\n{'x' * 1000}\r\n"
+        for framing, expected in (("Content-Length: 1000\r\n\r\n" + "x" * 1000, 200),
+                                  ("Content-Length: 1001\r\n\r\n", 413), (whole + "0\r\n\r\n", 200),
+                                  (whole + "1\r\nx\r\n0\r\n\r\n", 413)):
+            client = self.client()
+            client.send(f"POST /size HTTP/1.1\r\nHost: a\r\n{framing}")
+            self.assertEqual(client.read_response()[0], expected, framing[:40])
+            client.close()
+        sizes = [len(request.body) for request in self.origin.requests
+                 if request.target == "/size" and request.complete]
+        self.assertEqual(sizes, [1000, 1000])
 
     def test_a_client_that_does_not_read_is_cut_off(self):
         big = FakeBackend(lambda _: response(b"x" * 50_000_000))
