@@ -313,6 +313,7 @@ std::string BackendResolver::ResolveService(const BackendReference& reference,
     endpoint->set_host(service->spec().external_name());
     endpoint->set_port(static_cast<uint32_t>(port->port()));
   }
+  if (port->app_protocol() == "kubernetes.io/h2c") config.set_protocol(v1::BackendConfig::HTTP2);
   *assembly_.Resource(name).mutable_backend() = std::move(config);
   return name;
 }

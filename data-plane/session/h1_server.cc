@@ -113,6 +113,8 @@ Task<H1ServerConnection::ReadOutcome> H1ServerConnection::ReadRequest() {
 }
 
 H1ServerConnection::Taken H1ServerConnection::TakeStream() {
+  GuardRead(kNoDeadline);
+  stream_->SpareAtDeadline(false);
   Taken taken;
   taken.received = buffer_.data();
   taken.stream = std::move(stream_);
