@@ -139,6 +139,16 @@ void FillBackend(const ResourceSet& resources, const v1::Backend& backend, Probl
     config->set_max_connections(
         static_cast<uint32_t>(std::max(spec.circuit_breaker().max_connections(), 0)));
   }
+  if (spec.has_health_check()) {
+    const v1::BackendHealthCheck& check = spec.health_check();
+    v1::HealthCheckConfig* const health_check = config->mutable_health_check();
+    health_check->set_interval_ms(Milliseconds(std::max(check.interval(), 1)));
+    health_check->set_timeout_ms(Milliseconds(std::max(check.timeout(), 1)));
+    health_check->set_unhealthy_threshold(
+        static_cast<uint32_t>(std::max(check.unhealthy_threshold(), 1)));
+    health_check->set_healthy_threshold(
+        static_cast<uint32_t>(std::max(check.healthy_threshold(), 1)));
+  }
   AddCredentials(resources, backend, problem, config);
 }
 
@@ -319,6 +329,7 @@ std::string BackendResolver::ResolveService(const BackendReference& reference,
     endpoint->set_host(service->spec().external_name());
     endpoint->set_port(static_cast<uint32_t>(port->port()));
   }
+  if (port->app_protocol() == "kubernetes.io/h2c") config.set_protocol(v1::BackendConfig::HTTP2);
   *assembly_.Resource(name).mutable_backend() = std::move(config);
   return name;
 }

@@ -136,6 +136,7 @@ AdminResponse Agent::Admin(std::string_view path) const {
     SnapshotMetrics snapshot;
     snapshot.version = version();
     snapshot.revision = revision();
+    snapshot.endpoints_down = workers_.endpoints_down();
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
     response.body = RenderMetrics(workers_.Metrics(), FailureNames(), workers_.mirror_stats(),
                                   workers_.mirror_bytes(), snapshot);

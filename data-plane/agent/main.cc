@@ -28,6 +28,7 @@ struct Flags {
   int workers = 0;
   int pin = -1;
   int drain_seconds = 30;
+  std::vector<std::string> dns_servers;
   WorkerOptions worker;
   MirrorLimits mirror;
 };
@@ -70,6 +71,21 @@ void AddMirrorFlags(CLI::App& app, MirrorLimits& mirror) {
                   "Until a connection to a mirror stands, TLS included");
 }
 
+void AddClientFlags(CLI::App& app, WorkerOptions& worker) {
+  AddMilliseconds(app, "--head-timeout-ms", worker.session.head_timeout,
+                  "How long a client may take to send a request's head");
+  AddMilliseconds(app, "--body-timeout-ms", worker.session.body_stall_timeout,
+                  "How long a client may pause while it sends a body");
+  AddMilliseconds(app, "--write-timeout-ms", worker.session.write_stall_timeout,
+                  "How long a client may take to read up to 64 KiB");
+  app.add_option("--max-body-bytes", worker.forward.body_bytes_max,
+                 "What a request's body may have; 0 is any number")
+      ->capture_default_str();
+  app.add_option("--connections-per-address", worker.connections_per_address_max,
+                 "Connections that one client address may have; 0 is any number")
+      ->capture_default_str();
+}
+
 void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--id", flags.id, "Name of this agent, unique in the fleet")
       ->capture_default_str();
@@ -90,6 +106,12 @@ void AddFlags(CLI::App& app, Flags& flags) {
   AddMirrorFlags(app, flags.mirror);
   app.add_option("--drain-seconds", flags.drain_seconds, "Grace for open exchanges at the end")
       ->capture_default_str();
+  AddClientFlags(app, flags.worker);
+  app.add_option("--dns-server", flags.dns_servers,
+                 "Address:port to ask for names instead of /etc/resolv.conf's; repeatable")
+      ->check([](const std::string& text) {
+        return IsDnsServer(text) ? "" : "not an IP address and port, such as 127.0.0.1:53";
+      });
   app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
       ->capture_default_str();
   app.set_version_flag("--version", "apk-data-plane " APK_VERSION);
@@ -152,6 +174,7 @@ int Run(Flags& flags) {
   size_t workers = static_cast<size_t>(std::max(0, flags.workers));
   if (workers == 0) workers = std::max(1u, std::thread::hardware_concurrency());
   flags.worker.cpu = flags.pin;
+  flags.worker.pool.dns_servers = flags.mirror.dns_servers = flags.dns_servers;
 
   WorkerGroup group(workers, flags.worker, flags.mirror);
   LastGoodSnapshot disk(flags.data_dir);

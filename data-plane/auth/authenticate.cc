@@ -72,6 +72,14 @@ std::string CacheKey(const AuthenticationPolicy& policy, std::string_view token)
   return key;
 }
 
+// The issuer may have changed its keys since they were fetched.
+void WantKeys(const AuthenticationPolicy& policy, const KeyStore& keys) {
+  for (const TokenIssuer* issuer : policy.issuers) {
+    const auto it = keys.wanted.find(std::string_view(issuer->name));
+    if (it != keys.wanted.end()) it->second->store(true, std::memory_order_relaxed);
+  }
+}
+
 }  // namespace
 
 std::optional<Reply> Authenticate(const AuthenticationPolicy& policy, const RequestHead& request,
@@ -97,6 +105,7 @@ std::optional<Reply> Authenticate(const AuthenticationPolicy& policy, const Requ
   }
   if (!any_keys) return KeysUnavailable();
   const JwtResult result = VerifyJwt(credentials.token, {issuers, policy.audiences, kLeeway}, now);
+  if (result.verdict == JwtVerdict::kUnknownKey) WantKeys(policy, keys);
   if (result.verdict != JwtVerdict::kOk) return InvalidCredentials();
   cache.Remember(cache_key, keys.version, result.expires + kLeeway);
   return std::nullopt;

@@ -15,6 +15,10 @@ constexpr size_t kBytesMax = 256 * 1024;
 constexpr long kTimeoutMs = 5000;
 constexpr std::chrono::seconds kRefresh{300};
 constexpr std::chrono::seconds kLongestPause{60};
+// Keys that a token asks for are fetched again, but not more often than this: anyone can make up a
+// key's name.
+constexpr std::chrono::seconds kWantedPause{10};
+constexpr std::chrono::seconds kLookForWanted{1};
 
 size_t AppendBytes(char* data, size_t size, size_t count, void* target) {
   auto* const text = static_cast<std::string*>(target);
@@ -107,18 +111,24 @@ void JwksFetcher::SetIssuers(const RouteTable& table) {
   changed_.notify_all();
 }
 
+TimePoint JwksFetcher::Source::Due() const {
+  if (issuer.jwks_url.empty() || !wanted->load(std::memory_order_relaxed)) return due;
+  return std::min(due, fetched + kWantedPause);
+}
+
 void JwksFetcher::PublishKeys() {
   auto store = std::make_shared<KeyStore>();
   store->version = ++version_;
   for (const auto& source : sources_) {
     if (source->keys != nullptr) store->keys[source->issuer.name] = source->keys;
+    if (!source->issuer.jwks_url.empty()) store->wanted[source->issuer.name] = source->wanted;
   }
   publish_(std::move(store));
 }
 
 JwksFetcher::Source* JwksFetcher::NextDue(TimePoint now) {
   for (const auto& source : sources_) {
-    if (source->due <= now) return source.get();
+    if (source->Due() <= now) return source.get();
   }
   return nullptr;
 }
@@ -129,12 +139,14 @@ void JwksFetcher::Run() {
   while (!stopping_) {
     Source* const due = NextDue(Now());
     if (due == nullptr) {
-      TimePoint next = Now() + kRefresh;
-      for (const auto& source : sources_) next = std::min(next, source->due);
+      TimePoint next = Now() + (sources_.empty() ? kRefresh : kLookForWanted);
+      for (const auto& source : sources_) next = std::min(next, source->Due());
       changed_.wait_until(lock, next);
       continue;
     }
     const TokenIssuer issuer = due->issuer;
+    due->fetched = Now();
+    due->wanted->store(false, std::memory_order_relaxed);
     lock.unlock();
     absl::StatusOr<std::string> body = FetchJwks(issuer.jwks_url, issuer.jwks_ca_pem);
     absl::StatusOr<KeySet> keys =

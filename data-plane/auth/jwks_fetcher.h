@@ -35,7 +35,12 @@ class JwksFetcher {
     TokenIssuer issuer;
     std::shared_ptr<const KeySet> keys;
     TimePoint due;
+    TimePoint fetched{};            // When a fetch was begun last.
     std::chrono::seconds pause{1};  // Before the next try after a failure.
+    // Set by workers; see KeyStore.
+    std::shared_ptr<std::atomic<bool>> wanted = std::make_shared<std::atomic<bool>>(false);
+
+    TimePoint Due() const;
   };
 
   void Run();

@@ -14,16 +14,32 @@ constexpr std::chrono::milliseconds kDiscardTime{1000};
 
 }  // namespace
 
-RequestBody::RequestBody(asio::io_context& io, ServerExchange& exchange, MirrorTee& mirrors)
-    : io_(io), exchange_(exchange), mirrors_(mirrors) {}
+RequestBody::RequestBody(asio::io_context& io, ServerExchange& exchange, MirrorTee& mirrors,
+                         uint64_t bytes_max)
+    : io_(io), exchange_(exchange), mirrors_(mirrors), bytes_max_(bytes_max) {}
 
 bool RequestBody::empty() const {
   return exchange_.request().framing.kind == BodyFraming::Kind::kNone;
 }
 
-WriteStatus RequestBody::Begin(ClientExchange& upstream) {
+bool RequestBody::too_large() const {
+  const BodyFraming& framing = exchange_.request().framing;
+  return bytes_max_ > 0 && framing.kind == BodyFraming::Kind::kLength &&
+         framing.length > bytes_max_;
+}
+
+bool RequestBody::TakeSlice() {
   slice_ = exchange_.NextBody();
-  if (slice_.failed) return WriteStatus::kFailed;
+  bytes_ += slice_.data.size();
+  if (slice_.failed) fault_ = ClientFault::kMalformed;
+  if (bytes_max_ > 0 && bytes_ > bytes_max_) fault_ = ClientFault::kTooLarge;
+  return fault_ == ClientFault::kNone;
+}
+
+WriteStatus RequestBody::Begin(ClientExchange& upstream) {
+  finished_ = false;
+  if (!TakeSlice()) return WriteStatus::kFailed;
+  if (slice_.trailers != nullptr) upstream.WriteTrailers(*slice_.trailers);
   return upstream.WriteBody(slice_.data, slice_.done);
 }
 
@@ -32,46 +48,56 @@ void RequestBody::Tee() {
   if (slice_.done) mirrors_.End();
 }
 
-void RequestBody::Continue(H1ClientConnection& upstream, WriteStatus begun,
-                           const ExchangeDeadlines& deadlines) {
+void RequestBody::Continue(ClientExchange& upstream, WriteStatus begun, UpstreamGuard& guard) {
   Tee();
   if (slice_.done && begun == WriteStatus::kDone) {
     finished_ = true;
+    guard.UploadEnded();
     return;
   }
   running_ = true;
-  asio::co_spawn(io_, Upload(&upstream, begun, &deadlines), Detached());
+  asio::co_spawn(io_, Upload(&upstream, begun, &guard), Detached());
 }
 
-Task<> RequestBody::Upload(H1ClientConnection* upstream, WriteStatus status,
-                           const ExchangeDeadlines* deadlines) {
+Task<bool> RequestBody::NextSlice() {
+  for (;;) {
+    if (!TakeSlice()) co_return false;
+    if (!slice_.wait) co_return true;
+    const bool filled = co_await exchange_.FillBody();
+    if (filled) continue;
+    slice_ = BodySlice();
+    fault_ = exchange_.body_timed_out() ? ClientFault::kTooSlow : ClientFault::kGone;
+    co_return false;
+  }
+}
+
+Task<> RequestBody::Upload(ClientExchange* upstream, WriteStatus status, UpstreamGuard* guard) {
   while (!stopping_) {
     if (status == WriteStatus::kAgain) {
+      guard->UploadWaitsForBackend();
       const bool flushed = co_await upstream->Flush();
       status = flushed ? WriteStatus::kDone : WriteStatus::kFailed;
     }
     if (status == WriteStatus::kFailed) break;  // The reader of the response sees it, too.
-    upstream->stream().SetDeadline(deadlines->ForHead());
     if (slice_.done) {
       finished_ = true;
+      guard->UploadEnded();
       break;
     }
-    slice_ = exchange_.NextBody();
-    if (slice_.wait) {
-      upstream->stream().SetDeadline(deadlines->exchange);  // It is the client who is slow.
-      const bool filled = co_await exchange_.FillBody();
-      slice_ = BodySlice();
-      failed_ = !filled;
-    }
-    failed_ = failed_ || slice_.failed;
-    if (failed_) {
-      upstream->stream().Close();  // Never completed with a short body.
+    guard->UploadWaitsForClient();
+    const bool more = co_await NextSlice();
+    if (!more) {
+      upstream->Abort();  // Never completed with a short body.
       break;
     }
     Tee();
-    if (!slice_.data.empty() || slice_.done) status = upstream->WriteBody(slice_.data, slice_.done);
+    if (slice_.trailers != nullptr) upstream->WriteTrailers(*slice_.trailers);
+    status = upstream->WriteBody(slice_.data, slice_.done);
   }
-  if (!finished_ && !failed_) co_await Discard();
+  if (!finished_ && fault_ == ClientFault::kNone) {
+    co_await Discard();
+    fault_ = ClientFault::kNone;  // Nobody asked for what it discarded.
+  }
   running_ = false;
   if (waiter_ != nullptr) waiter_->cancel();
 }
@@ -79,16 +105,11 @@ Task<> RequestBody::Upload(H1ClientConnection* upstream, WriteStatus status,
 // The backend wants no more, but the mirrors do.
 Task<> RequestBody::Discard() {
   size_t discarded = 0;
-  while (discarded < kDiscardBytesMax) {
-    slice_ = exchange_.NextBody();
-    if (slice_.failed) co_return;
+  while (discarded < kDiscardBytesMax && !slice_.done) {
+    const bool more = co_await NextSlice();
+    if (!more) co_return;
     discarded += slice_.data.size();
     Tee();
-    if (slice_.done) co_return;
-    if (slice_.wait) {
-      const bool filled = co_await exchange_.FillBody();
-      if (!filled) co_return;
-    }
   }
 }
 
@@ -100,21 +121,20 @@ Task<> RequestBody::FeedMirrorsOnly() {
     if (!flushed) co_return;
   }
   do {
-    slice_ = exchange_.NextBody();
-    if (slice_.failed) co_return;
-    if (slice_.wait) {
-      const bool filled = co_await exchange_.FillBody();
-      if (!filled) co_return;
-      continue;
-    }
+    const bool more = co_await NextSlice();
+    if (!more) co_return;
     Tee();
   } while (!slice_.done && mirrors_.wants_body());
 }
 
 Task<> RequestBody::Stop() {
   stopping_ = true;
+  if (running_) exchange_.LimitBody(kDiscardTime);
+  co_await Settle();
+}
+
+Task<> RequestBody::Settle() {
   if (!running_) co_return;
-  exchange_.LimitBody(kDiscardTime);
   Timer waiter(io_.get_executor(), TimePoint::max());
   waiter_ = &waiter;
   while (running_) {
@@ -123,29 +143,30 @@ Task<> RequestBody::Stop() {
   waiter_ = nullptr;
 }
 
-Task<bool> CopyResponseBody(H1ClientConnection* upstream, ServerExchange* exchange,
-                            const ExchangeDeadlines* deadlines) {
+Task<bool> CopyResponseBody(ClientExchange* upstream, ServerExchange* exchange,
+                            UpstreamGuard* guard) {
   bool head_flushed = false;
   for (;;) {
     const BodySlice slice = upstream->NextBody();
     if (slice.failed) co_return false;
     if (slice.wait) {
       if (!head_flushed) {
+        guard->AnswerWaitsForClient();
         const bool flushed = co_await exchange->Flush();
         if (!flushed) co_return false;
       }
       head_flushed = true;
-      upstream->stream().SetDeadline(deadlines->ForBody());
+      guard->AnswerWaitsForBackend();
       const bool filled = co_await upstream->FillBody();
       if (!filled) co_return false;
       continue;
     }
+    if (slice.trailers != nullptr) exchange->WriteTrailers(*slice.trailers);
     const WriteStatus status = exchange->WriteBody(slice.data, slice.done);
     head_flushed = true;
     if (status == WriteStatus::kFailed) co_return false;
     if (status == WriteStatus::kAgain) {
-      // The client reads slowly; the backend is not to blame.
-      upstream->stream().SetDeadline(kNoDeadline);
+      guard->AnswerWaitsForClient();  // The backend is not to blame.
       const bool flushed = co_await exchange->Flush();
       if (!flushed) co_return false;
     }

@@ -10,48 +10,62 @@
 
 namespace apk {
 
+// How a client let its request's body down.
+enum class ClientFault : uint8_t { kNone, kMalformed, kTooLarge, kTooSlow, kGone };
+
 // The request's body on its way up. What does not fit at once goes up in a coroutine of its own, so
 // that an answer that comes early is not held up by a long upload.
 class RequestBody {
  public:
-  RequestBody(asio::io_context& io, ServerExchange& exchange, MirrorTee& mirrors);
+  // `bytes_max` is what a body may have; 0: no limit.
+  RequestBody(asio::io_context& io, ServerExchange& exchange, MirrorTee& mirrors,
+              uint64_t bytes_max);
 
   // True where there is no body: nothing of the request is lost when it is sent again.
   bool empty() const;
+  // Its length was said, and is too large.
+  bool too_large() const;
   // Writes what is there, together with the head that `upstream` holds back.
   WriteStatus Begin(ClientExchange& upstream);
-  // Goes on from there, the mirrors included; returns at once. `deadlines` is read until Stop
+  // Goes on from there, the mirrors included; returns at once. Both are used until Stop or Settle
   // returns.
-  void Continue(H1ClientConnection& upstream, WriteStatus begun,
-                const ExchangeDeadlines& deadlines);
-  // For a rule without backend: the mirrors get the body all the same.
+  void Continue(ClientExchange& upstream, WriteStatus begun, UpstreamGuard& guard);
+  // Where no backend gets the request: the mirrors get it all the same.
   Task<> FeedMirrorsOnly();
   // After the response: what is still coming is read away for a moment. Then nothing is at work
   // here.
   Task<> Stop();
-  bool finished() const { return finished_; }
+  // Before another try, when the upstream was given up: waits until nothing is at work here.
+  Task<> Settle();
+  bool finished() const { return finished_; }  // All of it went up.
+  ClientFault fault() const { return fault_; }
 
  private:
-  Task<> Upload(H1ClientConnection* upstream, WriteStatus status,
-                const ExchangeDeadlines* deadlines);
+  Task<> Upload(ClientExchange* upstream, WriteStatus status, UpstreamGuard* guard);
+  // The next slice, however long it takes; false, with fault_ set, where it does not come.
+  Task<bool> NextSlice();
+  // Takes what the exchange gives now; false, with fault_ set, where it is broken or too much.
+  bool TakeSlice();
   Task<> Discard();
   void Tee();
 
   asio::io_context& io_;
   ServerExchange& exchange_;
   MirrorTee& mirrors_;
+  const uint64_t bytes_max_;
+  uint64_t bytes_ = 0;
   BodySlice slice_;
-  bool finished_ = false;  // All of it went up.
+  bool finished_ = false;
   bool running_ = false;
   bool stopping_ = false;
-  bool failed_ = false;  // The client's side broke.
+  ClientFault fault_ = ClientFault::kNone;
   asio::basic_waitable_timer<std::chrono::steady_clock,
                              asio::wait_traits<std::chrono::steady_clock>, Executor>* waiter_ =
       nullptr;
 };
 
 // The response's body on its way down. False when either side broke; what was sent then is cut off.
-Task<bool> CopyResponseBody(H1ClientConnection* upstream, ServerExchange* exchange,
-                            const ExchangeDeadlines* deadlines);
+Task<bool> CopyResponseBody(ClientExchange* upstream, ServerExchange* exchange,
+                            UpstreamGuard* guard);
 
 }  // namespace apk

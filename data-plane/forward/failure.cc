@@ -49,6 +49,10 @@ constexpr std::array kRows = {
         "The request's header fields are too many or too large."},
     Row{Failure::kVersion, "version", 505, "505", "HTTP Version Not Supported",
         "HTTP/1.0 and HTTP/1.1 are served here."},
+    Row{Failure::kBodyTooLarge, "body_too_large", 413, "413", "Content Too Large",
+        "The request's body is larger than this gateway takes."},
+    Row{Failure::kRequestTimeout, "request_timeout", 408, "408", "Request Timeout",
+        "The request did not arrive in time."},
     Row{Failure::kUpgrade, "upgrade", 501, "501", "Not Implemented", "CONNECT is not served here."},
 };
 

@@ -25,7 +25,9 @@ enum class Failure : uint8_t {
   kTargetTooLong,
   kHeadTooLarge,
   kVersion,
-  kUpgrade,  // CONNECT and the like.
+  kBodyTooLarge,
+  kRequestTimeout,  // The client did not finish its head or body in time.
+  kUpgrade,         // CONNECT and the like.
 };
 
 // For metrics and logs: "no_route".

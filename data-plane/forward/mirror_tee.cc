@@ -42,6 +42,10 @@ void MirrorTee::Prepare(const Rule& rule, const RequestHead& request) {
       stats.Count(MirrorResult::kSkippedLoop);
       continue;
     }
+    if (request.websocket) {
+      stats.Count(MirrorResult::kSkippedUpgrade);
+      continue;
+    }
     if (mirror.backend == nullptr) {
       stats.Count(MirrorResult::kSkippedUnresolved);
       continue;

@@ -4,11 +4,27 @@
 #include "data-plane/forward/copy_body.h"
 #include "data-plane/forward/date.h"
 #include "data-plane/forward/mirror_tee.h"
+#include "data-plane/forward/tunnel.h"
 #include "data-plane/forward/upstream_host.h"
+#include "data-plane/http/grpc.h"
+#include "data-plane/http/head_writer.h"
 #include "data-plane/http/hop_headers.h"
 
 namespace apk {
 namespace {
+
+constexpr std::chrono::hours kGrpcSilenceMax{1};
+constexpr int kRefusalsMax = 3;
+
+// A head for HTTP/1.1 needs a key, which an extended CONNECT does not carry (RFC 8441 5).
+void AddWebSocketKey(FastRandom& random, HeaderMap& headers) {
+  constexpr std::string_view kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string key(21, 'A');
+  for (char& digit : key) digit = kAlphabet[random.Below(kAlphabet.size())];
+  headers.Set("Sec-WebSocket-Key",
+              key + "A==");  // 16 bytes in base64: the last digit has two bits.
+}
 
 const WeightedBackend* ChooseBackend(const Rule& rule, FastRandom& random) {
   if (rule.invalid || rule.total_weight == 0) return nullptr;
@@ -51,7 +67,10 @@ class Forwarding {
  public:
   Forwarding(WorkerContext& worker, ServerExchange& exchange, const Rule& rule)
       : worker_(worker), exchange_(exchange), rule_(rule), mirrors_(worker) {}
-  ~Forwarding() { worker_.pool.Release(lease_); }
+  ~Forwarding() {
+    exchange_.AbortWhenCancelled(nullptr);
+    worker_.pool.Release(lease_);
+  }
   Forwarding(const Forwarding&) = delete;
   Forwarding& operator=(const Forwarding&) = delete;
 
@@ -59,12 +78,18 @@ class Forwarding {
 
  private:
   Task<> Answer(Failure failure);
+  // The same where the client's own request may be what failed.
+  Task<> AnswerFor(Failure failure);
+  // The rule has no backend that could answer: its mirrors get the request, the client `failure`.
+  Task<> ServeWithoutBackend(Failure failure);
   // Gets the request to the backend and its response head into response_; nothing is left to do but
   // answer with the failure otherwise.
   Task<std::optional<Failure>> Send();
   Task<std::optional<Failure>> SendOnce();
   Task<std::optional<Failure>> ReadResponseHead();
   Task<> Respond();
+  Task<bool> SendWithoutBody(ClientExchange* upstream);
+  Task<> Tunnel();
 
   WorkerContext& worker_;
   ServerExchange& exchange_;
@@ -72,10 +97,13 @@ class Forwarding {
   MirrorTee mirrors_;
   const WeightedBackend* choice_ = nullptr;
   ExchangeDeadlines deadlines_;
+  UpstreamGuard guard_{deadlines_};
   ConnectionPool::Lease lease_;
-  RequestBody body_{worker_.io, exchange_, mirrors_};
+  RequestBody body_{worker_.io, exchange_, mirrors_, worker_.limits.body_bytes_max};
   ResponseHead response_;
   bool response_begun_ = false;
+  bool refused_ = false;  // By the backend, untouched.
+  int refusals_ = 0;
 };
 
 Task<> Forwarding::Answer(Failure failure) {
@@ -84,14 +112,42 @@ Task<> Forwarding::Answer(Failure failure) {
   co_await AnswerWith(&worker_, &exchange_, std::move(reply));
 }
 
+Task<> Forwarding::AnswerFor(Failure failure) {
+  switch (body_.fault()) {
+    case ClientFault::kNone:
+      break;
+    case ClientFault::kMalformed:
+      failure = Failure::kMalformedRequest;
+      break;
+    case ClientFault::kTooLarge:
+      failure = Failure::kBodyTooLarge;
+      break;
+    case ClientFault::kTooSlow:
+      failure = Failure::kRequestTimeout;
+      break;
+    case ClientFault::kGone:
+      worker_.metrics.responses_by_class[0].Add();
+      exchange_.Abort();
+      co_return;
+  }
+  co_await Answer(failure);
+}
+
+Task<> Forwarding::ServeWithoutBackend(Failure failure) {
+  if (!rule_.invalid) co_await body_.FeedMirrorsOnly();
+  co_await AnswerFor(failure);
+}
+
 Task<> Forwarding::Run(const FilterContext* filters) {
   RequestHead& request = exchange_.request();
   mirrors_.Prepare(rule_, request);
+  if (body_.too_large()) {
+    co_await Answer(Failure::kBodyTooLarge);
+    co_return;
+  }
   choice_ = ChooseBackend(rule_, worker_.random);
   if (choice_ == nullptr || choice_->backend == nullptr) {
-    // The Gateway API's 500; a rule that only mirrors still mirrors.
-    if (rule_.backends.empty() && !rule_.invalid) co_await body_.FeedMirrorsOnly();
-    co_await Answer(Failure::kNotConfigured);
+    co_await ServeWithoutBackend(Failure::kNotConfigured);  // The Gateway API's 500.
     co_return;
   }
   const Backend& backend = *choice_->backend;
@@ -107,18 +163,22 @@ Task<> Forwarding::Run(const FilterContext* filters) {
   }
   for (const auto& [name, value] : backend.set_headers) request.headers.Set(name, value);
   if (backend.endpoints.empty()) {
-    co_await Answer(Failure::kNoEndpoints);
+    co_await ServeWithoutBackend(Failure::kNoEndpoints);
     co_return;
   }
   deadlines_ = DeadlinesFor(rule_, backend, worker_.limits);
+  if (IsGrpc(request) && rule_.request_timeout_ms == 0) {
+    // Calls carry their own deadlines, and streams may be silent.
+    deadlines_.head = deadlines_.stall = kGrpcSilenceMax;
+  }
   if (!worker_.pool.Acquire(backend, lease_)) {
     co_await Answer(Failure::kOverflow);
     co_return;
   }
   const std::optional<Failure> failure = co_await Send();
   if (failure.has_value()) {
-    if (lease_.connection != nullptr) lease_.connection->stream().Close();
-    co_await Answer(*failure);  // At once: the rest of the body is read away after it.
+    if (lease_.exchange() != nullptr) lease_.exchange()->Abort();
+    co_await AnswerFor(*failure);  // At once: the rest of the body is read away after it.
     co_await body_.Stop();
     co_return;
   }
@@ -126,52 +186,91 @@ Task<> Forwarding::Run(const FilterContext* filters) {
 }
 
 Task<std::optional<Failure>> Forwarding::Send() {
-  bool fresh = lease_.connection == nullptr;
   for (;;) {
-    if (lease_.connection == nullptr) {
-      const DialError error = co_await worker_.pool.Open(choice_->backend, &lease_);
-      if (error != DialError::kNone) co_return FailureFor(error);
+    const TimePoint latest = guard_.StartTry();
+    const bool fresh = lease_.exchange() == nullptr;
+    if (fresh) {
+      const DialError error = co_await worker_.pool.Open(choice_->backend, &lease_, latest);
+      if (error != DialError::kNone) {
+        const bool late = std::chrono::steady_clock::now() >= latest;
+        if (late || !worker_.pool.MoveOn(*choice_->backend, lease_)) co_return FailureFor(error);
+        continue;
+      }
       worker_.metrics.upstream_connections.Add();
-      fresh = true;
     }
     const std::optional<Failure> failure = co_await SendOnce();
     // A kept connection may die as it is used: that says nothing of the backend, so a request that
-    // can be repeated is, once, on a new one.
-    const bool stale = failure == Failure::kReset && !fresh && !response_begun_ && body_.empty() &&
+    // can be repeated is, on a new one. What the backend refused it has not touched, whatever it
+    // is.
+    const bool stale = failure == Failure::kReset && !fresh && !response_begun_ &&
                        IsIdempotent(exchange_.request().method);
-    if (!stale) co_return failure;
+    const bool refused = refused_ && ++refusals_ <= kRefusalsMax;
+    if (!body_.empty() || !(stale || refused)) co_return failure;
     worker_.metrics.upstream_retries.Add();
-    lease_.connection.reset();
+    lease_.exchange()->Abort();
+    co_await body_.Settle();
+    exchange_.AbortWhenCancelled(nullptr);
+    lease_.DropExchange();
   }
 }
 
 Task<std::optional<Failure>> Forwarding::SendOnce() {
-  H1ClientConnection& connection = *lease_.connection;
+  ClientExchange& upstream = *lease_.exchange();
   const RequestHead& request = exchange_.request();
   std::string host;
   OutgoingRequest outgoing;
   outgoing.head = &request;
   outgoing.base_path = choice_->backend->base_path;
   outgoing.host = UpstreamHost(*choice_->backend, lease_.endpoint, request.authority, host);
-  connection.WriteHead(outgoing);
-  connection.stream().SetDeadline(deadlines_.ForHead());
+  upstream.WriteHead(outgoing);
+  guard_.Attach(upstream);
+  exchange_.AbortWhenCancelled(&upstream);
   if (exchange_.WriteContinue() == WriteStatus::kAgain) {
     const bool flushed = co_await exchange_.Flush();
     if (!flushed) co_return Failure::kReset;
   }
-  const WriteStatus status = body_.Begin(connection);
+  if (request.websocket) {
+    const bool sent = co_await SendWithoutBody(&upstream);
+    if (!sent) co_return Failure::kReset;
+    guard_.UploadEnded();
+    co_return co_await ReadResponseHead();
+  }
+  const WriteStatus status = body_.Begin(upstream);
   mirrors_.Start();
   if (status == WriteStatus::kFailed) co_return Failure::kReset;
-  body_.Continue(connection, status, deadlines_);
+  body_.Continue(upstream, status, guard_);
   co_return co_await ReadResponseHead();
+}
+
+Task<bool> Forwarding::SendWithoutBody(ClientExchange* upstream) {
+  const WriteStatus status = upstream->WriteBody({}, true);
+  if (status == WriteStatus::kAgain) co_return co_await upstream->Flush();
+  co_return status == WriteStatus::kDone;
+}
+
+// The backend has granted a WebSocket.
+Task<> Forwarding::Tunnel() {
+  StripHopByHop(response_.headers);
+  ApplyResponseFilters(choice_->filters, response_);
+  ApplyResponseFilters(rule_.filters, response_);
+  lease_.exchange()->StartTunnel();
+  exchange_.StartTunnel(response_);
+  worker_.metrics.responses_by_class[1].Add();
+  const bool in_order = co_await RunTunnel(&worker_.io, &exchange_, lease_.exchange());
+  if (!in_order) exchange_.Abort();
 }
 
 Task<std::optional<Failure>> Forwarding::ReadResponseHead() {
   for (int interim = 0;; ++interim) {
-    const ClientExchange::HeadResult result = co_await lease_.connection->ReadHead(response_);
-    response_begun_ = result != ClientExchange::HeadResult::kClosed;
+    const ClientExchange::HeadResult result = co_await lease_.exchange()->ReadHead(response_);
+    refused_ = result == ClientExchange::HeadResult::kRefused;
+    response_begun_ = !refused_ && result != ClientExchange::HeadResult::kClosed;
     if (result != ClientExchange::HeadResult::kOk) co_return FailureFor(result);
-    if (response_.status >= 200) co_return std::nullopt;
+    if (response_.status >= 200) {
+      guard_.AnswerBegun();
+      co_return std::nullopt;
+    }
+    if (exchange_.request().websocket && GrantsWebSocket(response_)) co_return std::nullopt;
     const bool refused = response_.status == 101 || interim == worker_.limits.interim_responses_max;
     if (refused) co_return Failure::kProtocol;
     if (response_.status == 100) continue;  // The gateway has answered the client's Expect.
@@ -184,15 +283,19 @@ Task<std::optional<Failure>> Forwarding::ReadResponseHead() {
 }
 
 Task<> Forwarding::Respond() {
+  if (response_.status == 101) {
+    co_await Tunnel();
+    co_return;
+  }
   StripHopByHop(response_.headers);
   if (!response_.headers.Has(HeaderId::kDate)) response_.headers.Add("Date", HttpDate());
   ApplyResponseFilters(choice_->filters, response_);
   ApplyResponseFilters(rule_.filters, response_);
-  H1ClientConnection& connection = *lease_.connection;
+  ClientExchange& upstream = *lease_.exchange();
   exchange_.WriteHead(response_);
-  const bool copied = co_await CopyResponseBody(&connection, &exchange_, &deadlines_);
+  const bool copied = co_await CopyResponseBody(&upstream, &exchange_, &guard_);
   worker_.metrics.responses_by_class[copied ? response_.status / 100 : 0].Add();
-  if (!copied || !body_.finished()) connection.stream().Close();
+  if (!copied || !body_.finished()) upstream.Abort();
   if (!copied) exchange_.Abort();
   co_await body_.Stop();
 }
@@ -201,6 +304,8 @@ Task<> Forwarding::Respond() {
 
 Failure FailureForRefusal(uint16_t status) {
   switch (status) {
+    case 408:
+      return Failure::kRequestTimeout;
     case 414:
       return Failure::kTargetTooLong;
     case 431:
@@ -212,7 +317,23 @@ Failure FailureForRefusal(uint16_t status) {
   }
 }
 
+namespace {
+
+// All of it in the head ("Trailers-Only").
+Reply AsGrpcStatus(const Reply& reply) {
+  Reply status;
+  status.status = 200;
+  status.content_type = "application/grpc";
+  status.headers = reply.headers;
+  status.headers.emplace_back("grpc-status", GrpcStatusOf(reply.status));
+  status.headers.emplace_back("grpc-message", ReasonPhrase(reply.status));
+  return status;
+}
+
+}  // namespace
+
 Task<> AnswerWith(WorkerContext* worker, ServerExchange* exchange, Reply reply) {
+  if (reply.status >= 400 && IsGrpc(exchange->request())) reply = AsGrpcStatus(reply);
   ResponseHead head;
   head.status = reply.status;
   head.headers.Add("Date", HttpDate());
@@ -271,6 +392,11 @@ Task<> ServeRequest(WorkerContext* worker, const Arrival* arrival, ServerExchang
     }
   }
 
+  if (request.websocket) {
+    AddWebSocketKey(worker->random, request.headers);
+  } else {
+    request.websocket = AsksForWebSocket(request);
+  }
   StripHopByHop(request.headers);
   ForwardedBy by;
   by.client_address = exchange->client_address();

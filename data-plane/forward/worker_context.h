@@ -20,6 +20,7 @@ struct ForwardLimits {
   std::chrono::milliseconds response_timeout{15'000};  // Until the response head.
   std::chrono::milliseconds response_stall_timeout{60'000};
   int interim_responses_max = 8;
+  uint64_t body_bytes_max = 0;  // Of a request; 0: no limit.
 };
 
 // xoshiro-like quality is not needed: sampling, balancing and request ids only.

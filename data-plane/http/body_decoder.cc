@@ -3,12 +3,17 @@
 
 #include <algorithm>
 
+#include "common/strings.h"
+#include "data-plane/http/head_parser.h"
+#include "data-plane/http/hop_headers.h"
+
 namespace apk {
 namespace {
 
 constexpr size_t kExtensionBytesMax = 256;        // Of one chunk.
 constexpr size_t kExtensionBytesTotalMax = 4096;  // Of a body.
 constexpr size_t kTrailerBytesMax = 8 * 1024;
+constexpr size_t kTrailerFieldsMax = 32;
 constexpr size_t kSizeDigitsMax = 15;
 
 BodyDecoder::Step Failed() {
@@ -142,12 +147,10 @@ BodyDecoder::Step BodyDecoder::TakeTrailers(std::string_view input) {
     return step;
   }
   trailer_bytes_ += step.consumed;
-  const size_t colon = line.find(':');
-  if (trailer_bytes_ > kTrailerBytesMax || colon == 0 || colon == std::string_view::npos ||
-      line.find_first_of(" \t") < colon || line.find('\r') != std::string_view::npos ||
-      line.find('\0') != std::string_view::npos) {
-    return Failed();
-  }
+  if (trailer_bytes_ > kTrailerBytesMax || ++trailer_fields_ > kTrailerFieldsMax) return Failed();
+  const std::optional<FieldLine> field = ParseFieldLine(line);
+  if (!field.has_value()) return Failed();
+  if (MayTrail(field->name)) trailers_.Add(field->name, field->value);
   return step;
 }
 

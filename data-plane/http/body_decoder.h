@@ -1,5 +1,5 @@
 // The body of an HTTP/1.1 message out of its framing. Pure: bytes in, slices of the same bytes out.
-// Chunk extensions and trailers are read within limits and not passed on.
+// Chunk extensions are read within limits and not passed on; trailers are kept apart.
 #pragma once
 
 #include <cstddef>
@@ -28,6 +28,11 @@ class BodyDecoder {
   // True if the end of the stream is the end of the body (kUntilClose).
   bool CompleteAtEof() const { return state_ == State::kUntilClose; }
   bool done() const { return state_ == State::kDone; }
+  // Body bytes that are still to come in this piece: of the length, or of the chunk.
+  uint64_t remaining() const { return remaining_; }
+  // Trailer fields that may be passed on (MayTrail), complete when done(); nullptr where there are
+  // none.
+  const HeaderMap* trailers() const { return trailers_.size() > 0 ? &trailers_ : nullptr; }
   // The next step takes body bytes rather than framing.
   bool at_data() const {
     return state_ == State::kLength || state_ == State::kChunkData || state_ == State::kUntilClose;
@@ -53,6 +58,8 @@ class BodyDecoder {
   uint64_t remaining_ = 0;      // Of the length or of the chunk.
   size_t extension_bytes_ = 0;  // Of the whole body so far.
   size_t trailer_bytes_ = 0;
+  size_t trailer_fields_ = 0;
+  HeaderMap trailers_;
 };
 
 }  // namespace apk

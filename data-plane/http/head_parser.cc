@@ -38,20 +38,6 @@ constexpr size_t kMethodSizeMax = 32;
 constexpr size_t kLengthDigitsMax = 18;
 constexpr size_t kFieldNameSizeMax = 1024;
 
-bool IsToken(std::string_view text) {
-  for (const char c : text) {
-    if (!kToken[static_cast<unsigned char>(c)]) return false;
-  }
-  return !text.empty();
-}
-
-bool IsValue(std::string_view text) {
-  for (const char c : text) {
-    if (!kValue[static_cast<unsigned char>(c)]) return false;
-  }
-  return true;
-}
-
 // Takes the next line, without its CRLF, off `rest`. REQUIRES: HeadScanner saw that each ends in
 // CRLF.
 std::string_view TakeLine(std::string_view& rest) {
@@ -75,22 +61,12 @@ HeadError ParseVersion(std::string_view text, uint8_t& minor) {
   return HeadError::kNone;
 }
 
-HeadError ParseField(std::string_view line, HeaderMap& headers) {
-  const size_t colon = line.find(':');
-  if (colon == std::string_view::npos || colon > kFieldNameSizeMax) return HeadError::kMalformed;
-  const std::string_view name = line.substr(0, colon);
-  if (!IsToken(name)) return HeadError::kMalformed;  // Also obs-fold and "Name :".
-  const std::string_view value = TrimSpace(line.substr(colon + 1));
-  if (!IsValue(value)) return HeadError::kMalformed;
-  headers.Add(name, value);
-  return HeadError::kNone;
-}
-
 HeadError ParseFields(std::string_view rest, const HeadLimits& limits, HeaderMap& headers) {
   while (rest != "\r\n") {
     if (headers.size() == limits.fields_max) return HeadError::kHeadTooLarge;
-    const HeadError error = ParseField(TakeLine(rest), headers);
-    if (error != HeadError::kNone) return error;
+    const std::optional<FieldLine> field = ParseFieldLine(TakeLine(rest));
+    if (!field.has_value()) return HeadError::kMalformed;
+    headers.Add(field->name, field->value);
   }
   return HeadError::kNone;
 }
@@ -116,17 +92,19 @@ DeclaredFraming ReadFraming(const HeaderMap& headers, uint8_t minor_version) {
   DeclaredFraming framing;
   bool has_coding = false;
   for (size_t i = 0; i < headers.size(); ++i) {
-    if (headers.id(i) == HeaderId::kContentLength) {
-      if (framing.length.has_value()) framing.error = HeadError::kMalformed;
-      framing.length = ParseLength(headers.value(i));
-      if (!framing.length.has_value()) framing.error = HeadError::kMalformed;
-    } else if (headers.id(i) == HeaderId::kTransferEncoding) {
+    if (headers.id(i) == HeaderId::kTransferEncoding) {
       if (has_coding || minor_version == 0 || !EqualsIgnoreCase(headers.value(i), "chunked")) {
         framing.error = HeadError::kMalformed;
       }
       has_coding = true;
       framing.chunked = true;
     }
+  }
+  const std::optional<DeclaredLength> length = ReadContentLength(headers);
+  if (!length.has_value()) {
+    framing.error = HeadError::kMalformed;
+  } else if (length->present) {
+    framing.length = length->bytes;
   }
   if (framing.chunked && framing.length.has_value()) framing.error = HeadError::kMalformed;
   return framing;
@@ -199,6 +177,43 @@ HeadError ParseRequestLine(std::string_view line, const HeadLimits& limits, Requ
 }
 
 }  // namespace
+
+bool IsToken(std::string_view text) {
+  for (const char c : text) {
+    if (!kToken[static_cast<unsigned char>(c)]) return false;
+  }
+  return !text.empty();
+}
+
+bool IsFieldValue(std::string_view text) {
+  for (const char c : text) {
+    if (!kValue[static_cast<unsigned char>(c)]) return false;
+  }
+  return true;
+}
+
+std::optional<DeclaredLength> ReadContentLength(const HeaderMap& headers) {
+  DeclaredLength declared;
+  for (size_t i = 0; i < headers.size(); ++i) {
+    if (headers.id(i) != HeaderId::kContentLength) continue;
+    const std::optional<uint64_t> length = ParseLength(headers.value(i));
+    if (declared.present || !length.has_value()) return std::nullopt;
+    declared.present = true;
+    declared.bytes = *length;
+  }
+  return declared;
+}
+
+std::optional<FieldLine> ParseFieldLine(std::string_view line) {
+  const size_t colon = line.find(':');
+  if (colon == std::string_view::npos || colon > kFieldNameSizeMax) return std::nullopt;
+  FieldLine field;
+  field.name = line.substr(0, colon);
+  if (!IsToken(field.name)) return std::nullopt;  // Also obs-fold and "Name :".
+  field.value = TrimSpace(line.substr(colon + 1));
+  if (!IsFieldValue(field.value)) return std::nullopt;
+  return field;
+}
 
 // The same verdict however the bytes are cut: `line_size` is without its CRLF, `end` counts all
 // bytes.
@@ -287,7 +302,7 @@ HeadError ParseResponseHead(std::string_view head, const HeadLimits& limits, boo
   if (out.status < 100 || out.status > 599) return HeadError::kMalformed;
   if (line.size() > 13) {
     out.reason.assign(line.substr(13));
-    if (!IsValue(out.reason)) return HeadError::kMalformed;
+    if (!IsFieldValue(out.reason)) return HeadError::kMalformed;
   }
   error = ParseFields(rest, limits, out.headers);
   if (error != HeadError::kNone) return error;

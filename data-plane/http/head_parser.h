@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "data-plane/http/message.h"
@@ -52,6 +53,29 @@ class HeadScanner {
   size_t lines_ = 0;
   HeadError error_ = HeadError::kNone;
 };
+
+// A field of a head or of trailers; views into the line.
+struct FieldLine {
+  std::string_view name;
+  std::string_view value;  // Without white space around it.
+};
+
+// nullopt where `line` (without its CRLF) is no field: a name that is no token, obs-fold, white
+// space before the colon, control characters.
+std::optional<FieldLine> ParseFieldLine(std::string_view line);
+
+// What Content-Length says.
+struct DeclaredLength {
+  bool present = false;
+  uint64_t bytes = 0;
+};
+
+// nullopt where it is repeated or anything but 1 to 18 digits.
+std::optional<DeclaredLength> ReadContentLength(const HeaderMap& headers);
+
+// RFC 9110 5.6.2 and 5.5.
+bool IsToken(std::string_view text);
+bool IsFieldValue(std::string_view text);
 
 // `head` is one whole head with its final empty line. On error `out` is unspecified.
 HeadError ParseRequestHead(std::string_view head, const HeadLimits& limits, RequestHead& out);

@@ -55,6 +55,7 @@ void AppendRequestHead(std::string& out, const OutgoingRequest& request) {
       out.append("\r\n", 2);
     }
   }
+  if (head.websocket) out.append("Connection: Upgrade\r\nUpgrade: websocket\r\n");
   AppendFraming(out, head.framing);
   if (has_empty_body) out.append("Content-Length: 0\r\n");
   AppendHeadEnd(out);

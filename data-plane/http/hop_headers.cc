@@ -65,6 +65,38 @@ void StripHopByHop(HeaderMap& headers) {
   });
 }
 
+namespace {
+
+bool NamesWebSocket(const HeaderMap& headers) {
+  const auto upgrade = headers.Get(HeaderId::kUpgrade);
+  const auto connection = headers.Get(HeaderId::kConnection);
+  return upgrade.has_value() && connection.has_value() && ListContains(*connection, "upgrade") &&
+         EqualsIgnoreCase(*upgrade, "websocket");
+}
+
+}  // namespace
+
+bool AsksForWebSocket(const RequestHead& request) {
+  return request.headers.Has(HeaderId::kUpgrade) && request.method == "GET" &&
+         request.major_version == 1 && request.minor_version == 1 &&
+         request.framing.kind == BodyFraming::Kind::kNone && NamesWebSocket(request.headers);
+}
+
+bool GrantsWebSocket(const ResponseHead& response) {
+  return response.status == 101 && NamesWebSocket(response.headers);
+}
+
+bool MayTrail(std::string_view name) {
+  const HeaderId id = HeaderIdOf(name);
+  if (id != HeaderId::kOther) return id == HeaderId::kDate || id == HeaderId::kServer;
+  for (const std::string_view refused :
+       {"age", "cache-control", "content-encoding", "content-range", "content-type", "location",
+        "max-forwards", "range", "set-cookie", "vary", "www-authenticate"}) {
+    if (EqualsIgnoreCase(name, refused)) return false;
+  }
+  return true;
+}
+
 void AddForwardingFields(const ForwardedBy& by, RequestHead& request) {
   HeaderMap& headers = request.headers;
   headers.RemoveIf([](HeaderId id, std::string_view) {
@@ -81,7 +113,8 @@ void AddForwardingFields(const ForwardedBy& by, RequestHead& request) {
     const auto id_end = std::to_chars(text, text + sizeof text, by.request_id, 16).ptr;
     headers.Add("X-Request-Id", std::string_view(text, static_cast<size_t>(id_end - text)));
   }
-  headers.Append("Via", request.minor_version == 0 ? "1.0 apk" : "1.1 apk");
+  const std::string_view http1 = request.minor_version == 0 ? "1.0 apk" : "1.1 apk";
+  headers.Append("Via", request.major_version == 2 ? "2 apk" : http1);
 }
 
 }  // namespace apk

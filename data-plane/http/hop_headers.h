@@ -11,6 +11,15 @@ namespace apk {
 // Removes Connection, what it names, and the other hop-by-hop fields. Host and framing stay.
 void StripHopByHop(HeaderMap& headers);
 
+// A GET of HTTP/1.1 that asks to go on as a WebSocket. Call before StripHopByHop.
+bool AsksForWebSocket(const RequestHead& request);
+// A 101 that grants it.
+bool GrantsWebSocket(const ResponseHead& response);
+
+// Whether a field may come behind a body: not where it would say how to frame, route or
+// authenticate the message (RFC 9110 6.5.1).
+bool MayTrail(std::string_view name);
+
 struct ForwardedBy {
   std::string_view client_address;  // Without port.
   uint16_t listener_port = 0;

@@ -168,9 +168,11 @@ void RequestHead::Clear() {
   path.clear();
   query.clear();
   has_query = false;
+  major_version = 1;
   minor_version = 1;
   keep_alive = true;
   expect_continue = false;
+  websocket = false;
   framing = BodyFraming();
   headers.Clear();
 }

@@ -107,9 +107,11 @@ struct RequestHead {
   std::string query;      // Without '?', as received.
   bool has_query = false;
   bool secure = false;  // Came over TLS.
-  uint8_t minor_version = 1;
-  bool keep_alive = true;  // The client would keep the connection.
+  uint8_t major_version = 1;
+  uint8_t minor_version = 1;  // Of HTTP/1.
+  bool keep_alive = true;     // The client would keep the connection.
   bool expect_continue = false;
+  bool websocket = false;  // Asks to go on as a WebSocket (RFC 6455; RFC 8441).
   BodyFraming framing;
   HeaderMap headers;
 

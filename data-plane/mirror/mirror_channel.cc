@@ -1,5 +1,5 @@
-// A coroutine carries one copy at a time; those that find nothing to do rest, so that a copy to a healthy
-// mirror starts nothing new.
+// A coroutine carries one copy at a time; those that find nothing to do rest, so that a copy to a
+// healthy mirror starts nothing new.
 #include "data-plane/mirror/mirror_channel.h"
 
 #include <boost/asio/co_spawn.hpp>
@@ -38,6 +38,7 @@ DialTarget TargetOf(const Backend& backend, size_t endpoint) {
     target.ca_pem = backend.tls->ca_pem;
     target.server_name = backend.tls->server_name;
     target.allowed_names = backend.tls->allowed_sans;
+    target.offer_http2 = backend.http2;
   }
   return target;
 }
@@ -52,7 +53,7 @@ void FinishCopy(MirrorCopy& copy, MirrorResult result, MirrorBudget& budget) {
   if (copy.finished) return;
   copy.finished = true;
   copy.stats->Count(result);
-  if (copy.stream != nullptr) copy.stream->Close();
+  if (copy.exchange != nullptr) copy.exchange->Abort();
   if (copy.body == nullptr) return;
   budget.GiveBack(copy, copy.body->bytes);
   copy.body->chunks.clear();
@@ -67,7 +68,8 @@ void MirrorChannel::Finish(MirrorCopy& copy, MirrorResult result) {
   FinishCopy(copy, result, thread_.budget);
 }
 
-// Several channels of one mirror overlap while its backend changes: gauges are moved by differences.
+// Several channels of one mirror overlap while its backend changes: gauges are moved by
+// differences.
 void MirrorChannel::ShowBreakers() {
   for (Place& place : places_) {
     if (place.shown_open == place.breaker.open()) continue;
@@ -153,14 +155,14 @@ Task<> MirrorChannel::Send(MirrorCopyPtr copy) {
   }
   // A kept connection may die as it is used, which says nothing of the mirror.
   const bool repeatable = copy->idempotent && !copy->has_body;
-  std::unique_ptr<H1ClientConnection> connection = TakeKept(place, !repeatable);
+  Carrier carrier = TakeKept(place, !repeatable);
   MirrorResult result = MirrorResult::kFailedReset;
-  bool stale = connection != nullptr;
+  bool stale = carrier.exchange() != nullptr;
   bool unanswered = false;
-  if (stale) result = co_await Exchange(copy.get(), connection.get(), &unanswered);
+  if (stale) result = co_await Exchange(copy.get(), &carrier, &unanswered);
   stale = stale && unanswered && repeatable && !copy->finished;
-  if (stale) connection.reset();
-  if (connection == nullptr && !copy->finished) {
+  if (stale) carrier = Carrier();
+  if (carrier.exchange() == nullptr && !copy->finished) {
     DialTarget target = TargetOf(*copy->backend, copy->endpoint);
     const TimePoint latest = std::min(Now() + thread_.limits.connect_timeout, copy->due);
     DialResult dialled = co_await thread_.dialer.Dial(std::move(target), latest);
@@ -171,9 +173,9 @@ Task<> MirrorChannel::Send(MirrorCopyPtr copy) {
       co_return;
     }
     copy->stats->connections.fetch_add(1, std::memory_order_relaxed);
-    connection = std::make_unique<H1ClientConnection>(std::move(dialled.stream));
+    carrier = Start(*copy->backend, place, std::move(dialled));
     if (!copy->finished) {
-      result = co_await Exchange(copy.get(), connection.get(), &unanswered);
+      result = co_await Exchange(copy.get(), &carrier, &unanswered);
     }
   }
   if (copy->finished) {
@@ -188,16 +190,59 @@ Task<> MirrorChannel::Send(MirrorCopyPtr copy) {
   ShowBreakers();
   if (result == MirrorResult::kTimeout && shut_down_) result = MirrorResult::kDroppedShutdown;
   Finish(*copy, result);
-  Keep(place, std::move(connection));
+  Keep(place, std::move(carrier.connection));
 }
 
-std::unique_ptr<H1ClientConnection> MirrorChannel::TakeKept(Place& place, bool certain) {
+MirrorChannel::Carrier MirrorChannel::TakeKept(Place& place, bool certain) {
+  Carrier carrier;
+  for (const auto& connection : place.shared) {
+    if (!connection->HasRoom()) continue;
+    carrier.stream = connection->Open();
+    return carrier;
+  }
   while (!place.kept.empty()) {
     std::unique_ptr<H1ClientConnection> connection = std::move(place.kept.back());
     place.kept.pop_back();
-    if (connection->StillQuiet(certain)) return connection;
+    if (!connection->StillQuiet(certain)) continue;
+    carrier.connection = std::move(connection);
+    break;
   }
-  return nullptr;
+  return carrier;
+}
+
+// The first to be carried by a connection that was just opened.
+MirrorChannel::Carrier MirrorChannel::Start(const Backend& backend, Place& place,
+                                            DialResult dialled) {
+  Carrier carrier;
+  const bool secure = backend.tls.has_value();
+  if (!backend.http2 || (secure && !dialled.http2)) {
+    carrier.connection = std::make_unique<H1ClientConnection>(std::move(dialled.stream));
+    return carrier;
+  }
+  const auto connection =
+      std::make_shared<H2ClientConnection>(thread_.io.get_executor(), std::move(dialled.stream),
+                                           thread_.deadlines, thread_.h2_limits, secure);
+  place.shared.push_back(connection);
+  carrier.stream = connection->Open();
+  asio::co_spawn(thread_.io, connection->Run(std::string()), Detached());
+  return carrier;
+}
+
+bool MirrorChannel::WriteHead(const MirrorCopy& copy, Carrier& carrier) {
+  if (carrier.connection != nullptr) {
+    carrier.connection->WriteRawHead(copy.head, copy.is_head_request, copy.chunked);
+    return true;
+  }
+  // It was serialized as HTTP/1.1, for whichever protocol its mirror speaks.
+  HeadLimits limits;
+  limits.head_bytes_max = limits.fields_max = copy.head.size();
+  RequestHead head;
+  if (ParseRequestHead(copy.head, limits, head) != HeadError::kNone) return false;
+  OutgoingRequest outgoing;
+  outgoing.head = &head;
+  outgoing.host = head.authority;
+  carrier.stream->WriteHead(outgoing);
+  return true;
 }
 
 void MirrorChannel::Keep(Place& place, std::unique_ptr<H1ClientConnection> connection) {
@@ -206,60 +251,60 @@ void MirrorChannel::Keep(Place& place, std::unique_ptr<H1ClientConnection> conne
   place.kept.push_back(std::move(connection));
 }
 
-Task<MirrorResult> MirrorChannel::Exchange(MirrorCopy* copy, H1ClientConnection* connection,
-                                           bool* unanswered) {
-  copy->stream = &connection->stream();
-  copy->stream->SetDeadline(copy->due);
+Task<MirrorResult> MirrorChannel::Exchange(MirrorCopy* copy, Carrier* carrier, bool* unanswered) {
   *unanswered = false;
-  const bool written = co_await Write(copy, connection);
+  if (!WriteHead(*copy, *carrier)) co_return MirrorResult::kFailedProtocol;
+  ClientExchange* const exchange = carrier->exchange();
+  copy->exchange = exchange;
+  exchange->SetDeadline(copy->due);
+  const bool written = co_await Write(copy, exchange);
   MirrorResult result = MirrorResult::kFailedReset;
   if (written) {
-    result = co_await ReadAnswer(copy, connection, unanswered);
-  } else if (copy->stream->timed_out()) {
+    result = co_await ReadAnswer(copy, exchange, unanswered);
+  } else if (exchange->timed_out()) {
     result = MirrorResult::kTimeout;
   } else {
     *unanswered = true;
   }
-  copy->stream = nullptr;
+  copy->exchange = nullptr;
   co_return result;
 }
 
-Task<bool> MirrorChannel::Write(MirrorCopy* copy, H1ClientConnection* connection) {
-  connection->WriteRawHead(copy->head, copy->is_head_request, copy->chunked);
+Task<bool> MirrorChannel::Write(MirrorCopy* copy, ClientExchange* exchange) {
   if (!copy->has_body) {
-    const WriteStatus status = connection->WriteBody({}, true);
-    if (status == WriteStatus::kAgain) co_return co_await connection->Flush();
+    const WriteStatus status = exchange->WriteBody({}, true);
+    if (status == WriteStatus::kAgain) co_return co_await exchange->Flush();
     co_return status == WriteStatus::kDone;
   }
   MirrorBody& body = *copy->body;
   for (;;) {
     if (body.chunks.empty() && !body.complete) {
-      const bool arrived = co_await WaitForBody(copy, connection);
+      const bool arrived = co_await WaitForBody(copy, exchange);
       if (!arrived) co_return false;
     }
     BodyChunk chunk;
     if (!body.chunks.empty()) chunk = body.Take();
     const bool last = body.complete && body.chunks.empty();
     const std::string_view data = chunk == nullptr ? std::string_view() : std::string_view(*chunk);
-    WriteStatus status = connection->WriteBody(data, last);
+    WriteStatus status = exchange->WriteBody(data, last);
     if (status == WriteStatus::kAgain) {
-      const bool flushed = co_await connection->Flush();
+      const bool flushed = co_await exchange->Flush();
       status = flushed ? WriteStatus::kDone : WriteStatus::kFailed;
     }
     thread_.budget.GiveBack(*copy, data.size());
     if (status == WriteStatus::kFailed || copy->finished) co_return false;
     copy->due = Now() + thread_.limits.timeout;  // It does read.
-    copy->stream->SetDeadline(copy->due);
+    exchange->SetDeadline(copy->due);
     if (last) co_return true;
   }
 }
 
-Task<bool> MirrorChannel::WaitForBody(MirrorCopy* copy, H1ClientConnection* connection) {
+Task<bool> MirrorChannel::WaitForBody(MirrorCopy* copy, ClientExchange* exchange) {
   if (paused_ >= thread_.limits.waiting_copies_max) {
     Finish(*copy, MirrorResult::kDroppedQueue);
     co_return false;
   }
-  connection->stream().SetDeadline(kNoDeadline);
+  exchange->SetDeadline(kNoDeadline);
   ++paused_;
   SetInFlight(in_flight_ - 1);
   if (!waiting_.empty()) StartRunner();
@@ -268,15 +313,15 @@ Task<bool> MirrorChannel::WaitForBody(MirrorCopy* copy, H1ClientConnection* conn
   SetInFlight(in_flight_ + 1);
   if (error || copy->finished) co_return false;
   copy->due = Now() + thread_.limits.timeout;
-  connection->stream().SetDeadline(copy->due);
+  exchange->SetDeadline(copy->due);
   co_return true;
 }
 
-Task<MirrorResult> MirrorChannel::ReadAnswer(MirrorCopy* copy, H1ClientConnection* connection,
+Task<MirrorResult> MirrorChannel::ReadAnswer(MirrorCopy* copy, ClientExchange* exchange,
                                              bool* unanswered) {
   ResponseHead head;
   for (int interim = 0;; ++interim) {
-    const ClientExchange::HeadResult result = co_await connection->ReadHead(head);
+    const ClientExchange::HeadResult result = co_await exchange->ReadHead(head);
     if (result == ClientExchange::HeadResult::kTimeout) co_return MirrorResult::kTimeout;
     if (result == ClientExchange::HeadResult::kMalformed || interim > kInterimMax) {
       co_return MirrorResult::kFailedProtocol;
@@ -287,21 +332,21 @@ Task<MirrorResult> MirrorChannel::ReadAnswer(MirrorCopy* copy, H1ClientConnectio
   }
   uint64_t discarded = 0;
   for (;;) {
-    const BodySlice slice = connection->NextBody();
+    const BodySlice slice = exchange->NextBody();
     discarded += slice.data.size();
     if (slice.done) break;
     if (slice.failed) co_return MirrorResult::kSent;  // Answered; the connection is not reused.
     if (discarded > thread_.limits.response_bytes_max) {
       copy->stats->responses_truncated.fetch_add(1, std::memory_order_relaxed);
-      connection->stream().Close();
+      exchange->Abort();
       co_return MirrorResult::kSent;
     }
     if (slice.wait) {
-      const bool filled = co_await connection->FillBody();
+      const bool filled = co_await exchange->FillBody();
       if (!filled) co_return MirrorResult::kSent;
     }
   }
-  connection->NextBody();  // Gives the last slice back.
+  exchange->NextBody();  // Gives the last slice back.
   co_return MirrorResult::kSent;
 }
 
@@ -314,6 +359,7 @@ void MirrorChannel::CloseExpired() {
   for (Place& place : places_) {
     std::erase_if(place.kept,
                   [](const auto& connection) { return connection->stream().timed_out(); });
+    std::erase_if(place.shared, [](const auto& connection) { return connection->closed(); });
   }
 }
 
@@ -326,6 +372,8 @@ bool MirrorChannel::Retire() {
   }
   for (Place& place : places_) {
     place.kept.clear();
+    for (const auto& connection : place.shared) connection->Close();
+    place.shared.clear();
     place.breaker.OnSuccess();  // What is gone is not open.
   }
   ShowBreakers();

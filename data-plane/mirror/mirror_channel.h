@@ -11,11 +11,12 @@
 #include "data-plane/mirror/mirror_limits.h"
 #include "data-plane/net/dialer.h"
 #include "data-plane/session/h1_client.h"
+#include "data-plane/session/h2_client.h"
 
 namespace apk {
 
-// Counts the copy, once, and lets go of what it holds: its bytes, and the stream that carries it,
-// which is closed so that what is half sent is never completed.
+// Counts the copy, once, and lets go of what it holds: its bytes, and the exchange that carries it,
+// which is given up so that what is half sent is never completed.
 void FinishCopy(MirrorCopy& copy, MirrorResult result, MirrorBudget& budget);
 
 // What channels share; outlives them.
@@ -24,6 +25,8 @@ struct MirrorThread {
   MirrorBudget& budget;
   Dialer& dialer;
   asio::io_context& io;
+  DeadlineList& deadlines;
+  const H2Limits& h2_limits;
 };
 
 class MirrorChannel {
@@ -51,8 +54,18 @@ class MirrorChannel {
  private:
   struct Place {  // One endpoint.
     CircuitBreaker breaker;
-    bool shown_open = false;  // As the gauge counts it.
+    bool shown_open = false;                                // As the gauge counts it.
     std::vector<std::unique_ptr<H1ClientConnection>> kept;  // Used last is taken first.
+    std::vector<std::shared_ptr<H2ClientConnection>> shared;
+  };
+  // What carries one copy: a connection, or a stream of a shared one.
+  struct Carrier {
+    std::unique_ptr<H1ClientConnection> connection;
+    std::unique_ptr<H2ClientExchange> stream;
+
+    ClientExchange* exchange() const {
+      return stream != nullptr ? static_cast<ClientExchange*>(stream.get()) : connection.get();
+    }
   };
 
   void StartRunner();
@@ -60,13 +73,16 @@ class MirrorChannel {
   Task<> Run();
   Task<> Send(MirrorCopyPtr copy);
   // One exchange on a connection. kFailedReset with `unanswered`: not a byte of an answer came.
-  Task<MirrorResult> Exchange(MirrorCopy* copy, H1ClientConnection* connection, bool* unanswered);
+  Task<MirrorResult> Exchange(MirrorCopy* copy, Carrier* carrier, bool* unanswered);
+  // False where the copy's head can't be said in the carrier's protocol.
+  static bool WriteHead(const MirrorCopy& copy, Carrier& carrier);
   // True when the whole request went out.
-  Task<bool> Write(MirrorCopy* copy, H1ClientConnection* connection);
+  Task<bool> Write(MirrorCopy* copy, ClientExchange* exchange);
   // False where the copy ended meanwhile. Gives its place in flight to others as it waits.
-  Task<bool> WaitForBody(MirrorCopy* copy, H1ClientConnection* connection);
-  Task<MirrorResult> ReadAnswer(MirrorCopy* copy, H1ClientConnection* connection, bool* unanswered);
-  std::unique_ptr<H1ClientConnection> TakeKept(Place& place, bool certain);
+  Task<bool> WaitForBody(MirrorCopy* copy, ClientExchange* exchange);
+  Task<MirrorResult> ReadAnswer(MirrorCopy* copy, ClientExchange* exchange, bool* unanswered);
+  Carrier TakeKept(Place& place, bool certain);
+  Carrier Start(const Backend& backend, Place& place, DialResult dialled);
   void Keep(Place& place, std::unique_ptr<H1ClientConnection> connection);
   void Finish(MirrorCopy& copy, MirrorResult result);
   MirrorCopyPtr TakeWaiting();

@@ -18,7 +18,7 @@
 
 namespace apk {
 
-class ByteStream;
+class ClientExchange;
 struct MirrorBody;
 
 using BodyChunk = std::shared_ptr<const std::string>;
@@ -40,11 +40,11 @@ struct MirrorCopy {
   std::atomic<bool> lost{false};        // An event of it did not fit: it must not be completed.
 
   // The mirror thread's.
-  std::shared_ptr<MirrorBody> body;  // Where has_body.
-  ByteStream* stream = nullptr;      // While one carries it.
-  uint64_t waiting_bytes = 0;        // Counted for it while it waits.
-  TimePoint due;                     // When the mirror's time for it is up.
-  bool finished = false;             // Counted: whatever comes of it is thrown away.
+  std::shared_ptr<MirrorBody> body;    // Where has_body.
+  ClientExchange* exchange = nullptr;  // While one carries it.
+  uint64_t waiting_bytes = 0;          // Counted for it while it waits.
+  TimePoint due;                       // When the mirror's time for it is up.
+  bool finished = false;               // Counted: whatever comes of it is thrown away.
 };
 
 using MirrorCopyPtr = std::shared_ptr<MirrorCopy>;
@@ -103,8 +103,7 @@ class MirrorDoor {
   bool TakeLost() { return lost_some_.exchange(false, std::memory_order_acq_rel); }
 
  private:
-  bool Push(MirrorEvent::Kind kind, const MirrorCopyPtr& copy,
-            BodyChunk chunk = nullptr);
+  bool Push(MirrorEvent::Kind kind, const MirrorCopyPtr& copy, BodyChunk chunk = nullptr);
   void Lose(MirrorCopy& copy);
 
   SpscRing<MirrorEvent> ring_;

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace apk {
 
@@ -20,6 +22,7 @@ struct MirrorLimits {
   uint64_t response_bytes_max = 1ULL << 20;  // Read and thrown away; beyond it the connection is closed.
   std::chrono::milliseconds shutdown_grace{5000};
   int nice = 10;  // Of the mirror thread.
+  std::vector<std::string> dns_servers;  // As in PoolLimits.
 };
 
 }  // namespace apk

@@ -21,8 +21,8 @@ MirrorSender::MirrorSender(const MirrorLimits& limits, MirrorBudget& budget,
     : limits_(limits),
       budget_(budget),
       registry_(registry),
-      dialer_(io_.get_executor(), deadlines_),
-      shared_{limits_, budget_, dialer_, io_},
+      dialer_(io_.get_executor(), deadlines_, limits.dns_servers),
+      shared_{limits_, budget_, dialer_, io_, deadlines_, h2_limits_},
       sweep_timer_(io_.get_executor()) {}
 
 MirrorSender::~MirrorSender() { Stop(); }
@@ -181,7 +181,10 @@ Task<> MirrorSender::Sweep() {
       if (now >= stop_at_) DropAll();
       if (Idle()) {
         SweepChannels(now);
-        if (channels_.empty()) co_return;  // Nothing is left to do: the loop ends.
+        if (channels_.empty()) {
+          deadlines_.ExpireAll();  // Look-ups that nobody waits for.
+          co_return;               // Nothing is left to do: the loop ends.
+        }
       }
       continue;
     }

@@ -56,6 +56,8 @@ class MirrorSender {
   asio::io_context io_{1};
   DeadlineList deadlines_;
   Dialer dialer_;
+  const H2Limits h2_limits_{.connection_window = 8 * 1024 * 1024,
+                            .idle_timeout = limits_.idle_timeout};
   const MirrorThread shared_;
   asio::basic_waitable_timer<std::chrono::steady_clock,
                              asio::wait_traits<std::chrono::steady_clock>, Executor>

@@ -27,6 +27,7 @@ std::string_view OutcomeName(MirrorResult result) {
     case MirrorResult::kSkippedUnresolved:
     case MirrorResult::kSkippedSampling:
     case MirrorResult::kSkippedLoop:
+    case MirrorResult::kSkippedUpgrade:
       return "skipped";
     case MirrorResult::kCount:
       break;
@@ -64,6 +65,8 @@ std::string_view ReasonName(MirrorResult result) {
       return "sampling";
     case MirrorResult::kSkippedLoop:
       return "loop";
+    case MirrorResult::kSkippedUpgrade:
+      return "upgrade";
     case MirrorResult::kSent:
     case MirrorResult::kTimeout:
     case MirrorResult::kAborted:

@@ -35,7 +35,8 @@ enum class MirrorResult : uint8_t {
   kSkippedRejected,    // The gateway answered the request itself.
   kSkippedUnresolved,  // The mirror's reference leads nowhere.
   kSkippedSampling,
-  kSkippedLoop,  // It is a mirror's copy itself.
+  kSkippedLoop,     // It is a mirror's copy itself.
+  kSkippedUpgrade,  // WebSockets are not mirrored.
   kCount,
 };
 

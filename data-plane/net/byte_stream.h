@@ -52,17 +52,25 @@ class ByteStream : public Deadline {
   // far as is known; with it the kernel is asked.
   virtual bool IsQuiet(bool certain) = 0;
 
-  // The deadline passed and closed the stream.
+  // The deadline has passed: the stream is closed,
   bool timed_out() const { return timed_out_; }
+  // or, from now on, only its read that waits is ended, so that the peer can still be told why.
+  void SpareAtDeadline(bool spare) { spare_ = spare; }
 
  protected:
+  virtual void CancelRead() = 0;
   void OnDeadline() override {
     timed_out_ = true;
-    Close();
+    if (spare_) {
+      CancelRead();
+    } else {
+      Close();
+    }
   }
 
  private:
   bool timed_out_ = false;
+  bool spare_ = false;
 };
 
 }  // namespace apk

@@ -1,6 +1,10 @@
 // Connect, then TLS where the target wants it.
 #include "data-plane/net/dialer.h"
 
+#include <algorithm>
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/co_spawn.hpp>
+
 #include "data-plane/net/tcp_stream.h"
 #include "data-plane/net/tls_stream.h"
 
@@ -8,23 +12,6 @@ namespace apk {
 namespace {
 
 constexpr size_t kContextsMax = 256;
-
-// Closes a socket that is still connecting when its time is up.
-class ConnectDeadline final : public Deadline {
- public:
-  ConnectDeadline(DeadlineList& list, TcpSocket& socket) : Deadline(list), socket_(socket) {}
-  bool expired() const { return expired_; }
-
- private:
-  void OnDeadline() override {
-    expired_ = true;
-    boost::system::error_code ignored;
-    socket_.close(ignored);
-  }
-
-  TcpSocket& socket_;
-  bool expired_ = false;
-};
 
 DialResult Failed(DialError error) {
   DialResult result;
@@ -34,29 +21,96 @@ DialResult Failed(DialError error) {
 
 }  // namespace
 
-Task<DialResult> Dialer::Dial(DialTarget target, TimePoint deadline) {
-  const std::vector<TcpEndpoint> endpoints = co_await resolver_.Resolve(target.host, target.port);
-  if (endpoints.empty()) co_return Failed(DialError::kDns);
-  DialError last = DialError::kConnect;
-  for (const TcpEndpoint& endpoint : endpoints) {
-    TcpSocket socket(executor_);
-    ConnectDeadline guard(deadlines_, socket);
-    guard.SetDeadline(deadline);
-    const auto [error] = co_await socket.async_connect(endpoint, kTuple);
-    if (guard.expired()) co_return Failed(DialError::kTimeout);
-    if (error) continue;
-    guard.SetDeadline(kNoDeadline);
-    if (target.tls) {
-      DialResult secured = co_await SecureStream(&socket, &target, deadline);
-      if (secured.error == DialError::kNone) co_return secured;
-      last = secured.error;
-      continue;
-    }
-    DialResult result;
-    result.stream = std::make_unique<TcpStream>(std::move(socket), deadlines_);
-    co_return result;
+// Closes a socket that is still connecting when its time is up.
+class Dialer::ConnectDeadline final : public Deadline {
+ public:
+  explicit ConnectDeadline(DeadlineList& list) : Deadline(list) {}
+
+  bool expired() const { return expired_; }
+  TcpSocket* socket = nullptr;  // While it connects.
+
+ private:
+  void OnDeadline() override {
+    expired_ = true;
+    boost::system::error_code ignored;
+    if (socket != nullptr) socket->close(ignored);
   }
-  co_return Failed(last);
+
+  bool expired_ = false;
+};
+
+// Attempts at the addresses of one name; the first that succeeds ends the others.
+struct Dialer::Race {
+  explicit Race(Executor executor) : changed(executor) {}
+
+  asio::basic_waitable_timer<std::chrono::steady_clock,
+                             asio::wait_traits<std::chrono::steady_clock>, Executor>
+      changed;  // Cancelled when an attempt has ended.
+  std::vector<ConnectDeadline*> running;
+  std::optional<TcpSocket> winner;
+  bool timed_out = false;
+};
+
+Task<DialResult> Dialer::Dial(DialTarget target, TimePoint deadline) {
+  const Resolution resolution = co_await resolver_.Resolve(target.host, target.port, deadline);
+  if (resolution.timed_out) co_return Failed(DialError::kTimeout);
+  if (resolution.endpoints.empty()) co_return Failed(DialError::kDns);
+  bool timed_out = false;
+  std::optional<TcpSocket> socket =
+      co_await ConnectToFirst(&resolution.endpoints, deadline, &timed_out);
+  if (!socket.has_value()) {
+    co_return Failed(timed_out ? DialError::kTimeout : DialError::kConnect);
+  }
+  if (target.tls) co_return co_await SecureStream(&*socket, &target, deadline);
+  DialResult result;
+  result.stream = std::make_unique<TcpStream>(*std::move(socket), deadlines_);
+  co_return result;
+}
+
+Task<std::optional<TcpSocket>> Dialer::Connect(TcpEndpoint endpoint, ConnectDeadline* guard) {
+  TcpSocket socket(executor_);
+  guard->socket = &socket;
+  const auto [error] = co_await socket.async_connect(endpoint, kTuple);
+  guard->socket = nullptr;
+  if (error || guard->expired()) co_return std::nullopt;
+  co_return std::move(socket);
+}
+
+Task<std::optional<TcpSocket>> Dialer::ConnectToFirst(const std::vector<TcpEndpoint>* endpoints,
+                                                      TimePoint deadline, bool* timed_out) {
+  if (endpoints->size() == 1) {
+    ConnectDeadline guard(deadlines_);
+    guard.SetDeadline(deadline);
+    std::optional<TcpSocket> socket = co_await Connect(endpoints->front(), &guard);
+    *timed_out = guard.expired();
+    co_return socket;
+  }
+  auto race = std::make_shared<Race>(executor_);
+  const size_t count = std::min(endpoints->size(), kAddressesMax);
+  for (size_t next = 0; !race->winner.has_value() && (next < count || !race->running.empty());) {
+    if (next < count) {
+      asio::co_spawn(executor_, RunRacer(race, (*endpoints)[next], deadline), Detached());
+      ++next;
+    }
+    if (race->winner.has_value() || (next < count && race->running.empty())) continue;
+    race->changed.expires_at(next < count ? std::chrono::steady_clock::now() + kStagger
+                                          : TimePoint::max());
+    co_await race->changed.async_wait(kTuple);
+  }
+  for (ConnectDeadline* const guard : race->running) guard->SetDeadline(TimePoint::min());
+  *timed_out = race->timed_out;
+  co_return std::move(race->winner);
+}
+
+Task<> Dialer::RunRacer(std::shared_ptr<Race> race, TcpEndpoint endpoint, TimePoint deadline) {
+  ConnectDeadline guard(deadlines_);
+  guard.SetDeadline(deadline);
+  race->running.push_back(&guard);
+  std::optional<TcpSocket> socket = co_await Connect(endpoint, &guard);
+  std::erase(race->running, &guard);
+  if (guard.expired()) race->timed_out = true;
+  if (socket.has_value() && !race->winner.has_value()) race->winner = std::move(socket);
+  race->changed.cancel();
 }
 
 Task<DialResult> Dialer::SecureStream(TcpSocket* socket, const DialTarget* target,
@@ -67,10 +121,12 @@ Task<DialResult> Dialer::SecureStream(TcpSocket* socket, const DialTarget* targe
   stream->SetDeadline(deadline);
   std::string name = target->server_name.empty() ? target->host : target->server_name;
   std::vector<std::string> allowed = target->allowed_names;
+  if (target->offer_http2) stream->OfferHttp2();
   const bool secured = co_await stream->ConnectHandshake(std::move(name), std::move(allowed));
   if (!secured) co_return Failed(stream->timed_out() ? DialError::kTimeout : DialError::kTls);
   stream->SetDeadline(kNoDeadline);
   DialResult result;
+  result.http2 = stream->http2();
   result.stream = std::move(stream);
   co_return result;
 }

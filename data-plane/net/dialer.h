@@ -1,8 +1,10 @@
 // Opens connections to backends and mirrors. One per loop.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,19 +24,26 @@ struct DialTarget {
   std::string ca_pem;
   std::string server_name;  // "": host.
   std::vector<std::string> allowed_names;
+  bool offer_http2 = false;  // Where tls.
 };
 
 struct DialResult {
   std::unique_ptr<ByteStream> stream;  // nullptr where error is not kNone.
   DialError error = DialError::kNone;
+  bool http2 = false;  // The TLS handshake chose it.
 };
 
 class Dialer {
  public:
-  Dialer(Executor executor, DeadlineList& deadlines)
-      : executor_(executor), deadlines_(deadlines), resolver_(executor) {}
+  static constexpr size_t kAddressesMax = 8;  // Of one name.
+  // Before the next address is tried beside one that does not answer (RFC 8305 5).
+  static constexpr std::chrono::milliseconds kStagger{250};
 
-  // Tries each address in turn until `deadline`; the TLS handshake counts.
+  Dialer(Executor executor, DeadlineList& deadlines, const std::vector<std::string>& dns_servers)
+      : executor_(executor), deadlines_(deadlines), resolver_(executor, deadlines, dns_servers) {}
+
+  // Takes the first address of the host that accepts. All of it, look-up and TLS handshake
+  // included, until `deadline`.
   Task<DialResult> Dial(DialTarget target, TimePoint deadline);
 
  private:
@@ -43,6 +52,13 @@ class Dialer {
     SslContext context;
   };
 
+  class ConnectDeadline;
+  struct Race;
+
+  Task<std::optional<TcpSocket>> Connect(TcpEndpoint endpoint, ConnectDeadline* guard);
+  Task<std::optional<TcpSocket>> ConnectToFirst(const std::vector<TcpEndpoint>* endpoints,
+                                                TimePoint deadline, bool* timed_out);
+  Task<> RunRacer(std::shared_ptr<Race> race, TcpEndpoint endpoint, TimePoint deadline);
   Task<DialResult> SecureStream(TcpSocket* socket, const DialTarget* target, TimePoint deadline);
   // Contexts are few and kept; nullptr where the CA can't be read.
   SslContext ContextFor(const std::string& ca_pem);

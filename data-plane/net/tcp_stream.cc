@@ -6,9 +6,16 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <boost/asio/post.hpp>
 #include <cerrno>
 
 namespace apk {
+namespace {
+
+// A peer that sends as fast as it is read would keep the loop to itself.
+constexpr int kReadsInARowMax = 8;
+
+}  // namespace
 
 size_t WriteBuffers::Size() const {
   size_t size = 0;
@@ -31,9 +38,7 @@ bool SocketIsQuiet(int descriptor) {
 }
 
 TcpStream::TcpStream(TcpSocket socket, DeadlineList& deadlines)
-    : ByteStream(deadlines),
-      executor_(socket.get_executor()),
-      poller_(Poller::Of(executor_)) {
+    : ByteStream(deadlines), executor_(socket.get_executor()), poller_(Poller::Of(executor_)) {
   boost::system::error_code ignored;
   socket.set_option(asio::ip::tcp::no_delay(true), ignored);
   socket_.descriptor = socket.release(ignored);
@@ -49,6 +54,10 @@ Task<ReadResult> TcpStream::Read(char* data, size_t size) {
     if (!socket_.readable) {
       const auto [error] = co_await WaitFor(&socket_.read_waiter);
       if (error) co_return ReadResult{.bytes = 0, .ok = false};
+      reads_in_a_row_ = 0;
+    } else if (++reads_in_a_row_ > kReadsInARowMax) {
+      co_await asio::post(executor_, asio::deferred);  // The others' turn.
+      reads_in_a_row_ = 0;
     }
     if (socket_.descriptor < 0) co_return ReadResult{.bytes = 0, .ok = false};
     const ssize_t received = recv(socket_.descriptor, data, size, 0);
@@ -109,6 +118,8 @@ void TcpStream::Close() {
   socket_.read_waiter.Cancel(executor_);
   socket_.write_waiter.Cancel(executor_);
 }
+
+void TcpStream::CancelRead() { socket_.read_waiter.Cancel(executor_); }
 
 Task<> TcpStream::ShutdownWrite() {
   if (socket_.descriptor >= 0) shutdown(socket_.descriptor, SHUT_WR);

@@ -28,9 +28,12 @@ class TcpStream final : public ByteStream {
   bool IsQuiet(bool certain) override;
 
  private:
+  void CancelRead() override;
+
   Executor executor_;
   Poller& poller_;
   PolledSocket socket_;
+  int reads_in_a_row_ = 0;  // Without having waited.
 };
 
 }  // namespace apk

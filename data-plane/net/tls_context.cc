@@ -64,7 +64,7 @@ absl::Status LoadCertificate(SSL_CTX* context, const ServerCertificate& certific
 
 int ChooseAlpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
                unsigned int in_size, void*) {
-  static constexpr unsigned char kOffered[] = "\x08http/1.1";
+  static constexpr unsigned char kOffered[] = "\x02h2\x08http/1.1";
   unsigned char* selected = nullptr;
   if (SSL_select_next_proto(&selected, out_size, kOffered, sizeof kOffered - 1, in, in_size) !=
       OPENSSL_NPN_NEGOTIATED) {

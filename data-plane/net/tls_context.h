@@ -22,7 +22,7 @@ struct ServerCertificate {
 };
 
 // For one port. The most specific name wins; without SNI or a match the first certificate is used.
-// TLS 1.2 with AEAD suites and TLS 1.3, no renegotiation, ALPN http/1.1.
+// TLS 1.2 with AEAD suites and TLS 1.3, no renegotiation, ALPN h2 and http/1.1.
 absl::StatusOr<SslContext> MakeServerContext(const std::vector<ServerCertificate>& certificates);
 
 // For one backend: verifies the chain against `ca_pem`, or the system's roots where that is "".

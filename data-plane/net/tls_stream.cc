@@ -48,6 +48,18 @@ Task<bool> TlsStream::ConnectHandshake(std::string server_name,
   co_return !error;
 }
 
+void TlsStream::OfferHttp2() {
+  static constexpr unsigned char kOffered[] = "\x02h2\x08http/1.1";
+  SSL_set_alpn_protos(stream_.native_handle(), kOffered, sizeof kOffered - 1);
+}
+
+bool TlsStream::http2() const {
+  const unsigned char* name = nullptr;
+  unsigned int size = 0;
+  SSL_get0_alpn_selected(stream_.native_handle(), &name, &size);
+  return std::string_view(reinterpret_cast<const char*>(name), size) == "h2";
+}
+
 Task<ReadResult> TlsStream::Read(char* data, size_t size) {
   const auto [error, bytes] = co_await stream_.async_read_some(asio::buffer(data, size), kTuple);
   if (error == asio::error::eof) co_return ReadResult{.bytes = 0, .ok = true};
@@ -76,6 +88,11 @@ Task<bool> TlsStream::Write(WriteBuffers buffers) {
 void TlsStream::Close() {
   boost::system::error_code ignored;
   stream_.next_layer().close(ignored);
+}
+
+void TlsStream::CancelRead() {
+  boost::system::error_code ignored;
+  stream_.next_layer().cancel(ignored);
 }
 
 Task<> TlsStream::ShutdownWrite() {

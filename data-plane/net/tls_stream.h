@@ -27,14 +27,21 @@ class TlsStream final : public ByteStream {
   Task<> ShutdownWrite() override;
   bool IsQuiet(bool certain) override;
 
+  // Call before ConnectHandshake: HTTP/2 is offered before HTTP/1.1.
+  void OfferHttp2();
+  // The handshake chose HTTP/2 (ALPN).
+  bool http2() const;
+
   // The SNI name of an accepted connection, lower case; "" where there was none.
   const std::string& server_name() const { return server_name_; }
 
  private:
+  void CancelRead() override;
+
   SslContext context_;
-  asio::ssl::context borrowed_;  // Asio's view of the same context.
-  asio::ssl::stream<TcpSocket> stream_;
-  std::string joined_;  // Small pieces go out as one record.
+  asio::ssl::context borrowed_;                  // Asio's view of the same context.
+  mutable asio::ssl::stream<TcpSocket> stream_;  // Its handle is not const's to give.
+  std::string joined_;                           // Small pieces go out as one record.
   std::string server_name_;
 };
 

@@ -66,6 +66,10 @@ void AddConnections(Exposition& out, const std::vector<const WorkerMetrics*>& wo
   out.Family("apk_connections_total", "counter", "Client connections accepted.");
   out.Sample("apk_connections_total", "",
              Sum(workers, [](const auto& w) { return w.connections_accepted.value(); }));
+  out.Family("apk_connections_refused_total", "counter",
+             "Client connections closed at once: too many of them, or of their address.");
+  out.Sample("apk_connections_refused_total", "",
+             Sum(workers, [](const auto& w) { return w.connections_refused.value(); }));
   out.Family("apk_connections_active", "gauge", "Client connections open now.");
   out.Sample("apk_connections_active", "",
              Sum(workers, [](const auto& w) { return w.connections_active.value(); }));
@@ -143,6 +147,9 @@ std::string RenderMetrics(const std::vector<const WorkerMetrics*>& workers,
   AddRequests(out, workers, failure_names);
   AddConnections(out, workers);
   AddMirrors(out, mirrors, mirror_bytes);
+  out.Family("apk_upstream_endpoints_down", "gauge",
+             "Endpoints of backends that fail their health checks.");
+  out.Sample("apk_upstream_endpoints_down", "", snapshot.endpoints_down);
   out.Family("apk_snapshot_revision", "gauge", "Store revision of the snapshot in force.");
   out.Sample("apk_snapshot_revision", Concat("version=\"", EscapeLabel(snapshot.version), "\""),
              snapshot.revision);

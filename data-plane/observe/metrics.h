@@ -33,6 +33,7 @@ struct alignas(64) WorkerMetrics {
   std::array<Counter, kFailuresMax> failures;  // By Failure.
   Counter unauthorized;
   Counter connections_accepted;
+  Counter connections_refused;
   Counter connections_active;
   Counter handshakes_failed;
   Counter upstream_connections;
@@ -42,6 +43,7 @@ struct alignas(64) WorkerMetrics {
 struct SnapshotMetrics {
   std::string version;
   uint64_t revision = 0;
+  uint64_t endpoints_down = 0;  // By their health checks.
 };
 
 // Prometheus text format 0.0.4.

@@ -41,10 +41,12 @@ class KeyHasher {
 
 uint64_t ConnectionKey(const Backend& backend) {
   KeyHasher hasher;
+  hasher.Add(backend.name);
   for (const Endpoint& endpoint : backend.endpoints) {
     hasher.Add(endpoint.host);
     hasher.Add(uint64_t{endpoint.port});
   }
+  hasher.Add(uint64_t{backend.http2});
   hasher.Add(uint64_t{backend.tls.has_value()});
   if (backend.tls.has_value()) {
     hasher.Add(backend.tls->ca_pem);
@@ -169,11 +171,23 @@ void RouteTableBuilder::AddBackend(const std::string& name, const v1::BackendCon
   backend->response_timeout_ms = config.response_timeout_ms();
   backend->idle_timeout_ms = config.idle_timeout_ms();
   backend->max_connections = config.max_connections();
+  if (config.has_health_check()) {
+    const v1::HealthCheckConfig& check = config.health_check();
+    if (check.interval_ms() == 0 || check.timeout_ms() == 0) {
+      Fail(name, "has a health check without interval or without timeout");
+    }
+    HealthCheckPolicy& policy = backend->health_check.emplace();
+    policy.interval = std::chrono::milliseconds(check.interval_ms());
+    policy.timeout = std::chrono::milliseconds(check.timeout_ms());
+    policy.unhealthy_threshold = std::max(check.unhealthy_threshold(), 1u);
+    policy.healthy_threshold = std::max(check.healthy_threshold(), 1u);
+  }
   for (const auto& field : config.set_headers()) {
     const absl::Status status = CheckSettableField(field.name(), field.value());
     if (!status.ok()) Fail(name, std::string(status.message()));
     backend->set_headers.emplace_back(field.name(), field.value());
   }
+  backend->http2 = config.protocol() == v1::BackendConfig::HTTP2;
   backend->connection_key = ConnectionKey(*backend);
   backends_[name] = backend.get();
   table_->backends_.push_back(std::move(backend));

@@ -3,6 +3,7 @@
 // workers under the names that stand here, never in the table.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -31,6 +32,15 @@ struct BackendTls {
   std::vector<std::string> allowed_sans;
 };
 
+struct HealthCheckPolicy {
+  std::chrono::milliseconds interval{0};
+  std::chrono::milliseconds timeout{0};
+  uint32_t unhealthy_threshold = 1;  // Failures in a row.
+  uint32_t healthy_threshold = 1;    // Successes in a row.
+
+  bool operator==(const HealthCheckPolicy&) const = default;
+};
+
 // One upstream. `index` numbers the backends of this table; `name` is stable over snapshots.
 struct Backend {
   std::string name;
@@ -39,12 +49,14 @@ struct Backend {
   std::optional<BackendTls> tls;
   std::string base_path;
   bool rewrite_host = false;
+  bool http2 = false;  // By prior knowledge, or by ALPN where TLS is on.
   uint32_t response_timeout_ms = 0;
   uint32_t idle_timeout_ms = 0;
   uint32_t max_connections = 0;
+  std::optional<HealthCheckPolicy> health_check;
   std::vector<std::pair<std::string, std::string>> set_headers;
   // Changes whenever a connection made for the old settings must not serve the new ones: covers
-  // endpoints, TLS settings. Pools are keyed by name and this.
+  // name, endpoints, TLS settings. Pools are keyed by this.
   uint64_t connection_key = 0;
 };
 

@@ -2,18 +2,22 @@
 // sockets.
 #include "data-plane/session/h1_body.h"
 
+#include <algorithm>
+
 #include "data-plane/http/head_writer.h"
 
 namespace apk {
 namespace {
 
 constexpr size_t kBodyBufferBytesMax = 64 * 1024;
+constexpr size_t kJoinBytesMax = 16 * 1024;
 
 }  // namespace
 
 void H1BodyReader::Start(const BodyFraming& framing) {
   decoder_.Start(framing);
-  lent_ = 0;
+  is_length_ = framing.kind == BodyFraming::Kind::kLength;
+  lent_ = received_ = 0;
   eof_ = failed_ = false;
   done_ = decoder_.done();
 }
@@ -29,6 +33,7 @@ BodySlice H1BodyReader::Next() {
   for (;;) {
     if (done_) {
       slice.done = true;
+      slice.trailers = decoder_.trailers();
       return slice;
     }
     const BodyDecoder::Step step = decoder_.Next(buffer_.data());
@@ -40,8 +45,9 @@ BodySlice H1BodyReader::Next() {
       slice.data = step.data;
       lent_ = step.consumed;
       done_ = step.done;
-      LookBehindSlice();
+      ExtendSlice(slice);
       slice.done = done_;
+      if (done_) slice.trailers = decoder_.trailers();
       return slice;
     }
     buffer_.Consume(step.consumed);
@@ -57,14 +63,37 @@ BodySlice H1BodyReader::Next() {
   }
 }
 
-void H1BodyReader::LookBehindSlice() {
-  while (!done_ && !decoder_.at_data()) {
-    const BodyDecoder::Step step = decoder_.Next(buffer_.data().substr(lent_));
+void H1BodyReader::ExtendSlice(BodySlice& slice) {
+  // The slice begins where the buffer does: what was before it is consumed by now.
+  while (!done_ && !failed_) {
+    const std::string_view behind = buffer_.data().substr(lent_);
+    const uint64_t next = std::min<uint64_t>(decoder_.remaining(), behind.size());
+    if (decoder_.at_data() && slice.data.size() + next > kJoinBytesMax) return;
+    const BodyDecoder::Step step = decoder_.Next(behind);
     failed_ = step.error;
     done_ = step.done;
+    if (!step.data.empty()) {
+      buffer_.MoveBack(slice.data.size(), lent_, step.data.size());
+      slice.data = buffer_.data().substr(0, slice.data.size() + step.data.size());
+    }
     lent_ += step.consumed;
     if (step.consumed == 0) return;
   }
+}
+
+bool H1BodyReader::EndsWithin(size_t bytes) const {
+  if (done_) return true;
+  if (failed_) return false;
+  BodyDecoder ahead = decoder_;
+  std::string_view here = buffer_.data().substr(lent_);
+  for (;;) {
+    const BodyDecoder::Step step = ahead.Next(here);
+    if (step.error) return false;
+    if (step.done) return true;
+    if (step.consumed == 0) break;
+    here.remove_prefix(step.consumed);
+  }
+  return is_length_ && ahead.remaining() <= bytes;
 }
 
 Task<bool> H1BodyReader::Fill() {
@@ -75,6 +104,7 @@ Task<bool> H1BodyReader::Fill() {
   if (!result.ok) co_return false;
   if (result.bytes == 0) eof_ = true;
   buffer_.Commit(result.bytes);
+  received_ += result.bytes;
   co_return true;
 }
 
@@ -82,8 +112,18 @@ std::string& H1BodyWriter::Start(bool chunked) {
   head_.clear();
   head_sent_ = false;
   chunked_ = chunked;
+  end_.clear();
   pending_.count = 0;
   return head_;
+}
+
+void H1BodyWriter::SetTrailers(const HeaderMap& trailers) {
+  if (!chunked_ || trailers.size() == 0) return;
+  end_ = "\r\n0\r\n";
+  for (size_t i = 0; i < trailers.size(); ++i) {
+    AppendField(end_, trailers.name(i), trailers.value(i));
+  }
+  AppendHeadEnd(end_);
 }
 
 WriteStatus H1BodyWriter::Write(std::string_view data, bool last) {
@@ -98,7 +138,8 @@ WriteStatus H1BodyWriter::Write(std::string_view data, bool last) {
       pending_.Add(data);
     }
     if (last) {
-      pending_.Add(data.empty() ? "0\r\n\r\n" : "\r\n0\r\n\r\n");
+      const std::string_view end = end_.empty() ? std::string_view("\r\n0\r\n\r\n") : end_;
+      pending_.Add(data.empty() ? end.substr(2) : end);  // A chunk ends in CRLF first.
     } else if (!data.empty()) {
       pending_.Add("\r\n");
     }

@@ -20,17 +20,23 @@ class H1BodyReader {
   BodySlice Next();
   Task<bool> Fill();
   bool done() const { return done_; }
+  uint64_t received() const { return received_; }  // Bytes read for this body, framing included.
+  // Not more than `bytes` are left to read, as far as can be told from what is here.
+  bool EndsWithin(size_t bytes) const;
 
  private:
   void ReleaseSlice();
-  // Reads framing that stands right behind the slice, so that the last slice is known as such.
-  void LookBehindSlice();
+  // Reads framing that stands right behind the slice, so that the last slice is known as such, and
+  // joins small chunks to it.
+  void ExtendSlice(BodySlice& slice);
 
   ByteStream& stream_;
   ReadBuffer& buffer_;
   BodyDecoder decoder_;
   size_t lent_ =
       0;  // Bytes of the slice given out last, and of framing after it, still in the buffer.
+  uint64_t received_ = 0;
+  bool is_length_ = false;  // The whole length was said in advance.
   bool failed_ = false;
   bool done_ = true;
   bool eof_ = false;
@@ -43,6 +49,8 @@ class H1BodyWriter {
 
   // The head's buffer: append to it after Start, before the first Write.
   std::string& Start(bool chunked);
+  // Sent behind the last chunk; dropped where the body is not chunked.
+  void SetTrailers(const HeaderMap& trailers);
   WriteStatus Write(std::string_view data, bool last);
   Task<bool> Flush();
 
@@ -52,6 +60,7 @@ class H1BodyWriter {
   bool head_sent_ = false;
   bool chunked_ = false;
   char chunk_header_[20];
+  std::string end_;       // The last chunk, where trailers follow it.
   WriteBuffers pending_;  // Views head_, chunk_header_ and the caller's data.
 };
 

@@ -33,6 +33,14 @@ WriteStatus H1ClientConnection::WriteBody(std::string_view data, bool last) {
   return status;
 }
 
+void H1ClientConnection::StartTunnel() {
+  BodyFraming endless;
+  endless.kind = BodyFraming::Kind::kUntilClose;
+  body_.Start(endless);
+  writer_.Start(false);
+  keep_alive_ = false;
+}
+
 Task<ClientExchange::HeadResult> H1ClientConnection::ReadHead(ResponseHead& head) {
   const HeadLimits limits;
   for (;;) {

@@ -19,6 +19,7 @@ class H1ClientConnection final : public ClientExchange {
   void WriteHead(const OutgoingRequest& request) override;
   // The same for a head that is serialized already: `bytes` with its final empty line.
   void WriteRawHead(std::string_view bytes, bool is_head_request, bool chunked);
+  void WriteTrailers(const HeaderMap& trailers) override { writer_.SetTrailers(trailers); }
   WriteStatus WriteBody(std::string_view data, bool last) override;
   Task<bool> Flush() override { return writer_.Flush(); }
   Task<HeadResult> ReadHead(ResponseHead& head) override;
@@ -32,8 +33,12 @@ class H1ClientConnection final : public ClientExchange {
   // False where it has gone stale since the last exchange; `certain` as in ByteStream::IsQuiet.
   bool StillQuiet(bool certain) { return stream_->IsQuiet(certain); }
 
+  void StartTunnel() override;
+  void SetDeadline(TimePoint at) override { stream_->SetDeadline(at); }
+  void Abort() override { stream_->Close(); }
+  bool timed_out() const override { return stream_->timed_out(); }
+  bool reused() const override { return exchanges_ > 1; }
   ByteStream& stream() { return *stream_; }
-  bool reused() const { return exchanges_ > 1; }
 
  private:
   std::string& StartHead(bool is_head_request, bool chunked);

@@ -8,8 +8,26 @@
 namespace apk {
 namespace {
 
+// As far as it looks like a head; six bytes follow.
+constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\n";
+
 TimePoint In(std::chrono::milliseconds duration) {
   return std::chrono::steady_clock::now() + duration;
+}
+
+uint16_t StatusFor(HeadError error) {
+  switch (error) {
+    case HeadError::kTargetTooLong:
+      return 414;
+    case HeadError::kHeadTooLarge:
+      return 431;
+    case HeadError::kVersion:
+      return 505;
+    case HeadError::kMalformed:
+    case HeadError::kNone:
+      break;
+  }
+  return 400;
 }
 
 // A response that never has a body says so by its status (RFC 9110 6.4.1).
@@ -40,12 +58,17 @@ H1ServerConnection::H1ServerConnection(std::unique_ptr<ByteStream> stream,
 
 void H1ServerConnection::GuardRead(TimePoint at) {
   read_deadline_ = at;
-  stream_->SetDeadline(std::min(read_deadline_, write_deadline_));
+  Guard();
 }
 
 void H1ServerConnection::GuardWrite(TimePoint at) {
   write_deadline_ = at;
+  Guard();
+}
+
+void H1ServerConnection::Guard() {
   stream_->SetDeadline(std::min(read_deadline_, write_deadline_));
+  stream_->SpareAtDeadline(read_deadline_ <= write_deadline_);
 }
 
 Task<H1ServerConnection::ReadOutcome> H1ServerConnection::ReadRequest() {
@@ -55,28 +78,33 @@ Task<H1ServerConnection::ReadOutcome> H1ServerConnection::ReadRequest() {
   for (;;) {
     if (!buffer_.empty()) {
       const HeadScanner::State state = scanner_.Scan(buffer_.data(), limits_.head);
-      if (state == HeadScanner::State::kError) co_return Refuse(scanner_.error());
+      if (state == HeadScanner::State::kError) co_return Refuse(StatusFor(scanner_.error()));
       if (state == HeadScanner::State::kComplete) break;
       if (!in_head) GuardRead(In(limits_.head_timeout));
       in_head = true;
     }
     const ReadBuffer::Space space = buffer_.Prepare(limits_.head.head_bytes_max + 64);
-    if (space.size == 0) co_return Refuse(HeadError::kHeadTooLarge);
+    if (space.size == 0) co_return Refuse(StatusFor(HeadError::kHeadTooLarge));
     waiting_ = true;
     const ReadResult result = co_await stream_->Read(space.data, space.size);
     waiting_ = false;
-    if (!result.ok || result.bytes == 0) co_return ReadOutcome::kClosed;
+    if (!result.ok || result.bytes == 0) {
+      const bool begun_and_late = stream_->timed_out() && !buffer_.empty();
+      co_return begun_and_late ? Refuse(408) : ReadOutcome::kClosed;
+    }
     buffer_.Commit(result.bytes);
   }
   const std::string_view head =
       buffer_.data().substr(scanner_.head_begin(), scanner_.head_end() - scanner_.head_begin());
+  if (requests_ == 0 && !secure_ && head == kHttp2Preface) co_return ReadOutcome::kHttp2;
   const HeadError error = ParseRequestHead(head, limits_.head, request_);
   buffer_.Consume(scanner_.head_end());
-  if (error != HeadError::kNone) co_return Refuse(error);
+  if (error != HeadError::kNone) co_return Refuse(StatusFor(error));
   GuardRead(kNoDeadline);
   request_.secure = secure_;
   body_.Start(request_.framing);
   body_limit_ = kNoDeadline;
+  body_waited_ = body_waited_.zero();
   ++requests_;
   keep_alive_ = request_.keep_alive && requests_ < limits_.requests_max;
   continue_wanted_ = request_.expect_continue && !body_.done();
@@ -84,39 +112,42 @@ Task<H1ServerConnection::ReadOutcome> H1ServerConnection::ReadRequest() {
   co_return ReadOutcome::kRequest;
 }
 
-H1ServerConnection::ReadOutcome H1ServerConnection::Refuse(HeadError error) {
+H1ServerConnection::Taken H1ServerConnection::TakeStream() {
+  GuardRead(kNoDeadline);
+  stream_->SpareAtDeadline(false);
+  Taken taken;
+  taken.received = buffer_.data();
+  taken.stream = std::move(stream_);
+  return taken;
+}
+
+H1ServerConnection::ReadOutcome H1ServerConnection::Refuse(uint16_t status) {
+  GuardRead(kNoDeadline);
   request_.Clear();
   body_.Start(BodyFraming());
   keep_alive_ = false;
   head_written_ = response_complete_ = aborted_ = false;
-  switch (error) {
-    case HeadError::kTargetTooLong:
-      refusal_ = 414;
-      break;
-    case HeadError::kHeadTooLarge:
-      refusal_ = 431;
-      break;
-    case HeadError::kVersion:
-      refusal_ = 505;
-      break;
-    case HeadError::kMalformed:
-    case HeadError::kNone:
-      refusal_ = 400;
-      break;
-  }
+  refusal_ = status;
   return ReadOutcome::kRefused;
 }
 
+// Waiting is paid for in bytes, so that a client can't hold a request open by a byte now and then.
 Task<bool> H1ServerConnection::FillBody() {
-  GuardRead(std::min(body_limit_, In(limits_.body_stall_timeout)));
+  const TimePoint begun = std::chrono::steady_clock::now();
+  const std::chrono::milliseconds earned(body_.received() * 1000 /
+                                         limits_.body_bytes_per_second_min);
+  const TimePoint too_slow = begun + limits_.body_stall_timeout + earned - body_waited_;
+  const TimePoint stalled = begun + limits_.body_stall_timeout;
+  GuardRead(tunnel_ ? body_limit_ : std::min({body_limit_, too_slow, stalled}));
   const bool filled = co_await body_.Fill();
   GuardRead(kNoDeadline);
+  body_waited_ += std::chrono::steady_clock::now() - begun;
   co_return filled;
 }
 
 void H1ServerConnection::LimitBody(std::chrono::milliseconds time) {
   body_limit_ = In(time);
-  if (read_deadline_ != kNoDeadline) GuardRead(std::min(body_limit_, read_deadline_));
+  if (read_deadline_ != kNoDeadline || tunnel_) GuardRead(std::min(body_limit_, read_deadline_));
 }
 
 WriteStatus H1ServerConnection::WriteContinue() {
@@ -144,15 +175,24 @@ void H1ServerConnection::WriteHead(const ResponseHead& head) {
     framing.kind = BodyFraming::Kind::kUntilClose;
     if (!bodiless) keep_alive_ = false;
   }
-  // A client that still waits for 100 may or may not send its body now: only a close is clear.
-  if (continue_wanted_ || draining_.load(std::memory_order_relaxed)) keep_alive_ = false;
+  // A client that still waits for 100 may or may not send its body now: only a close is clear. The
+  // same where the answer comes before much of the body, or because the body does not come.
+  if (continue_wanted_ || draining_.load(std::memory_order_relaxed) || stream_->timed_out() ||
+      !body_.EndsWithin(limits_.skip_bytes_max)) {
+    keep_alive_ = false;
+  }
 
   std::string& out = writer_.Start(framing.kind == BodyFraming::Kind::kChunked && !bodiless);
   AppendStatusLine(out, head.status, head.reason);
-  AppendFields(out, head.headers, bodiless);
+  // The length that a body would have may be said to HEAD and in 304, never in 1xx and 204 (RFC
+  // 9110 8.6).
+  AppendFields(out, head.headers, bodiless && head.status != 204);
   if (!bodiless) {
     AppendFraming(out, framing);
     if (framing.kind == BodyFraming::Kind::kNone) out.append("Content-Length: 0\r\n");
+  } else if (!NeverHasBody(head.status) && framing.kind == BodyFraming::Kind::kLength &&
+             !head.headers.Has(HeaderId::kContentLength)) {
+    AppendFraming(out, framing);
   }
   if (!keep_alive_) {
     out.append("Connection: close\r\n");
@@ -160,6 +200,19 @@ void H1ServerConnection::WriteHead(const ResponseHead& head) {
     out.append("Connection: keep-alive\r\n");
   }
   AppendHeadEnd(out);
+}
+
+void H1ServerConnection::StartTunnel(const ResponseHead& head) {
+  head_written_ = tunnel_ = true;
+  keep_alive_ = false;
+  std::string& out = writer_.Start(false);
+  AppendStatusLine(out, 101, head.reason);
+  AppendFields(out, head.headers, false);
+  out.append("Connection: Upgrade\r\nUpgrade: websocket\r\n");
+  AppendHeadEnd(out);
+  BodyFraming endless;
+  endless.kind = BodyFraming::Kind::kUntilClose;
+  body_.Start(endless);
 }
 
 WriteStatus H1ServerConnection::WriteBody(std::string_view data, bool last) {
@@ -192,14 +245,30 @@ Task<bool> H1ServerConnection::FinishExchange() {
     body_.Next();  // Gives the last slice back.
     co_return true;
   }
+  const bool kept = keep_alive_ && co_await SkipBody();
+  if (kept) co_return true;
   co_await CloseGracefully();
   co_return false;
+}
+
+Task<bool> H1ServerConnection::SkipBody() {
+  LimitBody(limits_.drain_timeout);
+  size_t skipped = 0;
+  for (;;) {
+    const BodySlice slice = body_.Next();
+    skipped += slice.data.size();
+    if (slice.failed || skipped > limits_.skip_bytes_max) co_return false;
+    if (slice.done && slice.data.empty()) co_return true;
+    if (!slice.wait) continue;
+    const bool filled = co_await FillBody();
+    if (!filled) co_return false;
+  }
 }
 
 // RFC 9112 9.6: half-close, read what still comes for a while, then close, lest a reset destroys
 // the response before the client has read it.
 Task<> H1ServerConnection::CloseGracefully() {
-  GuardRead(In(std::chrono::milliseconds(1000)));
+  GuardRead(In(limits_.drain_timeout));
   co_await stream_->ShutdownWrite();
   char scratch[4096];
   size_t drained = 0;

@@ -19,9 +19,12 @@ struct SessionLimits {
   std::chrono::milliseconds head_timeout{10'000};
   std::chrono::milliseconds idle_timeout{75'000};
   std::chrono::milliseconds body_stall_timeout{30'000};
+  uint64_t body_bytes_per_second_min = 500;  // After a first body_stall_timeout of waiting.
   std::chrono::milliseconds write_stall_timeout{30'000};
   uint64_t requests_max = 10'000;       // Of one connection.
   size_t drain_bytes_max = 256 * 1024;  // Of a body that nobody wanted, before a close.
+  size_t skip_bytes_max = 64 * 1024;    // The same, so that the connection can be kept.
+  std::chrono::milliseconds drain_timeout{1000};
 };
 
 class H1ServerConnection final : public ServerExchange {
@@ -30,10 +33,16 @@ class H1ServerConnection final : public ServerExchange {
   H1ServerConnection(std::unique_ptr<ByteStream> stream, std::string client_address, bool secure,
                      const SessionLimits& limits, const std::atomic<bool>& draining);
 
-  enum class ReadOutcome : uint8_t { kRequest, kClosed, kRefused };
-  // The next request head. kRefused: answer refusal() and close.
+  enum class ReadOutcome : uint8_t { kRequest, kClosed, kRefused, kHttp2 };
+  // The next request head. kRefused: answer refusal() and close. kHttp2: it began with the preface
+  // of HTTP/2 (RFC 9113 3.3); go on with what TakeStream gives, this object is done.
   Task<ReadOutcome> ReadRequest();
   uint16_t refusal() const { return refusal_; }
+  struct Taken {
+    std::unique_ptr<ByteStream> stream;
+    std::string received;  // Read off it already.
+  };
+  Taken TakeStream();
 
   // Ends the exchange; true when another may follow. Otherwise the connection was closed
   // gracefully, unread bytes of the client read away first so that it sees the response.
@@ -43,13 +52,18 @@ class H1ServerConnection final : public ServerExchange {
   const std::string& client_address() const override { return client_address_; }
   BodySlice NextBody() override { return body_.Next(); }
   Task<bool> FillBody() override;
+  bool body_timed_out() const override { return stream_->timed_out(); }
   void LimitBody(std::chrono::milliseconds time) override;
   WriteStatus WriteContinue() override;
   WriteStatus WriteInterim(const ResponseHead& head) override;
   void WriteHead(const ResponseHead& head) override;
+  void WriteTrailers(const HeaderMap& trailers) override { writer_.SetTrailers(trailers); }
   WriteStatus WriteBody(std::string_view data, bool last) override;
   Task<bool> Flush() override;
+  void StartTunnel(const ResponseHead& head) override;
+  Task<> EndTunnel() override { return stream_->ShutdownWrite(); }
   void Abort() override;
+  void AbortWhenCancelled(ClientExchange*) override {}
   bool head_written() const override { return head_written_; }
 
   ByteStream& stream() { return *stream_; }
@@ -57,10 +71,14 @@ class H1ServerConnection final : public ServerExchange {
   void CloseIfIdle();
 
  private:
-  ReadOutcome Refuse(HeadError error);
-  // Reading and writing may wait at the same time; the stream has one deadline for both.
+  ReadOutcome Refuse(uint16_t status);
+  // Reading and writing may wait at the same time; the stream has one deadline for both. A client
+  // that sends too slowly can still be told, one that reads too slowly can't.
   void GuardRead(TimePoint at);
   void GuardWrite(TimePoint at);
+  void Guard();
+  // Reads away what is left of the body; false where it does not come.
+  Task<bool> SkipBody();
   Task<> CloseGracefully();
 
   std::unique_ptr<ByteStream> stream_;
@@ -76,6 +94,7 @@ class H1ServerConnection final : public ServerExchange {
   H1BodyWriter writer_;
   TimePoint read_deadline_ = kNoDeadline;
   TimePoint body_limit_ = kNoDeadline;
+  std::chrono::steady_clock::duration body_waited_{0};
   TimePoint write_deadline_ = kNoDeadline;
   uint64_t requests_ = 0;
   uint16_t refusal_ = 0;
@@ -85,6 +104,7 @@ class H1ServerConnection final : public ServerExchange {
   bool head_written_ = false;
   bool response_complete_ = false;
   bool aborted_ = false;
+  bool tunnel_ = false;  // May be silent for as long as it likes.
 };
 
 }  // namespace apk

@@ -15,6 +15,11 @@ class ReadBuffer {
   std::string_view data() const { return std::string_view(bytes_.get() + begin_, end_ - begin_); }
   bool empty() const { return begin_ == end_; }
 
+  // Moves `size` bytes of data() that begin at `from` to where they begin at `to`, before it.
+  void MoveBack(size_t to, size_t from, size_t size) {
+    std::memmove(bytes_.get() + begin_ + to, bytes_.get() + begin_ + from, size);
+  }
+
   void Consume(size_t bytes) {
     begin_ += bytes;
     if (begin_ == end_) begin_ = end_ = 0;

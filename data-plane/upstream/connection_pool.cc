@@ -1,6 +1,9 @@
 // LIFO, so that what is not needed grows old and goes.
 #include "data-plane/upstream/connection_pool.h"
 
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+
 namespace apk {
 
 bool ConnectionPool::Acquire(const Backend& backend, Lease& lease) {
@@ -10,15 +13,64 @@ bool ConnectionPool::Acquire(const Backend& backend, Lease& lease) {
     slot->endpoints.resize(backend.endpoints.size());
   }
   BackendPool& pool = *slot;
-  const uint32_t connections_max =
-      backend.max_connections > 0 ? backend.max_connections : limits_.connections_max;
-  if (pool.active >= connections_max) return false;
+  if (pool.shared == nullptr && (backend.max_connections > 0 || backend.health_check.has_value())) {
+    pool.shared = shared_.Find(backend.connection_key, backend.endpoints.size());
+  }
+  if (backend.max_connections > 0) {
+    lease.counted = pool.shared->Enter(backend.max_connections);
+    if (!lease.counted) return false;
+  } else if (pool.active >= limits_.connections_max) {
+    return false;
+  }
   ++pool.active;
   lease.key = backend.connection_key;
   lease.reserved = true;
-  lease.endpoint = pool.next_endpoint;
-  pool.next_endpoint = pool.next_endpoint + 1 == pool.endpoints.size() ? 0 : pool.next_endpoint + 1;
-  auto& idle = pool.endpoints[lease.endpoint].idle;
+  lease.endpoints_tried = 0;
+  Settle(backend, pool, lease, ChooseEndpoint(pool));
+  return true;
+}
+
+bool ConnectionPool::MoveOn(const Backend& backend, Lease& lease) {
+  if (lease.endpoints_tried >= std::min(limits_.endpoints_tried_max, backend.endpoints.size())) {
+    return false;
+  }
+  BackendPool& pool = *pools_[lease.key];
+  --pool.endpoints[lease.endpoint].active;
+  Settle(backend, pool, lease, FirstInUse(pool, (lease.endpoint + 1) % pool.endpoints.size()));
+  return true;
+}
+
+size_t ConnectionPool::FirstInUse(const BackendPool& pool, size_t first) {
+  const size_t count = pool.endpoints.size();
+  const TimePoint now = std::chrono::steady_clock::now();
+  for (size_t i = 0; i < count; ++i) {
+    const size_t candidate = (first + i) % count;
+    const EndpointPool& endpoint = pool.endpoints[candidate];
+    const bool ejected = endpoint.ejection.count() > 0 && endpoint.ejected_until > now;
+    if (!ejected && (pool.shared == nullptr || pool.shared->IsUp(candidate))) return candidate;
+  }
+  return first;
+}
+
+size_t ConnectionPool::ChooseEndpoint(BackendPool& pool) {
+  const size_t count = pool.endpoints.size();
+  if (count == 1) return 0;
+  const size_t turn = pool.next_endpoint;
+  pool.next_endpoint = turn + 1 == count ? 0 : turn + 1;
+  random_ = random_ * 1664525 + 1013904223;  // Any other one will do.
+  const size_t other = (turn + 1 + (random_ >> 8) % (count - 1)) % count;
+  const size_t first = FirstInUse(pool, turn);
+  const size_t second = FirstInUse(pool, other);
+  return pool.endpoints[second].active < pool.endpoints[first].active ? second : first;
+}
+
+void ConnectionPool::Settle(const Backend& backend, BackendPool& pool, Lease& lease,
+                            size_t endpoint) {
+  lease.endpoint = endpoint;
+  ++lease.endpoints_tried;
+  ++pool.endpoints[endpoint].active;
+  if (backend.http2 && TakeStream(pool.endpoints[endpoint], lease)) return;
+  auto& idle = pool.endpoints[endpoint].idle;
   while (!idle.empty()) {
     std::unique_ptr<H1ClientConnection> connection = std::move(idle.back());
     idle.pop_back();
@@ -26,10 +78,60 @@ bool ConnectionPool::Acquire(const Backend& backend, Lease& lease) {
     lease.connection = std::move(connection);
     break;
   }
-  return true;
 }
 
-Task<DialError> ConnectionPool::Open(const Backend* backend, Lease* lease) {
+bool ConnectionPool::TakeStream(EndpointPool& endpoint, Lease& lease) {
+  for (const auto& connection : endpoint.shared) {
+    if (!connection->HasRoom()) continue;
+    lease.stream = connection->Open();
+    return true;
+  }
+  return false;
+}
+
+// One connection is opened at a time; who comes meanwhile waits for it.
+Task<DialError> ConnectionPool::OpenStream(const Backend* backend, Lease* lease,
+                                           TimePoint deadline) {
+  EndpointPool& endpoint = pools_[lease->key]->endpoints[lease->endpoint];
+  if (TakeStream(endpoint, *lease)) co_return DialError::kNone;
+  while (endpoint.dialling != nullptr) {
+    const std::shared_ptr<Dialling> dialling = endpoint.dialling;
+    co_await dialling->over.async_wait(kTuple);
+    if (dialling->error != DialError::kNone) co_return dialling->error;
+    if (TakeStream(endpoint, *lease)) co_return DialError::kNone;
+  }
+  const auto dialling = std::make_shared<Dialling>(executor_);
+  endpoint.dialling = dialling;
+  DialResult result = co_await Dial(backend, lease, deadline);
+  endpoint.dialling = nullptr;
+  dialling->error = result.error;
+  dialling->over.cancel();
+  if (result.error != DialError::kNone) co_return result.error;
+  const bool secure = backend->tls.has_value();
+  if (secure && !result.http2) {
+    lease->connection = std::make_unique<H1ClientConnection>(std::move(result.stream));
+    co_return DialError::kNone;
+  }
+  auto connection = std::make_shared<H2ClientConnection>(executor_, std::move(result.stream),
+                                                         deadlines_, limits_.h2, secure);
+  std::erase_if(endpoint.shared, [](const auto& other) { return other->closed(); });
+  endpoint.shared.push_back(connection);
+  lease->stream = connection->Open();
+  asio::co_spawn(executor_, connection->Run(std::string()), Detached());
+  co_return DialError::kNone;
+}
+
+Task<DialError> ConnectionPool::Open(const Backend* backend, Lease* lease, TimePoint deadline) {
+  if (backend->http2) co_return co_await OpenStream(backend, lease, deadline);
+  DialResult result = co_await Dial(backend, lease, deadline);
+  if (result.error == DialError::kNone) {
+    lease->connection = std::make_unique<H1ClientConnection>(std::move(result.stream));
+  }
+  co_return result.error;
+}
+
+Task<DialResult> ConnectionPool::Dial(const Backend* backend, const Lease* lease,
+                                      TimePoint deadline) {
   const Endpoint& endpoint = backend->endpoints[lease->endpoint];
   DialTarget target;
   target.host = endpoint.host;
@@ -39,13 +141,22 @@ Task<DialError> ConnectionPool::Open(const Backend* backend, Lease* lease) {
     target.ca_pem = backend->tls->ca_pem;
     target.server_name = backend->tls->server_name;
     target.allowed_names = backend->tls->allowed_sans;
+    target.offer_http2 = backend->http2;
   }
-  const TimePoint latest = std::chrono::steady_clock::now() + limits_.connect_timeout;
+  const TimePoint latest =
+      std::min(deadline, std::chrono::steady_clock::now() + limits_.connect_timeout);
   DialResult result = co_await dialer_.Dial(std::move(target), latest);
-  if (result.error == DialError::kNone) {
-    lease->connection = std::make_unique<H1ClientConnection>(std::move(result.stream));
+  EndpointPool& dialled = pools_[lease->key]->endpoints[lease->endpoint];
+  if (result.error != DialError::kNone) {
+    dialled.ejection = dialled.ejection.count() == 0
+                           ? limits_.first_ejection
+                           : std::min(dialled.ejection * 2, limits_.longest_ejection);
+    dialled.ejected_until = std::chrono::steady_clock::now() + dialled.ejection;
+  } else {
+    dialled.ejection = std::chrono::milliseconds(0);
+    dialled.ejected_until = TimePoint();
   }
-  co_return result.error;
+  co_return result;
 }
 
 void ConnectionPool::Release(Lease& lease) {
@@ -53,6 +164,10 @@ void ConnectionPool::Release(Lease& lease) {
   lease.reserved = false;
   BackendPool& pool = *pools_[lease.key];
   --pool.active;
+  --pool.endpoints[lease.endpoint].active;
+  if (lease.counted) pool.shared->Leave();
+  lease.counted = false;
+  lease.stream.reset();
   if (lease.connection == nullptr) return;
   auto& idle = pool.endpoints[lease.endpoint].idle;
   if (lease.connection->Reusable() && idle.size() < limits_.idle_max) {
@@ -69,7 +184,8 @@ void ConnectionPool::CloseExpired() {
     for (EndpointPool& endpoint : pool.endpoints) {
       std::erase_if(endpoint.idle,
                     [](const auto& connection) { return connection->stream().timed_out(); });
-      empty = empty && endpoint.idle.empty();
+      std::erase_if(endpoint.shared, [](const auto& connection) { return connection->closed(); });
+      empty = empty && endpoint.idle.empty() && endpoint.shared.empty();
     }
     if (empty) {
       pools_.erase(it++);

@@ -5,6 +5,7 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include <boost/asio/basic_waitable_timer.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -13,6 +14,8 @@
 #include "data-plane/net/dialer.h"
 #include "data-plane/routing/route_table.h"
 #include "data-plane/session/h1_client.h"
+#include "data-plane/session/h2_client.h"
+#include "data-plane/upstream/shared_backends.h"
 
 namespace apk {
 
@@ -21,26 +24,56 @@ struct PoolLimits {
   uint32_t connections_max = 1024;  // Per backend, where the backend does not say.
   std::chrono::milliseconds idle_timeout{30'000};
   std::chrono::milliseconds connect_timeout{5000};
+  size_t endpoints_tried_max = 3;  // By one request, while none accepts its connection.
+  // An endpoint that could not be reached is passed over for so long, where there are others; twice
+  // as long each time it fails again.
+  std::chrono::milliseconds first_ejection{1000};
+  std::chrono::milliseconds longest_ejection{30'000};
+  std::vector<std::string> dns_servers;  // address:port; none: those of /etc/resolv.conf.
+  H2Limits h2{.connection_window = 8 * 1024 * 1024,  // No stream holds up the others.
+              .idle_timeout = std::chrono::milliseconds(30'000)};
 };
 
 class ConnectionPool {
  public:
-  ConnectionPool(Executor executor, DeadlineList& deadlines, const PoolLimits& limits)
-      : limits_(limits), dialer_(executor, deadlines) {}
+  // `shared` is that of all workers and outlives the pool.
+  ConnectionPool(Executor executor, DeadlineList& deadlines, const PoolLimits& limits,
+                 SharedBackends& shared)
+      : limits_(limits),
+        shared_(shared),
+        executor_(executor),
+        deadlines_(deadlines),
+        dialer_(executor, deadlines, limits.dns_servers) {}
 
   // A place at a backend for one exchange, and the connection it runs on.
   struct Lease {
-    std::unique_ptr<H1ClientConnection> connection;  // nullptr: Open it.
+    std::unique_ptr<H1ClientConnection> connection;  // Either this
+    std::unique_ptr<H2ClientExchange> stream;        // or this; neither: Open it.
     uint64_t key = 0;                                // Of the backend.
     size_t endpoint = 0;                             // Index into its endpoints.
+    size_t endpoints_tried = 0;
     bool reserved = false;  // Counts against the backend's limit until Release.
+    bool counted = false;   // Also against that of all workers.
+
+    // What the request is sent by; nullptr: Open it.
+    ClientExchange* exchange() const {
+      return stream != nullptr ? static_cast<ClientExchange*>(stream.get()) : connection.get();
+    }
+    // Lets go of it, for another try.
+    void DropExchange() {
+      connection.reset();
+      stream.reset();
+    }
   };
 
   // Reserves a place and takes an idle connection where there is one; false at the backend's limit.
-  // Endpoints take turns. REQUIRES: the backend has endpoints.
+  // Endpoints take turns, unless a second one, taken at random, has fewer exchanges under way.
+  // REQUIRES: the backend has endpoints.
   bool Acquire(const Backend& backend, Lease& lease);
-  // Opens a new connection for the lease.
-  Task<DialError> Open(const Backend* backend, Lease* lease);
+  // After Open has failed: the same at the next endpoint; false when enough of them were tried.
+  bool MoveOn(const Backend& backend, Lease& lease);
+  // Opens a new connection for the lease, until `deadline` and the connect time-out at most.
+  Task<DialError> Open(const Backend* backend, Lease* lease, TimePoint deadline);
   // Ends the lease; a reusable connection becomes idle, any other is closed.
   void Release(Lease& lease);
 
@@ -48,16 +81,43 @@ class ConnectionPool {
   void CloseExpired();
 
  private:
+  struct Dialling {
+    explicit Dialling(Executor executor) : over(executor, TimePoint::max()) {}
+    asio::basic_waitable_timer<std::chrono::steady_clock,
+                               asio::wait_traits<std::chrono::steady_clock>, Executor>
+        over;  // Cancelled then.
+    DialError error = DialError::kNone;
+  };
   struct EndpointPool {
     std::vector<std::unique_ptr<H1ClientConnection>> idle;  // Used last is taken first.
+    uint32_t active = 0;
+    TimePoint ejected_until{};
+    std::chrono::milliseconds ejection{0};  // The last one's; 0: it accepted since.
+    std::vector<std::shared_ptr<H2ClientConnection>> shared;
+    std::shared_ptr<Dialling> dialling;  // While a connection to share is being opened.
   };
   struct BackendPool {
     std::vector<EndpointPool> endpoints;
     size_t next_endpoint = 0;
     uint32_t active = 0;
+    std::shared_ptr<SharedBackend> shared;  // nullptr where there are neither limits nor checks.
   };
 
+  // The first endpoint from `first` on that is neither down nor ejected; `first` where all are.
+  static size_t FirstInUse(const BackendPool& pool, size_t first);
+  size_t ChooseEndpoint(BackendPool& pool);
+  void Settle(const Backend& backend, BackendPool& pool, Lease& lease, size_t endpoint);
+
+  // A stream on a connection that has room for it.
+  static bool TakeStream(EndpointPool& endpoint, Lease& lease);
+  Task<DialError> OpenStream(const Backend* backend, Lease* lease, TimePoint deadline);
+  Task<DialResult> Dial(const Backend* backend, const Lease* lease, TimePoint deadline);
+
   PoolLimits limits_;
+  SharedBackends& shared_;
+  uint32_t random_ = 1;
+  Executor executor_;
+  DeadlineList& deadlines_;
   Dialer dialer_;
   absl::flat_hash_map<uint64_t, std::unique_ptr<BackendPool>> pools_;
 };

@@ -41,10 +41,10 @@ boost::system::error_code OpenAcceptor(TcpAcceptor& acceptor, const TcpEndpoint&
 }
 
 // In the set for as long as it lives.
+template <class Session>
 class SessionRegistration {
  public:
-  SessionRegistration(absl::flat_hash_set<H1ServerConnection*>& sessions,
-                      H1ServerConnection* session)
+  SessionRegistration(absl::flat_hash_set<Session*>& sessions, Session* session)
       : sessions_(sessions), session_(session) {
     sessions_.insert(session);
   }
@@ -53,8 +53,8 @@ class SessionRegistration {
   SessionRegistration& operator=(const SessionRegistration&) = delete;
 
  private:
-  absl::flat_hash_set<H1ServerConnection*>& sessions_;
-  H1ServerConnection* session_;
+  absl::flat_hash_set<Session*>& sessions_;
+  Session* session_;
 };
 
 }  // namespace
@@ -71,11 +71,13 @@ struct Worker::Acceptor {
   bool tls;
 };
 
-Worker::Worker(int index, const WorkerOptions& options, MirrorBudget& budget,
-               MirrorStatsRegistry& stats, std::function<void()> wake_mirrors)
+Worker::Worker(int index, const WorkerOptions& options, ClientAddresses& addresses,
+               SharedBackends& backends, MirrorBudget& budget, MirrorStatsRegistry& stats,
+               std::function<void()> wake_mirrors)
     : index_(index),
       options_(options),
-      pool_(io_.get_executor(), deadlines_, options.pool),
+      addresses_(addresses),
+      pool_(io_.get_executor(), deadlines_, options.pool, backends),
       // Later, once for all that one round of the loop brings.
       mirror_door_(budget, [this, wake = std::move(wake_mirrors)] { asio::post(io_, wake); }),
       mirror_stats_(stats),
@@ -141,6 +143,7 @@ void Worker::Drain() {
   asio::post(io_, [this] {
     CloseAcceptors();
     for (H1ServerConnection* const session : sessions_) session->CloseIfIdle();
+    for (H2ServerConnection* const session : h2_sessions_) session->Drain();
   });
 }
 
@@ -193,14 +196,21 @@ Task<> Worker::AcceptLoop(std::shared_ptr<Acceptor> acceptor) {
       co_await pause.async_wait(kTuple);
       continue;
     }
-    if (connections_ >= options_.connections_max) continue;
+    ClientAddresses::Place place = addresses_.Take(peer.address());
+    if (connections_ >= options_.connections_max || !place) {
+      metrics_.connections_refused.Add();
+      continue;
+    }
     metrics_.connections_accepted.Add();
-    asio::co_spawn(io_, ServeConnection(std::move(socket), peer.address().to_string(), acceptor),
-                   Detached());
+    std::string client_address = peer.address().to_string();
+    asio::co_spawn(
+        io_,
+        ServeConnection(std::move(socket), std::move(client_address), std::move(place), acceptor),
+        Detached());
   }
 }
 
-Task<> Worker::ServeConnection(TcpSocket socket, std::string client_address,
+Task<> Worker::ServeConnection(TcpSocket socket, std::string client_address, ClientAddresses::Place,
                                std::shared_ptr<Acceptor> acceptor) {
   ++connections_;
   metrics_.connections_active.Add();
@@ -212,7 +222,10 @@ Task<> Worker::ServeConnection(TcpSocket socket, std::string client_address,
     auto stream = std::make_unique<TlsStream>(std::move(socket), std::move(tls), deadlines_);
     stream->SetDeadline(std::chrono::steady_clock::now() + options_.handshake_timeout);
     const bool secured = co_await stream->AcceptHandshake();
-    if (secured) {
+    if (secured && stream->http2()) {
+      co_await ServeHttp2(std::move(stream), std::string(), std::move(client_address),
+                          std::move(acceptor));
+    } else if (secured) {
       co_await ServeSession(std::move(stream), std::move(client_address), std::move(acceptor));
     } else {
       metrics_.handshakes_failed.Add();
@@ -230,16 +243,50 @@ Task<> Worker::ServeSession(std::unique_ptr<ByteStream> stream, std::string clie
   for (;;) {
     const H1ServerConnection::ReadOutcome outcome = co_await connection.ReadRequest();
     if (outcome == H1ServerConnection::ReadOutcome::kClosed) co_return;
+    if (outcome == H1ServerConnection::ReadOutcome::kHttp2) {
+      H1ServerConnection::Taken taken = connection.TakeStream();
+      std::string address = connection.client_address();
+      co_await ServeHttp2(std::move(taken.stream), std::move(taken.received), std::move(address),
+                          std::move(acceptor));
+      co_return;
+    }
     if (outcome == H1ServerConnection::ReadOutcome::kRefused) {
-      const Failure failure = FailureForRefusal(connection.refusal());
-      metrics_.failures[static_cast<size_t>(failure)].Add();
-      Reply reply = ReplyFor(failure);
-      co_await AnswerWith(&context_, &connection, std::move(reply));
+      co_await AnswerRefusal(&connection, connection.refusal());
     } else {
       co_await ServeRequest(&context_, &acceptor->arrival, &connection);
     }
     const bool more = co_await connection.FinishExchange();
     if (!more) co_return;
+  }
+}
+
+Task<> Worker::AnswerRefusal(ServerExchange* exchange, uint16_t status) {
+  const Failure failure = FailureForRefusal(status);
+  metrics_.failures[static_cast<size_t>(failure)].Add();
+  Reply reply = ReplyFor(failure);
+  co_await AnswerWith(&context_, exchange, std::move(reply));
+}
+
+Task<> Worker::ServeHttp2(std::unique_ptr<ByteStream> stream, std::string received,
+                          std::string client_address, std::shared_ptr<Acceptor> acceptor) {
+  const bool secure = acceptor->tls;
+  H2ServerConnection::Serve serve = [this, acceptor](std::unique_ptr<H2ServerExchange> exchange) {
+    asio::co_spawn(io_, ServeStream(std::move(exchange), acceptor), Detached());
+  };
+  const auto connection = std::make_shared<H2ServerConnection>(
+      io_.get_executor(), std::move(stream), deadlines_, options_.h2, options_.session,
+      std::move(client_address), secure, std::move(serve));
+  const SessionRegistration registration(h2_sessions_, connection.get());
+  if (draining_.load()) connection->Drain();
+  co_await connection->Run(std::move(received));
+}
+
+Task<> Worker::ServeStream(std::unique_ptr<H2ServerExchange> exchange,
+                           std::shared_ptr<Acceptor> acceptor) {
+  if (exchange->refusal() != 0) {
+    co_await AnswerRefusal(exchange.get(), exchange->refusal());
+  } else {
+    co_await ServeRequest(&context_, &acceptor->arrival, exchange.get());
   }
 }
 

@@ -12,6 +12,8 @@
 #include "common/thread.h"
 #include "data-plane/forward/worker_context.h"
 #include "data-plane/session/h1_server.h"
+#include "data-plane/session/h2_server.h"
+#include "data-plane/worker/client_addresses.h"
 #include "data-plane/worker/port_contexts.h"
 
 namespace apk {
@@ -19,8 +21,10 @@ namespace apk {
 struct WorkerOptions {
   std::string default_address = "127.0.0.1";  // For ports that name none.
   size_t connections_max = 20'000;            // Of clients, per worker.
+  size_t connections_per_address_max = 0;  // Of one client address, over all workers; 0: no limit.
   std::chrono::milliseconds handshake_timeout{10'000};
   SessionLimits session;
+  H2Limits h2;
   ForwardLimits forward;
   PoolLimits pool;
   int cpu = -1;  // Worker n is pinned to core cpu + n; -1: not.
@@ -28,7 +32,8 @@ struct WorkerOptions {
 
 class Worker {
  public:
-  Worker(int index, const WorkerOptions& options, MirrorBudget& budget, MirrorStatsRegistry& stats,
+  Worker(int index, const WorkerOptions& options, ClientAddresses& addresses,
+         SharedBackends& backends, MirrorBudget& budget, MirrorStatsRegistry& stats,
          std::function<void()> wake_mirrors);
   ~Worker();
 
@@ -53,14 +58,21 @@ class Worker {
   void CloseAcceptors();
   std::vector<PortError> UpdateAcceptors(const RouteTable& table);
   Task<> AcceptLoop(std::shared_ptr<Acceptor> acceptor);
-  Task<> ServeConnection(TcpSocket socket, std::string client_address,
+  Task<> ServeConnection(TcpSocket socket, std::string client_address, ClientAddresses::Place place,
                          std::shared_ptr<Acceptor> acceptor);
   Task<> ServeSession(std::unique_ptr<ByteStream> stream, std::string client_address,
                       std::shared_ptr<Acceptor> acceptor);
+  Task<> ServeHttp2(std::unique_ptr<ByteStream> stream, std::string received,
+                    std::string client_address, std::shared_ptr<Acceptor> acceptor);
+  Task<> ServeStream(std::unique_ptr<H2ServerExchange> exchange,
+                     std::shared_ptr<Acceptor> acceptor);
+  // For a head that was refused.
+  Task<> AnswerRefusal(ServerExchange* exchange, uint16_t status);
   Task<> Sweep();
 
   const int index_;
   const WorkerOptions& options_;
+  ClientAddresses& addresses_;
   asio::io_context io_{1};
   DeadlineList deadlines_;
   ConnectionPool pool_;
@@ -75,6 +87,7 @@ class Worker {
   bool stopping_ = false;  // The thread's own.
   size_t connections_ = 0;
   absl::flat_hash_set<H1ServerConnection*> sessions_;  // For Drain: some wait for a request.
+  absl::flat_hash_set<H2ServerConnection*> h2_sessions_;
   Thread thread_;
 };
 

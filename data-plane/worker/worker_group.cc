@@ -41,10 +41,15 @@ class Rendezvous {
 
 WorkerGroup::WorkerGroup(size_t workers, const WorkerOptions& options,
                          const MirrorLimits& mirror_limits)
-    : options_(options), budget_(mirror_limits), mirrors_(mirror_limits, budget_, mirror_stats_) {
+    : options_(options),
+      addresses_(options.connections_per_address_max),
+      health_(backends_, options.pool.dns_servers),
+      budget_(mirror_limits),
+      mirrors_(mirror_limits, budget_, mirror_stats_) {
   for (size_t i = 0; i < workers; ++i) {
-    workers_.push_back(std::make_unique<Worker>(static_cast<int>(i), options_, budget_,
-                                                mirror_stats_, [this] { mirrors_.Wake(); }));
+    workers_.push_back(std::make_unique<Worker>(static_cast<int>(i), options_, addresses_,
+                                                backends_, budget_, mirror_stats_,
+                                                [this] { mirrors_.Wake(); }));
     mirrors_.AddDoor(&workers_.back()->mirror_door());
   }
 }
@@ -98,6 +103,7 @@ absl::StatusOr<std::vector<PortError>> WorkerGroup::Publish(
   for (PortError& port : taken) errors.push_back(std::move(port));
   bound_ = PortsBound(*table, errors);
   contexts_ = std::move(contexts);
+  health_.SetBackends(std::move(table));
   return errors;
 }
 

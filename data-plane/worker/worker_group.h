@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data-plane/mirror/mirror_sender.h"
+#include "data-plane/upstream/health_checker.h"
 #include "data-plane/worker/worker.h"
 
 namespace apk {
@@ -26,6 +27,7 @@ class WorkerGroup {
 
   std::vector<const WorkerMetrics*> Metrics() const;
   const MirrorStatsRegistry& mirror_stats() const { return mirror_stats_; }
+  uint64_t endpoints_down() const { return health_.down(); }
   uint64_t mirror_bytes() const { return budget_.total_bytes.load(); }
 
  private:
@@ -36,6 +38,9 @@ class WorkerGroup {
       const RouteTable& table, const std::vector<PortError>& errors);
 
   const WorkerOptions options_;
+  ClientAddresses addresses_;
+  SharedBackends backends_;
+  HealthChecker health_;
   MirrorBudget budget_;
   MirrorStatsRegistry mirror_stats_;
   MirrorSender mirrors_;

@@ -88,7 +88,7 @@ class FiveSteps(unittest.TestCase):
     def test_the_rule_of_the_page_answers_500_and_its_mirror_gets_the_copy_over_tls(self):
         # The page's mirror is a host of the internet: here one of ours takes its place.
         issued = self.gateway.directory / "mirror"
-        certificate = make_certificate(issued, "webhook.test")
+        certificate = harness.make_certificate(issued, "webhook.test")
         mirror = self.backend(certificate=certificate)
         page = (EXAMPLES / "page/httproute.yaml").read_text()
         ca = "".join(f"      {line}\n" for line in pathlib.Path(certificate[0]).read_text().splitlines())
@@ -159,18 +159,6 @@ spec:
                 arguments = arguments if "-d" in arguments else (*arguments, "-d", "")
                 answer = ask(*arguments)
                 self.assertEqual((answer.status, answer.json()["error"]), (status, error), arguments)
-
-
-def make_certificate(directory, name):
-    """A self-signed certificate: (certificate file, key file)."""
-    import subprocess
-    directory.mkdir()
-    files = (str(directory / "tls.crt"), str(directory / "tls.key"))
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                    "-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext",
-                    f"subjectAltName=DNS:{name}", "-out", files[0], "-keyout", files[1]],
-                   check=True, capture_output=True)
-    return files
 
 
 if __name__ == "__main__":

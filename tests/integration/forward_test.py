@@ -136,6 +136,21 @@ spec:
         self.assertEqual(client.read_response()[2], big)
         self.assertTrue(all(request.complete for request in self.origin.requests))
 
+    def test_trailers_pass_both_ways_but_for_those_that_could_mislead(self):
+        type(self).respond = lambda request: (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
+            b"X-Sum: 6\r\nContent-Length: 9\r\nSet-Cookie: a=b\r\n\r\n")
+        client = self.client()
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    "1\r\nx\r\n0\r\nX-Up: 1\r\nHost: evil\r\nAuthorization: y\r\n\r\n")
+        head = harness.read_head(client.stream)
+        trailers = []
+        self.assertEqual(harness.read_body(client.stream, head, trailers), (b"abc", True))
+        self.assertEqual(trailers, ["X-Sum: 6"])
+        self.assertEqual(self.origin.wait_for(1)[0].trailers, ["X-Up: 1"])
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")  # The connection is still in step.
+        self.assertEqual(client.read_response()[0], 200)
+
     def test_a_chunked_answer_and_one_without_length_arrive_whole(self):
         type(self).respond = lambda request: (
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"

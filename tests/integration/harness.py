@@ -133,7 +133,8 @@ class Gateway:
             f"127.0.0.1:{self.grpc_port}", "--ca", pki / "ca.crt", "--cert", pki / "agent.crt", "--key",
             pki / "agent.key", "--address", self.address_of_agent(number), "--data-dir",
             self.directory / f"agent-{number}", "--admin", "127.0.0.1:0", "--workers", "2",
-            "--drain-seconds", "1", *self.agent_flags, wait=wait, directory=self.directory)
+            *([] if "--drain-seconds" in self.agent_flags else ["--drain-seconds", "1"]), *self.agent_flags,
+            wait=wait, directory=self.directory)
 
     def close(self):
         try:
@@ -251,7 +252,7 @@ def http_get(address, path):
 class Received:
     """A request as it arrived at a fake backend."""
 
-    def __init__(self, head, body, complete, connection):
+    def __init__(self, head, body, complete, connection, trailers=()):
         lines = head.decode("latin-1").split("\r\n")
         self.method, self.target, self.version = lines[0].split(" ")
         self.fields = [tuple(line.split(": ", 1)) if ": " in line else (line.rstrip(":"), "")
@@ -259,6 +260,7 @@ class Received:
         self.body = body
         self.complete = complete  # The framing ended as it should.
         self.connection = connection
+        self.trailers = list(trailers)  # Lines.
 
     def header(self, name):
         values = [v for k, v in self.fields if k.lower() == name.lower()]
@@ -332,8 +334,9 @@ class FakeBackend:
             head = read_head(stream)
             if head is None:
                 return
-            body, complete = read_body(stream, head)
-            request = Received(head, body, complete, number)
+            trailers = []
+            body, complete = read_body(stream, head, trailers)
+            request = Received(head, body, complete, number, trailers)
             with self._changed:
                 self.requests.append(request)
                 self._changed.notify_all()
@@ -356,7 +359,8 @@ def read_head(stream):
     return head[:-4]
 
 
-def read_body(stream, head):
+def read_body(stream, head, trailers=None):
+    """(body, whether its framing ended as it should); appends the lines of trailers."""
     length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
     if length:
         wanted = int(length[1])
@@ -370,17 +374,31 @@ def read_body(stream, head):
         if not line.endswith(b"\r\n"):
             return body, False
         size = int(line, 16)
+        if size == 0:
+            while (line := stream.readline()).endswith(b"\r\n") and line != b"\r\n":
+                if trailers is not None:
+                    trailers.append(line[:-2].decode("latin-1"))
+            return body, line == b"\r\n"
         chunk = stream.read(size + 2)
         if len(chunk) != size + 2:
             return body, False
-        if size == 0:
-            return body, True
         body += chunk[:-2]
 
 
 def response(body, status="200 OK", fields=()):
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *fields]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def make_certificate(directory, name):
+    """A self-signed certificate in a new directory: (certificate file, key file)."""
+    directory.mkdir()
+    files = (str(directory / "tls.crt"), str(directory / "tls.key"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                    "-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext",
+                    f"subjectAltName=DNS:{name}", "-out", files[0], "-keyout", files[1]],
+                   check=True, capture_output=True)
+    return files
 
 
 class RawClient:

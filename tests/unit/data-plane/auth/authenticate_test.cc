@@ -55,6 +55,22 @@ TEST_F(AuthenticateTest, MissingTokenIsToldAsApkDoes) {
   EXPECT_FALSE(Try().has_value());
 }
 
+TEST_F(AuthenticateTest, AnUnknownKeyAsksForTheIssuersKeysAgain) {
+  keys_.wanted["i"] = std::make_shared<std::atomic<bool>>(false);
+  request_.headers.Add("Authorization", "Bearer " + Token());
+  EXPECT_FALSE(Try().has_value());
+  EXPECT_FALSE(keys_.wanted["i"]->load());
+  KeySet others = signer_.Keys();
+  for (PublicKey& key : others.keys) key.id = "another";
+  keys_.keys["i"] = std::make_shared<const KeySet>(others);
+  ++keys_.version;
+  request_.headers.Set("Authorization", "Bearer " + signer_.Sign(R"({"iss":"me","exp":2000})",
+                                                                 R"({"alg":"RS256","kid":"k"})"));
+  ASSERT_TRUE(Try().has_value());
+  EXPECT_EQ(Try()->status, 401);
+  EXPECT_TRUE(keys_.wanted["i"]->load());
+}
+
 TEST_F(AuthenticateTest, BadOrDoubleTokensAreRefusedEvenWhereOptional) {
   policy_.optional = true;
   request_.headers.Add("Authorization", "Bearer x");

@@ -1,0 +1,55 @@
+// What all workers of an agent know together of a backend. Thread-safe.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace apk {
+
+class SharedBackend {
+ public:
+  explicit SharedBackend(size_t endpoints) : down_(endpoints) {}
+
+  // By its health checks; up where there are none.
+  bool IsUp(size_t endpoint) const { return !down_[endpoint].load(std::memory_order_relaxed); }
+  void SetUp(size_t endpoint, bool up) { down_[endpoint].store(!up, std::memory_order_relaxed); }
+
+  // Counts one exchange more; false where there are `max` already.
+  bool Enter(uint32_t max) {
+    if (active_.fetch_add(1, std::memory_order_relaxed) < max) return true;
+    Leave();
+    return false;
+  }
+  void Leave() { active_.fetch_sub(1, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint32_t> active_{0};
+  std::vector<std::atomic<bool>> down_;
+};
+
+class SharedBackends {
+ public:
+  // The one with this connection key, which has `endpoints`; the same for as long as somebody holds
+  // it.
+  std::shared_ptr<SharedBackend> Find(uint64_t key, size_t endpoints) {
+    const std::lock_guard lock(mutex_);
+    std::shared_ptr<SharedBackend> backend = backends_[key].lock();
+    if (backend != nullptr) return backend;
+    absl::erase_if(backends_, [](const auto& entry) { return entry.second.expired(); });
+    backend = std::make_shared<SharedBackend>(endpoints);
+    backends_[key] = backend;
+    return backend;
+  }
+
+ private:
+  std::mutex mutex_;
+  absl::flat_hash_map<uint64_t, std::weak_ptr<SharedBackend>> backends_;
+};
+
+}  // namespace apk

@@ -1,0 +1,151 @@
+"""HTTP/2 by hand: frames as bytes, for tests that must send what no library would."""
+import socket
+import struct
+
+import harness
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
+END_STREAM, ACK, END_HEADERS = 1, 1, 4
+NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR = 0, 1, 2, 3
+STREAM_CLOSED, FRAME_SIZE_ERROR, REFUSED_STREAM, CANCEL, COMPRESSION_ERROR = 5, 6, 7, 8, 9
+ENHANCE_YOUR_CALM = 11
+
+# RFC 7541 appendix A: :status has the indexes 8 to 14.
+_STATUS = {8: 200, 9: 204, 10: 206, 11: 304, 12: 400, 13: 404, 14: 500}
+# RFC 7541 appendix B, the digits.
+_DIGITS = {"00000": "0", "00001": "1", "00010": "2", "011001": "3", "011010": "4", "011011": "5",
+           "011100": "6", "011101": "7", "011110": "8", "011111": "9"}
+
+
+def frame(kind, flags, stream, payload=b""):
+    return struct.pack("!I", len(payload))[1:] + bytes([kind, flags]) + struct.pack("!I", stream) + payload
+
+
+def settings(*pairs):
+    return frame(SETTINGS, 0, 0, b"".join(struct.pack("!HI", k, v) for k, v in pairs))
+
+
+def literal(name, value):
+    """A field without indexing or Huffman coding."""
+    def text(data):
+        data = data if isinstance(data, bytes) else data.encode("latin-1")
+        if len(data) < 127:
+            return bytes([len(data)]) + data
+        rest, out = len(data) - 127, bytearray([127])
+        while rest >= 128:
+            out.append(rest % 128 + 128)
+            rest //= 128
+        out.append(rest)
+        return bytes(out) + data
+    return b"\x00" + text(name) + text(value)
+
+
+def block(*fields):
+    return b"".join(literal(name, value) for name, value in fields)
+
+
+def request(path="/", method="GET", authority="a", extra=(), scheme="http"):
+    return block((":method", method), (":scheme", scheme), (":path", path), (":authority", authority), *extra)
+
+
+def status_of(payload):
+    """The status of a response's header block, which nghttp2 puts first."""
+    first = payload[0]
+    while first & 0xe0 == 0x20:  # Changes of the table's size.
+        payload = payload[1:]
+        first = payload[0]
+    if first & 0x80:
+        return _STATUS[first & 0x7f]
+    length = payload[1] & 0x7f
+    data = payload[2:2 + length]
+    if not payload[1] & 0x80:
+        return int(data)
+    bits, digits = "".join(f"{byte:08b}" for byte in data), ""
+    while bits and "0" in bits:
+        size = next(size for size in (5, 6) if bits[:size] in _DIGITS)
+        digits += _DIGITS[bits[:size]]
+        bits = bits[size:]
+    return int(digits)
+
+
+class Frame:
+    def __init__(self, kind, flags, stream, payload):
+        self.kind, self.flags, self.stream, self.payload = kind, flags, stream, payload
+
+    @property
+    def code(self):
+        """Of RST_STREAM and GOAWAY."""
+        return struct.unpack("!I", self.payload[4 if self.kind == GOAWAY else 0:][:4])[0]
+
+
+class H2Client:
+    """One connection; nothing is sent but what the test sends."""
+
+    def __init__(self, address, port, greet=True, window=None):
+        self.socket = socket.create_connection((address, port), timeout=harness.PATIENCE)
+        self.stream = self.socket.makefile("rb")
+        if greet:
+            self.send(PREFACE + settings(*([(4, window)] if window is not None else [])))
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def read(self):
+        """The next frame; None at the end of the connection."""
+        try:
+            head = self.stream.read(9)
+            if len(head) < 9:
+                return None
+            length = int.from_bytes(head[:3], "big")
+            payload = self.stream.read(length)
+        except ConnectionError:
+            return None
+        return Frame(head[3], head[4], int.from_bytes(head[5:9], "big") & 0x7fffffff, payload)
+
+    def wait_for(self, *kinds, stream=None):
+        """The next frame of these kinds (of that stream); None where the connection ends before."""
+        while (got := self.read()) is not None:
+            if got.kind in kinds and stream in (None, got.stream):
+                return got
+        return None
+
+    def error(self):
+        """How the connection ended: the code of GOAWAY, or None where there was only an end."""
+        goaway = self.wait_for(GOAWAY)
+        return goaway.code if goaway else None
+
+    def response(self, stream):
+        """(status, body); the status is negative where the stream was reset: minus the code."""
+        status, body = 0, b""
+        while True:
+            got = self.wait_for(HEADERS, DATA, RST_STREAM, stream=stream)
+            if got is None:
+                return 0, body
+            if got.kind == RST_STREAM:
+                return -got.code, body
+            if got.kind == HEADERS and status == 0:
+                status = status_of(got.payload)
+            elif got.kind == DATA:
+                body += got.payload
+                if got.payload:
+                    self.send(b"".join(frame(WINDOW_UPDATE, 0, where, struct.pack("!I", len(got.payload)))
+                                       for where in (0, stream)))
+            if got.flags & END_STREAM:
+                return status, body
+
+    def alive(self):
+        """True where a ping is answered."""
+        self.send(frame(PING, 0, 0, b"12345678"))
+        got = self.wait_for(PING, GOAWAY)
+        return got is not None and got.kind == PING
+
+    def close(self):
+        self.stream.close()
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

@@ -1,0 +1,111 @@
+"""HTTP/2 to backends: a Service port with appProtocol kubernetes.io/h2c."""
+import concurrent.futures
+import os
+import pathlib
+import subprocess
+import unittest
+
+import harness
+from harness import Gateway, RawClient, free_port, plain_gateway
+
+
+class Http2Backend(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.gateway = Gateway()
+        cls.addClassCleanup(cls.gateway.close)
+        cls.port = free_port()
+        cls.origin_port = free_port()
+        cls.root = cls.gateway.directory / "root"
+        cls.root.mkdir()
+        (cls.root / "small").write_bytes(b"small")
+        cls.big = os.urandom(3_000_000)
+        (cls.root / "big").write_bytes(cls.big)
+        cls.origin = subprocess.Popen(["nghttpd", "--no-tls", "--address=127.0.0.1", f"--htdocs={cls.root}",
+                                       "--echo-upload", "--trailer=x-sum: 6", str(cls.origin_port)],
+                                      stdout=subprocess.DEVNULL)
+        cls.addClassCleanup(cls.stop)
+        harness.eventually(cls.listens, "nghttpd listens")
+        cls.gateway.apply(plain_gateway(cls.port) + f"""
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: origin}}
+spec: {{ports: [{{name: h2, port: 80, appProtocol: kubernetes.io/h2c}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: origin-1, labels: {{kubernetes.io/service-name: origin}}}}
+addressType: IPv4
+ports: [{{name: h2, port: {cls.origin_port}}}]
+endpoints: [{{addresses: [127.0.0.1]}}]
+""" + harness.route("all", "  - backendRefs: [{name: origin, port: 80}]\n"))
+
+    @classmethod
+    def stop(cls):
+        cls.origin.terminate()
+        cls.origin.wait()
+
+    @classmethod
+    def listens(cls):
+        try:
+            with RawClient("127.0.0.1", cls.origin_port):
+                return True
+        except OSError:
+            return False
+
+    def ask(self, request, head_request=False):
+        with RawClient("127.0.0.1", self.port) as client:
+            client.send(request)
+            return client.read_response(head_request)
+
+    def test_an_http1_client_reaches_it(self):
+        status, fields, body = self.ask("GET /small HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertEqual((status, body), (200, b"small"))
+        self.assertIn("nghttpd", fields["server"])
+        self.assertEqual(self.ask("GET /missing HTTP/1.1\r\nHost: a\r\n\r\n")[0], 404)
+        self.assertEqual(self.ask("HEAD /small HTTP/1.1\r\nHost: a\r\n\r\n", True)[0], 200)
+
+    def test_bodies_of_any_size_pass(self):
+        self.assertEqual(self.ask("GET /big HTTP/1.1\r\nHost: a\r\n\r\n")[2], self.big)
+        answer = self.ask(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(self.big) + self.big)
+        self.assertEqual(answer[2], self.big)
+        path = pathlib.Path(self.root) / "big"
+        answer = self.gateway.curl("/x", "--http2-prior-knowledge", "--data-binary", f"@{path}", scheme="http",
+                                   host="a.example", port=self.port)
+        self.assertEqual(answer.body, self.big)
+
+    def test_trailers_of_the_backend_pass(self):
+        with RawClient("127.0.0.1", self.port) as client:
+            client.send("POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+            head = harness.read_head(client.stream)
+            trailers = []
+            self.assertEqual(harness.read_body(client.stream, head, trailers), (b"abc", True))
+            self.assertEqual(trailers, ["x-sum: 6"])
+
+    def connections(self):
+        """To the backend, by the kernel's table."""
+        ports = f":{self.origin_port:04X}"
+        with open("/proc/net/tcp", encoding="ascii") as table:
+            rows = [line.split() for line in table.readlines()[1:]]
+        return sum(row[2].endswith(ports) and row[3] == "01" for row in rows)
+
+    def test_many_requests_share_few_connections(self):
+        def ask(_):
+            return self.ask("GET /small HTTP/1.1\r\nHost: a\r\n\r\n")[0]
+        with concurrent.futures.ThreadPoolExecutor(30) as pool:
+            self.assertEqual(set(pool.map(ask, range(300))), {200})
+        self.assertLessEqual(self.connections(), 2)  # One a worker.
+
+    def test_a_backend_that_restarts_is_found_again(self):
+        cls = type(self)
+        self.assertEqual(self.ask("GET /small HTTP/1.1\r\nHost: a\r\n\r\n")[0], 200)
+        arguments = cls.origin.args
+        cls.stop()
+        cls.origin = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
+        harness.eventually(self.listens, "nghttpd listens again")
+        harness.eventually(lambda: self.ask("GET /small HTTP/1.1\r\nHost: a\r\n\r\n")[0] == 200, "served again")
+
+
+if __name__ == "__main__":
+    harness.main()
