@@ -3,15 +3,30 @@
 
 #include <algorithm>
 
+#include "common/strings.h"
 #include "data-plane/filters/redirect.h"
 #include "data-plane/filters/rewrite_path.h"
 
 namespace apk {
 namespace {
 
+// "my-header: foo,bar", as the Gateway API (HTTPHeaderFilter) shows it; cookies stand apart, since
+// they may have commas in them (RFC 6265 3).
+void AddValue(const std::string& name, const std::string& value, HeaderMap& headers) {
+  const bool joins = !EqualsIgnoreCase(name, "set-cookie");
+  for (size_t i = headers.size(); joins && i-- > 0;) {
+    if (!EqualsIgnoreCase(headers.name(i), name) || headers.value(i).empty()) continue;
+    const std::string joined = Concat(headers.value(i), ",", value);
+    headers.RemoveAt(i);
+    headers.Add(name, joined);
+    return;
+  }
+  headers.Add(name, value);
+}
+
 void Modify(const HeaderModifier& modifier, HeaderMap& headers) {
   for (const auto& [name, value] : modifier.set) headers.Set(name, value);
-  for (const auto& [name, value] : modifier.add) headers.Append(name, value);
+  for (const auto& [name, value] : modifier.add) AddValue(name, value, headers);
   for (const std::string& name : modifier.remove) headers.Remove(name);
 }
 

@@ -104,9 +104,17 @@ class Gateway:
         self.agent_flags = agent_flags
         self.agents = {}
         self.control_plane = None
-        self.start_control_plane()
-        for number in range(1, agents + 1):
-            self.start_agent(number)
+        try:
+            self.start_control_plane()
+            for number in range(1, agents + 1):
+                self.start_agent(number)
+        except AssertionError:
+            self.close()
+            raise
+
+    def address_of_agent(self, number):
+        """Where it binds what names no address."""
+        return f"127.0.0.{number}"
 
     @property
     def data(self):
@@ -123,7 +131,7 @@ class Gateway:
         self.agents[number] = Process(
             "apk-data-plane", "--id", f"agent-{number}", "--control-plane",
             f"127.0.0.1:{self.grpc_port}", "--ca", pki / "ca.crt", "--cert", pki / "agent.crt", "--key",
-            pki / "agent.key", "--address", f"127.0.0.{number}", "--data-dir",
+            pki / "agent.key", "--address", self.address_of_agent(number), "--data-dir",
             self.directory / f"agent-{number}", "--admin", "127.0.0.1:0", "--workers", "2",
             "--drain-seconds", "1", *self.agent_flags, wait=wait, directory=self.directory)
 

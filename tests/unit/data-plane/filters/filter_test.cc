@@ -122,8 +122,19 @@ TEST(FilterTest, AddAppendsSetReplacesRemoveRemoves) {
   const FilterContext context{&matched, 80};
   ApplyRequestFilters(filters, context, request);
   EXPECT_EQ(request.headers.Get("x-a"), "2");
-  EXPECT_EQ(request.headers.Get("x-b"), "1, 2");
+  EXPECT_EQ(request.headers.Get("x-b"), "1,2");
   EXPECT_EQ(request.headers.Get("x-c"), std::nullopt);
+}
+
+TEST(FilterTest, CookiesThatAreAddedStandApart) {
+  ResponseHead response;
+  response.headers.Add("Set-Cookie", "a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT");
+  ResponseHeaderModifier modifier;
+  modifier.add = {{"set-cookie", "b=2"}};
+  const std::vector<Filter> filters = {modifier};
+  ApplyResponseFilters(filters, response);
+  ASSERT_EQ(response.headers.size(), 2u);
+  EXPECT_EQ(response.headers.value(1), "b=2");
 }
 
 }  // namespace
