@@ -1,4 +1,5 @@
 // agents, token, version, config.
+#include <ctime>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -46,17 +47,19 @@ int RunAgents(const GlobalFlags& global, const std::string& output) {
     std::cerr << "No agents have connected.\n";
     return 0;
   }
-  std::vector<Row> rows = {
-      {"ID", "ADDRESS", "CONNECTED", "UP-TO-DATE", "REVISION", "SNAPSHOT", "MESSAGE"}};
+  std::vector<Row> rows = {{"ID", "ADDRESS", "CONNECTED", "UP-TO-DATE", "REVISION", "SNAPSHOT",
+                            "LAST-SEEN", "MESSAGE"}};
   for (const v1::AgentStatus& agent : response->agents()) {
-    std::string message = agent.last_error();
-    for (const v1::AgentListenerError& error : agent.listener_errors()) {
-      if (message.empty()) message = error.message();
-    }
+    std::vector<std::string> messages;
+    if (!agent.last_error().empty()) messages.push_back(agent.last_error());
+    for (const v1::AgentListenerError& error : agent.listener_errors())
+      messages.push_back(Concat("listener ", error.listener(), ": ", error.message()));
     rows.push_back({agent.id(), agent.address(), agent.connected() ? "True" : "False",
                     agent.up_to_date() ? "True" : "False",
                     std::to_string(agent.snapshot_revision()),
-                    agent.snapshot_version().substr(0, 12), message});
+                    agent.snapshot_version().substr(0, 12),
+                    agent.connected() ? "now" : AgeOf(agent.last_seen(), std::time(nullptr)),
+                    Join(messages, "; ")});
   }
   std::cout << FormatTable(rows);
   return 0;

@@ -361,6 +361,19 @@ class Apkctl(unittest.TestCase):
             self.assertEqual(run("get", "gc").returncode, 1)
             self.assertEqual(run("get", "gc", "--context", first.strip('"')).returncode, 0)
 
+    def test_agents_are_shown_as_they_come_and_go(self):
+        self.assertEqual(self.gateway.apkctl("agents").stderr, "No agents have connected.\n")
+        self.gateway.start_agent()
+        self.addCleanup(self.gateway.agents.pop, 1, None)
+        self.gateway.settle()
+        rows = [line.split() for line in self.gateway.apkctl("agents").stdout.splitlines()]
+        self.assertEqual(rows[0], ["ID", "ADDRESS", "CONNECTED", "UP-TO-DATE", "REVISION", "SNAPSHOT", "LAST-SEEN",
+                                   "MESSAGE"])
+        self.assertEqual((rows[1][:4], rows[1][6:]), (["agent-1", "127.0.0.1", "True", "True"], ["now"]))
+        self.gateway.agents.pop(1).stop()
+        row = eventually(lambda: "False" in (text := self.gateway.apkctl("agents").stdout) and text, "agent gone")
+        self.assertRegex(row.splitlines()[1], r"^agent-1 +127\.0\.0\.1 +False +False +\d+ +\w{12} +\d+s$")
+
     def test_version_and_token_are_for_scripts_too(self):
         self.assertRegex(self.gateway.apkctl("version").stdout, r"(?s)^Client Version: \S+\nServer Version: \S+\n")
         versions = json.loads(self.gateway.apkctl("version", "-o", "json").stdout)
