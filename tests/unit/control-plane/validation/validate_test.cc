@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "apk/v1/api.pb.h"
+#include "apk/v1/core.pb.h"
 #include "apk/v1/gateway.pb.h"
 #include "apk/v1/routes.pb.h"
 #include "control-plane/apkctl/manifest/read_manifest.h"
@@ -156,7 +157,7 @@ TEST(Validate, NamesTheFieldAndWhatIsWrong) {
       {Api("apiVersion: '1', basePath: /foo"), "spec.basePath: must end with the version, \"/1\""},
       {Api("apiVersion: '1', basePath: foo/1"), "spec.basePath: \"foo/1\" is malformed"},
       {"apiVersion: dp.wso2.com/v1alpha1\nkind: API\nmetadata: {name: a}\nspec: {apiName: n, apiType: REST, "
-       "apiVersion: '1', basePath: /a/1, production: [{routeRefs: [r]}]}\n",
+       "apiVersion: '1', basePath: /a/1, production: [{httpRouteRefs: [r], routeRefs: [r]}]}\n",
        "spec.production[0].routeRefs: does not exist in version v1alpha1"},
       {"apiVersion: v1\nkind: Namespace\nmetadata: {name: a, namespace: b}\n",
        "metadata.namespace: must not be set: a Namespace has no namespace"},
@@ -292,13 +293,23 @@ TEST(Validate, KnowsTheRulesOfCoreKinds) {
       {secret + "stringData: {'a/b': x}\n", "stringData.a/b: is no valid key"},
       {map + "data: {'a b': x}\n", "data.a b: is no valid key"},
       {map + "data: {a: x}\nbinaryData: {a: eA==}\n", "binaryData.a: stands in data, too"},
-      {map + "data: {a: " + std::string(1024 * 1024 + 1, 'x') + "}\n",
-       "data: has 1048577 bytes, at most 1048576 are allowed"},
   };
   for (const Broken& broken : cases) {
     EXPECT_EQ(Errors(broken.text), std::vector<std::string>{broken.error})
         << broken.text.substr(0, 300);
   }
+}
+
+TEST(Validate, BoundsTheDataOfOneObject) {
+  v1::ConfigMap map;
+  map.set_api_version("v1");
+  map.mutable_metadata()->set_name("a");
+  (*map.mutable_data())["k"] = std::string(1024 * 1024, 'x');
+  EXPECT_TRUE(Validate(map).empty());
+  (*map.mutable_data())["l"] = "y";
+  const std::vector<FieldIssue> issues = Validate(map);
+  ASSERT_EQ(issues.size(), 1u);
+  EXPECT_EQ(issues[0].message, "has 1048577 bytes, at most 1048576 are allowed");
 }
 
 TEST(Validate, TakesCoreKindsAsClustersHaveThem) {
