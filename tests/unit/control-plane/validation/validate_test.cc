@@ -142,7 +142,7 @@ TEST(Validate, NamesTheFieldAndWhatIsWrong) {
        "spec.rules[0].filters[0].requestRedirect.statusCode: 305 is not allowed"},
       {Rule("{backendRefs: [{name: s, port: 1}], filters: [{type: RequestRedirect, requestRedirect: {port: 1}}]}"),
        "spec.rules[0].backendRefs: must not be set beside a RequestRedirect filter"},
-      {Listener("{name: a, port: 1, protocol: HTTPS}"),
+      {Listener("{name: a, port: 1, protocol: HTTPS, tls: {}}"),
        "spec.listeners[0].tls.certificateRefs: is required for protocol HTTPS"},
       {Listener("{name: a, port: 1, protocol: HTTP, tls: {}}"),
        "spec.listeners[0].tls: must not be set for protocol HTTP"},
