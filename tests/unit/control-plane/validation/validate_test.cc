@@ -380,7 +380,6 @@ TEST(Validate, WarnsOfWhatItTakesAndCanNotHonour) {
                                   "{authTypes: {testConsoleKey: {}}}"),
        "spec.default.authTypes.testConsoleKey"},
       {Backend("services: [{host: a, port: 1}], retry: {count: 2}"), "spec.retry"},
-      {Backend("services: [{host: a, port: 1}], healthCheck: {interval: 2}"), "spec.healthCheck"},
       {Backend("services: [{host: a, port: 1}], circuitBreaker: {maxRetries: 2}"),
        "spec.circuitBreaker"},
   };
