@@ -1,6 +1,7 @@
 // Steps decide nothing for their caller: ServeRequest reads top to bottom.
 #include "data-plane/forward/serve_request.h"
 
+#include "data-plane/forward/choose_backend.h"
 #include "data-plane/forward/copy_body.h"
 #include "data-plane/forward/date.h"
 #include "data-plane/forward/mirror_tee.h"
@@ -26,15 +27,15 @@ void AddWebSocketKey(FastRandom& random, HeaderMap& headers) {
               key + "A==");  // 16 bytes in base64: the last digit has two bits.
 }
 
-const WeightedBackend* ChooseBackend(const Rule& rule, FastRandom& random) {
-  if (rule.invalid || rule.total_weight == 0) return nullptr;
-  if (rule.backends.size() == 1) return &rule.backends.front();
-  uint64_t ticket = random.Below(rule.total_weight);
-  for (const WeightedBackend& backend : rule.backends) {
-    if (ticket < backend.weight) return &backend;
-    ticket -= backend.weight;
+// The client must ask again on a connection of its own: this one was made for another listener, or
+// under other rules for clients (RFC 9110 15.5.20).
+bool IsMisdirected(const Port& port, const Listener& listener, const Arrival& arrival) {
+  if (!arrival.tls) return false;
+  if (listener.client_rules != 0 && listener.client_rules != arrival.handshake.client_rules) {
+    return true;
   }
-  return nullptr;
+  const std::string& server_name = arrival.handshake.server_name;
+  return !server_name.empty() && port.FindListener(server_name) != &listener;
 }
 
 Failure FailureFor(DialError error) {
@@ -145,7 +146,8 @@ Task<> Forwarding::Run(const FilterContext* filters) {
     co_await Answer(Failure::kBodyTooLarge);
     co_return;
   }
-  choice_ = ChooseBackend(rule_, worker_.random);
+  choice_ =
+      rule_.invalid ? nullptr : ChooseBackend(rule_.backends, rule_.total_weight, worker_.random);
   if (choice_ == nullptr || choice_->backend == nullptr) {
     co_await ServeWithoutBackend(Failure::kNotConfigured);  // The Gateway API's 500.
     co_return;
@@ -362,7 +364,9 @@ Task<> ServeRequest(WorkerContext* worker, const Arrival* arrival, ServerExchang
   std::optional<RouteMatch> match;
   const Port* const port = table->FindPort(arrival->address, arrival->port);
   const Listener* const listener = port == nullptr ? nullptr : port->FindListener(request.host);
-  if (request.method == "CONNECT") {
+  if (listener != nullptr && IsMisdirected(*port, *listener, *arrival)) {
+    failure = Failure::kMisdirected;
+  } else if (request.method == "CONNECT") {
     failure = Failure::kUpgrade;
   } else if (listener != nullptr) {
     match = RouteTable::Match(*listener, request);

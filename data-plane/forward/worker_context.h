@@ -10,17 +10,24 @@
 #include "data-plane/auth/authenticate.h"
 #include "data-plane/auth/key_store.h"
 #include "data-plane/mirror/mirror_door.h"
+#include "data-plane/net/tls_context.h"
 #include "data-plane/observe/metrics.h"
 #include "data-plane/routing/route_table.h"
 #include "data-plane/upstream/connection_pool.h"
 
 namespace apk {
 
+struct TunnelLimits {
+  std::chrono::milliseconds idle_timeout{600'000};        // Nothing in either direction.
+  std::chrono::milliseconds half_closed_timeout{60'000};  // The same, once one side has ended.
+};
+
 struct ForwardLimits {
   std::chrono::milliseconds response_timeout{15'000};  // Until the response head.
   std::chrono::milliseconds response_stall_timeout{60'000};
   int interim_responses_max = 8;
   uint64_t body_bytes_max = 0;  // Of a request; 0: no limit.
+  TunnelLimits tunnel;
 };
 
 // xoshiro-like quality is not needed: sampling, balancing and request ids only.
@@ -70,10 +77,12 @@ struct WorkerContext {
   std::shared_ptr<const KeyStore> keys;
 };
 
-// Where a connection came in.
+// Where a connection came in, and as what.
 struct Arrival {
   std::string address;  // Of the port, as in the table: "" is the agent's own.
   uint16_t port = 0;
+  bool tls = false;
+  HandshakeFacts handshake;  // Of TLS that was terminated here.
 };
 
 }  // namespace apk

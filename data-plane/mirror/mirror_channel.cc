@@ -5,6 +5,7 @@
 #include <boost/asio/co_spawn.hpp>
 
 #include "data-plane/mirror/mirror_body.h"
+#include "data-plane/upstream/dial_target.h"
 
 namespace apk {
 namespace {
@@ -27,20 +28,6 @@ MirrorResult ResultOf(DialError error) {
       break;
   }
   return MirrorResult::kFailedConnect;
-}
-
-DialTarget TargetOf(const Backend& backend, size_t endpoint) {
-  DialTarget target;
-  target.host = backend.endpoints[endpoint].host;
-  target.port = backend.endpoints[endpoint].port;
-  target.tls = backend.tls.has_value();
-  if (target.tls) {
-    target.ca_pem = backend.tls->ca_pem;
-    target.server_name = backend.tls->server_name;
-    target.allowed_names = backend.tls->allowed_sans;
-    target.offer_http2 = backend.http2;
-  }
-  return target;
 }
 
 uint64_t BytesOf(const MirrorCopy& copy) {
@@ -163,7 +150,7 @@ Task<> MirrorChannel::Send(MirrorCopyPtr copy) {
   stale = stale && unanswered && repeatable && !copy->finished;
   if (stale) carrier = Carrier();
   if (carrier.exchange() == nullptr && !copy->finished) {
-    DialTarget target = TargetOf(*copy->backend, copy->endpoint);
+    DialTarget target = DialTargetOf(*copy->backend, copy->endpoint);
     const TimePoint latest = std::min(Now() + thread_.limits.connect_timeout, copy->due);
     DialResult dialled = co_await thread_.dialer.Dial(std::move(target), latest);
     if (dialled.error != DialError::kNone) {

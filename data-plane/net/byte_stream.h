@@ -45,8 +45,8 @@ class ByteStream : public Deadline {
   virtual Task<bool> Write(WriteBuffers buffers) = 0;
   // Ends pending operations with an error. Idempotent.
   virtual void Close() = 0;
-  // Says that nothing more will be written (FIN, after close_notify where there is TLS). TLS waits
-  // for the peer's goodbye, at most until the deadline.
+  // Says that nothing more will be written (FIN, after close_notify where there is TLS). The peer
+  // may go on.
   virtual Task<> ShutdownWrite() = 0;
   // An idle connection that is still usable: open, and nothing has arrived on it. Without `certain` as
   // far as is known; with it the kernel is asked.

@@ -5,6 +5,7 @@
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/co_spawn.hpp>
 
+#include "common/strings.h"
 #include "data-plane/net/tcp_stream.h"
 #include "data-plane/net/tls_stream.h"
 
@@ -12,6 +13,7 @@ namespace apk {
 namespace {
 
 constexpr size_t kContextsMax = 256;
+constexpr size_t kSessionsMax = 4096;  // Of one context.
 
 DialResult Failed(DialError error) {
   DialResult result;
@@ -115,14 +117,16 @@ Task<> Dialer::RunRacer(std::shared_ptr<Race> race, TcpEndpoint endpoint, TimePo
 
 Task<DialResult> Dialer::SecureStream(TcpSocket* socket, const DialTarget* target,
                                       TimePoint deadline) {
-  SslContext context = ContextFor(target->ca_pem);
+  ClientContext* const context = ContextFor(target->settings);
   if (context == nullptr) co_return Failed(DialError::kTls);
-  auto stream = std::make_unique<TlsStream>(std::move(*socket), std::move(context), deadlines_);
+  ServerNames names = target->names;
+  if (names.server_name.empty()) names.server_name = target->host;
+  std::shared_ptr<SessionSlot> slot = SlotFor(*context, *target);
+  auto transport = std::make_unique<TcpStream>(std::move(*socket), deadlines_);
+  auto stream = std::make_unique<TlsStream>(std::move(transport), context->context, deadlines_);
   stream->SetDeadline(deadline);
-  std::string name = target->server_name.empty() ? target->host : target->server_name;
-  std::vector<std::string> allowed = target->allowed_names;
   if (target->offer_http2) stream->OfferHttp2();
-  const bool secured = co_await stream->ConnectHandshake(std::move(name), std::move(allowed));
+  const bool secured = co_await stream->ConnectHandshake(std::move(names), std::move(slot));
   if (!secured) co_return Failed(stream->timed_out() ? DialError::kTimeout : DialError::kTls);
   stream->SetDeadline(kNoDeadline);
   DialResult result;
@@ -131,14 +135,30 @@ Task<DialResult> Dialer::SecureStream(TcpSocket* socket, const DialTarget* targe
   co_return result;
 }
 
-SslContext Dialer::ContextFor(const std::string& ca_pem) {
-  for (const ClientContext& known : contexts_) {
-    if (known.ca_pem == ca_pem) return known.context;
+Dialer::ClientContext* Dialer::ContextFor(const ClientSettings& settings) {
+  for (const auto& known : contexts_) {
+    if (known->settings == settings) return known.get();
   }
-  absl::StatusOr<SslContext> context = MakeClientContext(ca_pem);
+  absl::StatusOr<SslContext> context = MakeClientContext(settings);
   if (!context.ok()) return nullptr;
   if (contexts_.size() == kContextsMax) contexts_.erase(contexts_.begin());
-  return contexts_.emplace_back(ClientContext{ca_pem, *std::move(context)}).context;
+  auto added = std::make_unique<ClientContext>();
+  added->settings = settings;
+  added->context = *std::move(context);
+  return contexts_.emplace_back(std::move(added)).get();
+}
+
+// A resumed session isn't verified again, so all that was verified is part of the key.
+std::shared_ptr<SessionSlot> Dialer::SlotFor(ClientContext& context, const DialTarget& target) {
+  const std::string key =
+      Concat(target.host, "\n", std::to_string(target.port), "\n", target.names.server_name, "\n",
+             Join(target.names.allowed_names, ","), "\n", Join(target.names.allowed_uris, " "));
+  if (context.sessions.size() >= kSessionsMax && !context.sessions.contains(key)) {
+    context.sessions.erase(context.sessions.begin());
+  }
+  std::shared_ptr<SessionSlot>& slot = context.sessions[key];
+  if (slot == nullptr) slot = std::make_shared<SessionSlot>();
+  return slot;
 }
 
 }  // namespace apk

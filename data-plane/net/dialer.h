@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,9 +22,8 @@ struct DialTarget {
   std::string host;
   uint16_t port = 0;
   bool tls = false;
-  std::string ca_pem;
-  std::string server_name;  // "": host.
-  std::vector<std::string> allowed_names;
+  ClientSettings settings;
+  ServerNames names;  // server_name "": host.
   bool offer_http2 = false;  // Where tls.
 };
 
@@ -47,9 +47,11 @@ class Dialer {
   Task<DialResult> Dial(DialTarget target, TimePoint deadline);
 
  private:
+  // Connections that may resume each other's sessions: same settings, place and names.
   struct ClientContext {
-    std::string ca_pem;
+    ClientSettings settings;
     SslContext context;
+    std::map<std::string, std::shared_ptr<SessionSlot>> sessions;
   };
 
   class ConnectDeadline;
@@ -60,13 +62,14 @@ class Dialer {
                                                 TimePoint deadline, bool* timed_out);
   Task<> RunRacer(std::shared_ptr<Race> race, TcpEndpoint endpoint, TimePoint deadline);
   Task<DialResult> SecureStream(TcpSocket* socket, const DialTarget* target, TimePoint deadline);
-  // Contexts are few and kept; nullptr where the CA can't be read.
-  SslContext ContextFor(const std::string& ca_pem);
+  // Contexts are few and kept; nullptr where the settings can't be read.
+  ClientContext* ContextFor(const ClientSettings& settings);
+  static std::shared_ptr<SessionSlot> SlotFor(ClientContext& context, const DialTarget& target);
 
   Executor executor_;
   DeadlineList& deadlines_;
   Resolver resolver_;
-  std::vector<ClientContext> contexts_;
+  std::vector<std::unique_ptr<ClientContext>> contexts_;
 };
 
 }  // namespace apk

@@ -27,9 +27,11 @@ class TcpStream final : public ByteStream {
   Task<> ShutdownWrite() override;
   bool IsQuiet(bool certain) override;
 
- private:
+  // For TLS on top of it, and for looking at bytes before they are read.
+  PolledSocket& socket() { return socket_; }
   void CancelRead() override;
 
+ private:
   Executor executor_;
   Poller& poller_;
   PolledSocket socket_;

@@ -5,9 +5,9 @@
 #include <absl/status/statusor.h>
 #include <openssl/ssl.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace apk {
@@ -15,22 +15,62 @@ namespace apk {
 using SslContext = std::shared_ptr<SSL_CTX>;
 
 struct ServerCertificate {
-  std::vector<std::string>
-      hostnames;  // SNI names it is chosen for: exact, "*.suffix", or "" for any.
   std::string chain_pem;
   std::string key_pem;
+  std::string ocsp_response;  // DER, stapled where clients ask for it; or "".
 };
 
-// For one port. The most specific name wins; without SNI or a match the first certificate is used.
-// TLS 1.2 with AEAD suites and TLS 1.3, no renegotiation, ALPN h2 and http/1.1.
-absl::StatusOr<SslContext> MakeServerContext(const std::vector<ServerCertificate>& certificates);
+// What the clients of one listener are shown, and asked for.
+struct ServerSettings {
+  std::string name;      // Sessions are resumed within the settings of one name only.
+  std::string hostname;  // SNI names that are its own: exact, "*.suffix", or "" for any.
+  std::vector<ServerCertificate> certificates;  // The first is the default.
+  std::vector<std::string> protocols;           // ALPN, best first; none: it isn't negotiated.
+  std::string client_ca_pem;                    // "": clients are asked for no certificate.
+  bool insecure_fallback = false;  // Clients without a valid one are let in all the same.
+  uint64_t client_rules = 0;       // Names the two above, for HandshakeFacts.
+};
 
-// For one backend: verifies the chain against `ca_pem`, or the system's roots where that is "".
-absl::StatusOr<SslContext> MakeClientContext(std::string_view ca_pem);
+// For one port. The settings with the most specific hostname win; without SNI, or where nothing
+// matches, those for any host do, else the first. Of their certificates, the most specific name of
+// each type of key is shown, and the client's offers decide between types. TLS 1.2 with AEAD suites
+// and TLS 1.3, no renegotiation; tickets with keys that change.
+absl::StatusOr<SslContext> MakeServerContext(const std::vector<ServerSettings>& settings);
 
-// Prepares a client connection: SNI, and the names one of which the certificate must carry.
-// False when OpenSSL refuses them.
-bool SetServerNames(SSL* ssl, const std::string& server_name,
-                    const std::vector<std::string>& allowed_names);
+// What the context found out about one connection while it accepted it; see AttachFacts.
+struct HandshakeFacts {
+  std::string server_name;    // SNI in lower case; "" where there was none.
+  uint64_t client_rules = 0;  // That the client has passed; 0: it was asked for nothing.
+};
+
+// `facts` outlives the handshake.
+void AttachFacts(SSL* ssl, HandshakeFacts* facts);
+
+// How a backend must prove who it is, and what it is shown.
+struct ClientSettings {
+  std::string ca_pem;           // "": the system's roots.
+  std::string certificate_pem;  // Shown to a server that asks; or "".
+  std::string key_pem;
+
+  bool operator==(const ClientSettings&) const = default;
+};
+
+absl::StatusOr<SslContext> MakeClientContext(const ClientSettings& settings);
+
+// Names of a server: one must be in its certificate.
+struct ServerNames {
+  std::string server_name;                 // For SNI (unless it is an address), and
+  std::vector<std::string> allowed_names;  // instead of it for the certificate: DNS names, where
+  std::vector<std::string> allowed_uris;   // "*.suffix" takes one label; and URIs.
+};
+
+// The latest session of one kind of connection, to be resumed by the next. Used by one thread.
+struct SessionSlot {
+  std::unique_ptr<SSL_SESSION, decltype(&SSL_SESSION_free)> session{nullptr, &SSL_SESSION_free};
+};
+
+// Prepares a client connection. False when OpenSSL refuses the name. `names` and `slot` outlive the
+// connection; `slot` may be nullptr.
+bool PrepareClient(SSL* ssl, const ServerNames* names, SessionSlot* slot);
 
 }  // namespace apk

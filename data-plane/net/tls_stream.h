@@ -1,9 +1,10 @@
-// A TLS connection, either side, as a ByteStream.
+// A TLS connection, either side, as a ByteStream. OpenSSL reads and writes the socket itself,
+// through what the poller knows of it: an idle connection holds no buffer.
 #pragma once
 
-#include <boost/asio/ssl/stream.hpp>
+#include <memory>
 #include <string>
-#include <vector>
+#include <string_view>
 
 #include "data-plane/net/byte_stream.h"
 #include "data-plane/net/tcp_stream.h"
@@ -13,12 +14,16 @@ namespace apk {
 
 class TlsStream final : public ByteStream {
  public:
-  // Keeps `context` alive for as long as it lives.
-  TlsStream(TcpSocket socket, SslContext context, DeadlineList& deadlines);
+  // Keeps `context` alive for as long as it lives. Nothing was read from `transport` yet.
+  TlsStream(std::unique_ptr<TcpStream> transport, SslContext context, DeadlineList& deadlines);
+  ~TlsStream() override;
 
   // False where the handshake failed; the stream is then closed.
   Task<bool> AcceptHandshake();
-  Task<bool> ConnectHandshake(std::string server_name, std::vector<std::string> allowed_names);
+  // `slot`: of the session to resume, and where the new one goes; may be nullptr.
+  Task<bool> ConnectHandshake(ServerNames names, std::shared_ptr<SessionSlot> slot);
+  // Call before it: HTTP/2 is offered before HTTP/1.1.
+  void OfferHttp2();
 
   Task<ReadResult> Read(char* data, size_t size) override;
   WriteStatus TryWrite(WriteBuffers& buffers) override;
@@ -27,22 +32,32 @@ class TlsStream final : public ByteStream {
   Task<> ShutdownWrite() override;
   bool IsQuiet(bool certain) override;
 
-  // Call before ConnectHandshake: HTTP/2 is offered before HTTP/1.1.
-  void OfferHttp2();
+  // Of an accepted connection.
+  const HandshakeFacts& facts() const { return facts_; }
   // The handshake chose HTTP/2 (ALPN).
   bool http2() const;
-
-  // The SNI name of an accepted connection, lower case; "" where there was none.
-  const std::string& server_name() const { return server_name_; }
+  // The handshake was a resumption.
+  bool resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
 
  private:
   void CancelRead() override;
 
+  // What a call of OpenSSL ended with.
+  enum class Outcome : uint8_t { kDone, kWantRead, kWantWrite, kEnded, kFailed };
+
+  Outcome OutcomeOf(int result);
+  Task<bool> Handshake();
+  std::string_view NextRecord(const WriteBuffers& buffers);
+
   SslContext context_;
-  asio::ssl::context borrowed_;                  // Asio's view of the same context.
-  mutable asio::ssl::stream<TcpSocket> stream_;  // Its handle is not const's to give.
-  std::string joined_;                           // Small pieces go out as one record.
-  std::string server_name_;
+  std::unique_ptr<TcpStream> transport_;
+  PolledSocket& socket_;  // Of the transport.
+  std::unique_ptr<SSL, decltype(&SSL_free)> ssl_;
+  HandshakeFacts facts_;
+  ServerNames names_;
+  std::shared_ptr<SessionSlot> slot_;
+  std::string joined_;  // Small pieces go out as one record.
+  bool failed_ = false;
 };
 
 }  // namespace apk

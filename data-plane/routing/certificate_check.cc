@@ -46,4 +46,15 @@ absl::Status CheckCertificate(std::string_view chain_pem, std::string_view key_p
   return absl::OkStatus();
 }
 
+absl::Status CheckCaCertificates(std::string_view pem) {
+  if (pem.size() > kMaxPemBytes) {
+    return absl::InvalidArgumentError("CA certificates are larger than 1 MiB");
+  }
+  const Owned<BIO> reader = Reader(pem);
+  const Owned<X509> first(PEM_read_bio_X509(reader.get(), nullptr, NoPassphrase, nullptr));
+  ERR_clear_error();
+  if (!first) return absl::InvalidArgumentError("CA certificate is no PEM certificate");
+  return absl::OkStatus();
+}
+
 }  // namespace apk

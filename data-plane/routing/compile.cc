@@ -11,6 +11,7 @@
 #include "data-plane/routing/certificate_check.h"
 #include "data-plane/routing/compile_filters.h"
 #include "data-plane/routing/host_table.h"
+#include "data-plane/routing/sni_table.h"
 
 namespace apk {
 namespace {
@@ -52,8 +53,22 @@ uint64_t ConnectionKey(const Backend& backend) {
     hasher.Add(backend.tls->ca_pem);
     hasher.Add(backend.tls->server_name);
     for (const std::string& name : backend.tls->allowed_sans) hasher.Add(name);
+    hasher.Add(uint64_t{backend.tls->allowed_sans.size()});
+    for (const std::string& uri : backend.tls->allowed_uris) hasher.Add(uri);
+    if (backend.tls->client_certificate != nullptr) {
+      hasher.Add(backend.tls->client_certificate->chain_pem);
+      hasher.Add(backend.tls->client_certificate->key_pem);
+    }
   }
   return hasher.value();
+}
+
+// Never 0.
+uint64_t ClientRules(const ClientValidation& validation) {
+  KeyHasher hasher;
+  hasher.Add(validation.ca_pem);
+  hasher.Add(uint64_t{validation.insecure_fallback});
+  return hasher.value() | 1;
 }
 
 bool WantsGroups(const Rule& rule) {
@@ -103,8 +118,21 @@ class RouteTableBuilder {
   void AddCertificate(const std::string& name, const v1::CertificateConfig& config);
   void AddTokenIssuer(const std::string& name, const v1::TokenIssuerConfig& config);
   void AddListener(const std::string& name, const v1::ListenerConfig& config);
+  void SetClientValidation(const std::string& name, const v1::ListenerConfig& config,
+                           Listener& listener);
+  // The backend as the Gateway that is being looked at connects to it.
+  const Backend* FindBackend(const std::string& name, const std::string& resource);
+  // The certificates that the Gateways of a route show to backends; nullptr stands for none.
+  template <class Route>
+  std::vector<const Certificate*> ClientCertificatesOf(const Route& route) const;
+  bool IsLookedAt(const std::string& listener) const;
   void AddRoute(const std::string& resource, const v1::RouteConfig& config);
+  void AddTlsRoutes();
+  void AddTlsRoute(const std::string& resource, const v1::TlsRouteConfig& config);
   Rule* AddRule(const std::string& resource, const v1::RouteConfig& route, int index);
+  void AddBackends(const std::string& resource,
+                   const google::protobuf::RepeatedPtrField<v1::WeightedBackendConfig>& configs,
+                   std::vector<WeightedBackend>& backends, uint64_t& total_weight);
   void AddDestinations(const std::string& resource, const v1::RuleConfig& config, Rule& rule);
   void AddAuthentication(const std::string& resource, const v1::AuthenticationConfig& config,
                          Rule& rule);
@@ -119,6 +147,11 @@ class RouteTableBuilder {
   StringMap<const Certificate*> certificates_;
   StringMap<const TokenIssuer*> issuers_;
   StringMap<HostTable*> host_tables_;  // By listener resource; owned by the listeners.
+  StringMap<SniTable*> sni_tables_;    // The same of those that are no HTTP.
+  // By listener resource, of those whose Gateway has one.
+  StringMap<const Certificate*> client_certificates_;
+  // Rules are made once for each certificate that is shown to backends; this is the one now.
+  const Certificate* client_certificate_ = nullptr;
   std::map<std::pair<std::string, uint16_t>, Port> ports_;
 };
 
@@ -137,8 +170,13 @@ CompileResult RouteTableBuilder::Build() {
     }
   }
   for (const auto& resource : snapshot_.resources()) {
-    if (resource.has_route()) AddRoute(resource.name(), resource.route());
+    if (!resource.has_route()) continue;
+    for (const Certificate* const certificate : ClientCertificatesOf(resource.route())) {
+      client_certificate_ = certificate;
+      AddRoute(resource.name(), resource.route());
+    }
   }
+  AddTlsRoutes();
   for (auto& [name, hosts] : host_tables_) hosts->Sort();
   FinishPorts();
   CompileResult result;
@@ -159,9 +197,11 @@ void RouteTableBuilder::AddBackend(const std::string& name, const v1::BackendCon
     backend->endpoints.push_back({endpoint.host(), static_cast<uint16_t>(endpoint.port())});
   }
   if (config.tls_enabled()) {
-    const auto& sans = config.tls().allowed_sans();
-    backend->tls =
-        BackendTls{config.tls().ca_pem(), config.tls().server_name(), {sans.begin(), sans.end()}};
+    BackendTls& tls = backend->tls.emplace();
+    tls.ca_pem = config.tls().ca_pem();
+    tls.server_name = config.tls().server_name();
+    tls.allowed_sans.assign(config.tls().allowed_sans().begin(), config.tls().allowed_sans().end());
+    tls.allowed_uris.assign(config.tls().allowed_uris().begin(), config.tls().allowed_uris().end());
   }
   if (!config.base_path().empty() && !config.base_path().starts_with('/')) {
     Fail(name, Concat("base path '", config.base_path(), "' does not begin with '/'"));
@@ -198,8 +238,8 @@ void RouteTableBuilder::AddCertificate(const std::string& name,
   const absl::Status status =
       CheckCertificate(config.certificate_chain_pem(), config.private_key_pem());
   if (!status.ok()) Fail(name, std::string(status.message()));
-  auto certificate = std::make_unique<Certificate>(
-      Certificate{name, config.certificate_chain_pem(), config.private_key_pem()});
+  auto certificate = std::make_unique<Certificate>(Certificate{
+      name, config.certificate_chain_pem(), config.private_key_pem(), config.ocsp_response()});
   certificates_[name] = certificate.get();
   table_->certificates_.push_back(std::move(certificate));
 }
@@ -220,21 +260,34 @@ void RouteTableBuilder::AddListener(const std::string& name, const v1::ListenerC
     Fail(name, Concat("port ", std::to_string(config.port()), " is none"));
     return;
   }
-  const bool tls = config.protocol() == v1::ListenerConfig::HTTPS;
+  const bool http = config.protocol() != v1::ListenerConfig::TLS;
+  const bool tls = !http || config.protocol() == v1::ListenerConfig::HTTPS;
   if (!tls && config.protocol() != v1::ListenerConfig::HTTP) Fail(name, "has no known protocol");
   auto hosts = std::make_shared<HostTable>();
-  host_tables_[name] = hosts.get();
-  Listener listener{.name = name,
-                    .gateway = config.gateway(),
-                    .hostname = ToLower(config.hostname()),
-                    .certificates = {},
-                    .hosts = hosts};
+  auto names = std::make_shared<SniTable>();
+  if (http) {
+    host_tables_[name] = hosts.get();
+  } else {
+    sni_tables_[name] = names.get();
+  }
+  Listener listener;
+  listener.name = name;
+  listener.gateway = config.gateway();
+  listener.hostname = ToLower(config.hostname());
+  listener.hosts = hosts;
+  listener.names = names;
+  listener.http = http;
+  listener.passthrough = config.tls_passthrough();
   for (const std::string& certificate : config.certificates()) {
     if (const auto* found = Find(certificates_, certificate, name)) {
       listener.certificates.push_back(found);
     }
   }
-  if (tls && config.certificates().empty()) Fail(name, "is HTTPS and has no certificate");
+  if (tls && !listener.passthrough && config.certificates().empty()) {
+    Fail(name, "terminates TLS and has no certificate");
+  }
+  if (http && listener.passthrough) Fail(name, "passes HTTP through, which takes protocol TLS");
+  SetClientValidation(name, config, listener);
 
   std::vector<std::string> addresses(config.addresses().begin(), config.addresses().end());
   if (addresses.empty()) addresses.emplace_back();
@@ -249,8 +302,97 @@ void RouteTableBuilder::AddListener(const std::string& name, const v1::ListenerC
       Fail(name, Concat("mixes TLS and plain HTTP on port ", std::to_string(number), " with ",
                         port.listeners.front().name));
     }
+    port.http = port.http || listener.http;
+    port.passthrough = port.passthrough || listener.passthrough;
     port.listeners.push_back(listener);
   }
+}
+
+void RouteTableBuilder::SetClientValidation(const std::string& name,
+                                            const v1::ListenerConfig& config, Listener& listener) {
+  if (config.has_client_validation()) {
+    listener.client_validation =
+        ClientValidation{.ca_pem = config.client_validation().ca_pem(),
+                         .insecure_fallback = config.client_validation().allow_insecure_fallback()};
+    listener.client_rules = ClientRules(*listener.client_validation);
+    const absl::Status status = CheckCaCertificates(listener.client_validation->ca_pem);
+    if (!status.ok()) Fail(name, std::string(status.message()));
+  }
+  if (!config.backend_client_certificate().empty()) {
+    if (const auto* found = Find(certificates_, config.backend_client_certificate(), name)) {
+      client_certificates_[name] = found;
+    }
+  }
+}
+
+const Backend* RouteTableBuilder::FindBackend(const std::string& name,
+                                              const std::string& resource) {
+  const Backend* const plain = Find(backends_, name, resource);
+  if (plain == nullptr || client_certificate_ == nullptr || !plain->tls.has_value()) return plain;
+  const Backend*& with_certificate = backends_[Concat(name, " as ", client_certificate_->name)];
+  if (with_certificate != nullptr) return with_certificate;
+  auto copy = std::make_unique<Backend>(*plain);
+  copy->index = static_cast<uint32_t>(table_->backends_.size());
+  copy->tls->client_certificate = client_certificate_;
+  copy->connection_key = ConnectionKey(*copy);
+  with_certificate = copy.get();
+  table_->backends_.push_back(std::move(copy));
+  return with_certificate;
+}
+
+template <class Route>
+std::vector<const Certificate*> RouteTableBuilder::ClientCertificatesOf(const Route& route) const {
+  std::vector<const Certificate*> certificates;
+  for (const auto& attachment : route.attachments()) {
+    const auto found = client_certificates_.find(attachment.listener());
+    const Certificate* const certificate =
+        found == client_certificates_.end() ? nullptr : found->second;
+    if (std::find(certificates.begin(), certificates.end(), certificate) == certificates.end()) {
+      certificates.push_back(certificate);
+    }
+  }
+  if (certificates.empty()) certificates.push_back(nullptr);
+  return certificates;
+}
+
+bool RouteTableBuilder::IsLookedAt(const std::string& listener) const {
+  const auto found = client_certificates_.find(listener);
+  return client_certificate_ == (found == client_certificates_.end() ? nullptr : found->second);
+}
+
+// Oldest first, then by name: of two for one hostname the first stays.
+void RouteTableBuilder::AddTlsRoutes() {
+  std::vector<const v1::SnapshotResource*> routes;
+  for (const auto& resource : snapshot_.resources()) {
+    if (resource.has_tls_route()) routes.push_back(&resource);
+  }
+  std::stable_sort(routes.begin(), routes.end(), [](const auto* a, const auto* b) {
+    const auto& left = a->tls_route();
+    const auto& right = b->tls_route();
+    return std::make_tuple(left.created_unix_seconds(), std::string_view(left.name())) <
+           std::make_tuple(right.created_unix_seconds(), std::string_view(right.name()));
+  });
+  for (const auto* const route : routes) {
+    for (const Certificate* const certificate : ClientCertificatesOf(route->tls_route())) {
+      client_certificate_ = certificate;
+      AddTlsRoute(route->name(), route->tls_route());
+    }
+  }
+}
+
+void RouteTableBuilder::AddTlsRoute(const std::string& resource, const v1::TlsRouteConfig& config) {
+  auto rule = std::make_unique<TlsRule>();
+  rule->route = config.name();
+  AddBackends(resource, config.backends(), rule->backends, rule->total_weight);
+  for (const auto& attachment : config.attachments()) {
+    SniTable* const names = Find(sni_tables_, attachment.listener(), resource);
+    if (names == nullptr || !IsLookedAt(attachment.listener())) continue;
+    for (const std::string& hostname : attachment.hostnames()) {
+      names->Add(ToLower(hostname), rule.get());
+    }
+    if (attachment.hostnames().empty()) names->Add("", rule.get());
+  }
+  table_->tls_rules_.push_back(std::move(rule));
 }
 
 void RouteTableBuilder::AddRoute(const std::string& resource, const v1::RouteConfig& config) {
@@ -289,7 +431,7 @@ void RouteTableBuilder::Attach(const std::string& resource, const v1::RouteConfi
   if (base_paths.empty()) base_paths.emplace_back();
   for (const auto& attachment : route.attachments()) {
     HostTable* hosts = Find(host_tables_, attachment.listener(), resource);
-    if (hosts == nullptr) continue;
+    if (hosts == nullptr || !IsLookedAt(attachment.listener())) continue;
     for (const std::string& base_path : base_paths) {
       for (const std::string& hostname : attachment.hostnames()) {
         hosts->Add(ToLower(hostname), base_path, match);
@@ -323,13 +465,15 @@ Rule* RouteTableBuilder::AddRule(const std::string& resource, const v1::RouteCon
   return table_->rules_.back().get();
 }
 
-void RouteTableBuilder::AddDestinations(const std::string& resource, const v1::RuleConfig& config,
-                                        Rule& rule) {
-  for (const auto& backend : config.backends()) {
-    WeightedBackend& weighted = rule.backends.emplace_back();
+void RouteTableBuilder::AddBackends(
+    const std::string& resource,
+    const google::protobuf::RepeatedPtrField<v1::WeightedBackendConfig>& configs,
+    std::vector<WeightedBackend>& backends, uint64_t& total_weight) {
+  for (const auto& backend : configs) {
+    WeightedBackend& weighted = backends.emplace_back();
     weighted.weight = backend.weight();
-    rule.total_weight += backend.weight();
-    if (!backend.backend().empty()) weighted.backend = Find(backends_, backend.backend(), resource);
+    total_weight += backend.weight();
+    if (!backend.backend().empty()) weighted.backend = FindBackend(backend.backend(), resource);
     absl::StatusOr<std::vector<Filter>> filters = CompileFilters(backend.filters());
     if (filters.ok()) {
       weighted.filters = *std::move(filters);
@@ -337,6 +481,11 @@ void RouteTableBuilder::AddDestinations(const std::string& resource, const v1::R
       Fail(resource, std::string(filters.status().message()));
     }
   }
+}
+
+void RouteTableBuilder::AddDestinations(const std::string& resource, const v1::RuleConfig& config,
+                                        Rule& rule) {
+  AddBackends(resource, config.backends(), rule.backends, rule.total_weight);
   for (const auto& mirror_config : config.mirrors()) {
     Mirror& mirror = rule.mirrors.emplace_back();
     mirror.name = mirror_config.name();
@@ -346,7 +495,7 @@ void RouteTableBuilder::AddDestinations(const std::string& resource, const v1::R
       Fail(resource, Concat("the share of mirror ", mirror.name, " is no fraction up to 1"));
     }
     if (!mirror_config.backend().empty()) {
-      mirror.backend = Find(backends_, mirror_config.backend(), resource);
+      mirror.backend = FindBackend(mirror_config.backend(), resource);
     }
   }
 }

@@ -26,10 +26,20 @@ struct Endpoint {
   uint16_t port = 0;
 };
 
+// One certificate with its key, both PEM; net/ makes TLS contexts of them.
+struct Certificate {
+  std::string name;
+  std::string chain_pem;
+  std::string key_pem;
+  std::string ocsp_response;  // DER, or "".
+};
+
 struct BackendTls {
   std::string ca_pem;  // "": system roots.
   std::string server_name;
   std::vector<std::string> allowed_sans;
+  std::vector<std::string> allowed_uris;
+  const Certificate* client_certificate = nullptr;  // Shown to a backend that asks.
 };
 
 struct HealthCheckPolicy {
@@ -105,20 +115,27 @@ struct Rule {
   uint32_t backend_request_timeout_ms = 0;
 };
 
-// One certificate with its key, both PEM; net/ makes TLS contexts of them.
-struct Certificate {
-  std::string name;
-  std::string chain_pem;
-  std::string key_pem;
-};
-
 // The result of a look-up: which rule, and what of the path it consumed.
 struct RouteMatch {
   const Rule* rule = nullptr;
   MatchedPath path;  // For rewrites; see filters/filter.h.
 };
 
-class HostTable;  // Of one listener: hostnames to ordered matches. In route_table.cc.
+class HostTable;  // Of one listener: hostnames to ordered matches. In host_table.h.
+class SniTable;   // Of one listener: names to TLS routes. In sni_table.h.
+
+// Where the connections of one TLSRoute go.
+struct TlsRule {
+  std::string route;  // namespace/name
+  std::vector<WeightedBackend> backends;
+  uint64_t total_weight = 0;
+};
+
+// How clients of a listener prove who they are.
+struct ClientValidation {
+  std::string ca_pem;
+  bool insecure_fallback = false;
+};
 
 // One listener of a Gateway, as served on a port.
 struct Listener {
@@ -127,6 +144,11 @@ struct Listener {
   std::string hostname;  // "", exact, "*.suffix"; lower case.
   std::vector<const Certificate*> certificates;
   std::shared_ptr<const HostTable> hosts;
+  bool http = true;          // Otherwise its bytes are of any protocol, routed by SNI,
+  bool passthrough = false;  // and with this not decrypted.
+  std::shared_ptr<const SniTable> names;
+  std::optional<ClientValidation> client_validation;
+  uint64_t client_rules = 0;  // Names client_validation; 0 where there is none.
 };
 
 // One address and port that the agent binds, with all listeners that share it.
@@ -134,6 +156,8 @@ struct Port {
   std::string address;  // "" is the agent's own address.
   uint16_t port = 0;
   bool tls = false;
+  bool http = false;                // Of one of the listeners at least,
+  bool passthrough = false;         // likewise.
   std::vector<Listener> listeners;  // Most specific hostname first.
 
   // The most specific listener for a host (lower case, no port); nullptr where none takes it.
@@ -164,6 +188,7 @@ class RouteTable {
   std::vector<std::unique_ptr<TokenIssuer>> token_issuers_;
   std::vector<std::unique_ptr<Certificate>> certificates_;
   std::vector<std::unique_ptr<Rule>> rules_;
+  std::vector<std::unique_ptr<TlsRule>> tls_rules_;
 };
 
 }  // namespace apk

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 
+#include "data-plane/upstream/dial_target.h"
+
 namespace apk {
 
 bool ConnectionPool::Acquire(const Backend& backend, Lease& lease) {
@@ -140,17 +142,7 @@ Task<DialError> ConnectionPool::Open(const Backend* backend, Lease* lease, TimeP
 
 Task<DialResult> ConnectionPool::Dial(const Backend* backend, const Lease* lease,
                                       TimePoint latest) {
-  const Endpoint& endpoint = backend->endpoints[lease->endpoint];
-  DialTarget target;
-  target.host = endpoint.host;
-  target.port = endpoint.port;
-  target.tls = backend->tls.has_value();
-  if (target.tls) {
-    target.ca_pem = backend->tls->ca_pem;
-    target.server_name = backend->tls->server_name;
-    target.allowed_names = backend->tls->allowed_sans;
-    target.offer_http2 = backend->http2;
-  }
+  DialTarget target = DialTargetOf(*backend, lease->endpoint);
   DialResult result = co_await dialer_.Dial(std::move(target), latest);
   EndpointPool& dialled = pools_[lease->key]->endpoints[lease->endpoint];
   if (result.error != DialError::kNone) {
@@ -161,6 +153,19 @@ Task<DialResult> ConnectionPool::Dial(const Backend* backend, const Lease* lease
   } else {
     dialled.ejection = std::chrono::milliseconds(0);
     dialled.ejected_until = TimePoint();
+  }
+  co_return result;
+}
+
+Task<DialResult> ConnectionPool::OpenTunnel(const Backend* backend, size_t first_endpoint,
+                                              bool sealed) {
+  const TimePoint latest = std::chrono::steady_clock::now() + limits_.connect_timeout;
+  DialResult result;
+  for (size_t i = 0; i < backend->endpoints.size(); ++i) {
+    DialTarget target = DialTargetOf(*backend, (first_endpoint + i) % backend->endpoints.size());
+    if (sealed) target.tls = false;
+    result = co_await dialer_.Dial(std::move(target), latest);
+    if (result.error == DialError::kNone || result.error == DialError::kTimeout) break;
   }
   co_return result;
 }

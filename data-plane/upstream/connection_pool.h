@@ -74,6 +74,9 @@ class ConnectionPool {
   bool MoveOn(const Backend& backend, Lease& lease);
   // Opens a new connection for the lease, until `deadline` and the connect time-out at most.
   Task<DialError> Open(const Backend* backend, Lease* lease, TimePoint deadline);
+  // A connection of its own for bytes of any protocol, to one endpoint after the other from
+  // `first_endpoint` on; `sealed` ones without TLS of their own. REQUIRES: the backend has endpoints.
+  Task<DialResult> OpenTunnel(const Backend* backend, size_t first_endpoint, bool sealed);
   // Ends the lease; a reusable connection becomes idle, any other is closed.
   void Release(Lease& lease);
 

@@ -1,4 +1,4 @@
-// One context a port, with every listener's certificates in its SNI table.
+// One context a port, with the settings of every listener in it.
 #include "data-plane/worker/port_contexts.h"
 
 #include "common/status_macros.h"
@@ -7,24 +7,39 @@
 namespace apk {
 namespace {
 
-std::vector<ServerCertificate> CertificatesOf(const Port& port) {
-  std::vector<ServerCertificate> certificates;
+// Of the listeners that terminate TLS.
+std::vector<ServerSettings> SettingsOf(const Port& port) {
+  std::vector<ServerSettings> all;
   for (const Listener& listener : port.listeners) {
+    if (listener.passthrough) continue;
+    ServerSettings& settings = all.emplace_back();
+    settings.name = listener.name;
+    settings.hostname = listener.hostname;
     for (const Certificate* const certificate : listener.certificates) {
-      ServerCertificate& entry = certificates.emplace_back();
-      entry.hostnames.push_back(listener.hostname);
-      entry.chain_pem = certificate->chain_pem;
-      entry.key_pem = certificate->key_pem;
+      settings.certificates.push_back({.chain_pem = certificate->chain_pem,
+                                       .key_pem = certificate->key_pem,
+                                       .ocsp_response = certificate->ocsp_response});
+    }
+    if (listener.http) settings.protocols = {"h2", "http/1.1"};
+    if (listener.client_validation.has_value()) {
+      settings.client_ca_pem = listener.client_validation->ca_pem;
+      settings.insecure_fallback = listener.client_validation->insecure_fallback;
+      settings.client_rules = listener.client_rules;
     }
   }
-  return certificates;
+  return all;
 }
 
-std::string FingerprintOf(const std::vector<ServerCertificate>& certificates) {
+std::string FingerprintOf(const std::vector<ServerSettings>& all) {
   std::string fingerprint;
-  for (const ServerCertificate& certificate : certificates) {
-    fingerprint += Concat(Join(certificate.hostnames, ","), "\n", certificate.chain_pem, "\n",
-                          certificate.key_pem, "\n");
+  for (const ServerSettings& settings : all) {
+    fingerprint +=
+        Concat(settings.name, "\n", settings.hostname, "\n", Join(settings.protocols, ","), "\n",
+               settings.client_ca_pem, "\n", std::to_string(settings.client_rules), "\n");
+    for (const ServerCertificate& certificate : settings.certificates) {
+      fingerprint += Concat(certificate.chain_pem, "\n", certificate.key_pem, "\n",
+                            certificate.ocsp_response, "\n");
+    }
   }
   return fingerprint;
 }
@@ -50,9 +65,10 @@ absl::StatusOr<std::shared_ptr<PortContexts>> MakePortContexts(const RouteTable&
   auto contexts = std::make_shared<PortContexts>();
   for (const Port& port : table.ports()) {
     if (!port.tls) continue;
-    const std::vector<ServerCertificate> certificates = CertificatesOf(port);
+    const std::vector<ServerSettings> settings = SettingsOf(port);
+    if (settings.empty()) continue;
     PortContexts::Entry entry;
-    entry.fingerprint = FingerprintOf(certificates);
+    entry.fingerprint = FingerprintOf(settings);
     if (previous != nullptr) {
       const auto found = previous->by_port.find({port.address, port.port});
       if (found != previous->by_port.end() && found->second.fingerprint == entry.fingerprint) {
@@ -60,7 +76,7 @@ absl::StatusOr<std::shared_ptr<PortContexts>> MakePortContexts(const RouteTable&
       }
     }
     if (entry.context == nullptr) {
-      ASSIGN_OR_RETURN(entry.context, MakeServerContext(certificates));
+      ASSIGN_OR_RETURN(entry.context, MakeServerContext(settings));
     }
     contexts->by_port[{port.address, port.port}] = std::move(entry);
   }

@@ -8,8 +8,11 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 
+#include "data-plane/forward/named_tunnel.h"
 #include "data-plane/forward/serve_request.h"
+#include "data-plane/net/peek_server_name.h"
 #include "data-plane/net/tls_stream.h"
+#include "data-plane/routing/sni_table.h"
 
 namespace apk {
 namespace {
@@ -61,14 +64,14 @@ class SessionRegistration {
 
 struct Worker::Acceptor {
   Acceptor(Executor executor, std::string its_address, uint16_t its_port, bool its_tls)
-      : socket(executor), tls(its_tls) {
+      : socket(executor) {
     arrival.address = std::move(its_address);
     arrival.port = its_port;
+    arrival.tls = its_tls;
   }
 
   TcpAcceptor socket;
-  Arrival arrival;
-  bool tls;
+  Arrival arrival;  // As each of its connections begins.
 };
 
 Worker::Worker(int index, const WorkerOptions& options, ClientAddresses& addresses,
@@ -151,7 +154,7 @@ std::vector<PortError> Worker::UpdateAcceptors(const RouteTable& table) {
   std::vector<PortError> errors;
   std::erase_if(acceptors_, [&table](const std::shared_ptr<Acceptor>& acceptor) {
     const Port* const port = table.FindPort(acceptor->arrival.address, acceptor->arrival.port);
-    if (port != nullptr && port->tls == acceptor->tls) return false;
+    if (port != nullptr && port->tls == acceptor->arrival.tls) return false;
     boost::system::error_code ignored;
     acceptor->socket.close(ignored);
     return true;
@@ -210,30 +213,73 @@ Task<> Worker::ServeConnection(TcpSocket socket, std::string client_address, Cli
                                std::shared_ptr<Acceptor> acceptor) {
   ++connections_;
   metrics_.connections_active.Add();
-  if (!acceptor->tls) {
-    auto stream = std::make_unique<TcpStream>(std::move(socket), deadlines_);
-    co_await ServeSession(std::move(stream), std::move(client_address), std::move(acceptor));
-  } else if (SslContext tls = contexts_->Find(acceptor->arrival.address, acceptor->arrival.port);
-             tls != nullptr) {
-    auto stream = std::make_unique<TlsStream>(std::move(socket), std::move(tls), deadlines_);
-    stream->SetDeadline(std::chrono::steady_clock::now() + options_.handshake_timeout);
-    const bool secured = co_await stream->AcceptHandshake();
-    if (secured && stream->http2()) {
-      co_await ServeHttp2(std::move(stream), std::string(), std::move(client_address),
-                          std::move(acceptor));
-    } else if (secured) {
-      co_await ServeSession(std::move(stream), std::move(client_address), std::move(acceptor));
-    } else {
-      metrics_.handshakes_failed.Add();
-    }
+  auto arrival = std::make_shared<Arrival>(acceptor->arrival);
+  acceptor.reset();
+  auto stream = std::make_unique<TcpStream>(std::move(socket), deadlines_);
+  if (arrival->tls) {
+    co_await ServeSecured(std::move(stream), std::move(client_address), std::move(arrival));
+  } else {
+    co_await ServeSession(std::move(stream), std::move(client_address), std::move(arrival));
   }
   --connections_;
   metrics_.connections_active.Subtract();
 }
 
+Task<> Worker::ServeSecured(std::unique_ptr<TcpStream> transport, std::string client_address,
+                            std::shared_ptr<Arrival> arrival) {
+  const TimePoint latest = std::chrono::steady_clock::now() + options_.handshake_timeout;
+  const Port* port = context_.table->FindPort(arrival->address, arrival->port);
+  if (port != nullptr && port->passthrough) {
+    transport->SetDeadline(latest);
+    std::optional<std::string> server_name = co_await PeekServerName(transport.get());
+    if (!server_name.has_value()) {
+      metrics_.handshakes_failed.Add();
+      co_return;
+    }
+    port = context_.table->FindPort(arrival->address, arrival->port);
+    const Listener* const listener = port == nullptr ? nullptr : port->FindListener(*server_name);
+    if (listener != nullptr && listener->passthrough) {
+      co_await ServeNamed(std::move(transport), std::move(arrival), *std::move(server_name));
+      co_return;
+    }
+  }
+  SslContext context = contexts_->Find(arrival->address, arrival->port);
+  if (context == nullptr) co_return;
+  auto stream = std::make_unique<TlsStream>(std::move(transport), std::move(context), deadlines_);
+  stream->SetDeadline(latest);
+  const bool secured = co_await stream->AcceptHandshake();
+  if (!secured) {
+    metrics_.handshakes_failed.Add();
+    co_return;
+  }
+  arrival->handshake = stream->facts();
+  std::string server_name = arrival->handshake.server_name;
+  port = context_.table->FindPort(arrival->address, arrival->port);
+  const Listener* const listener = port == nullptr ? nullptr : port->FindListener(server_name);
+  if (listener == nullptr && (port == nullptr || !port->http)) co_return;
+  if (listener != nullptr && !listener->http) {
+    co_await ServeNamed(std::move(stream), std::move(arrival), std::move(server_name));
+  } else if (stream->http2()) {
+    co_await ServeHttp2(std::move(stream), std::string(), std::move(client_address),
+                        std::move(arrival));
+  } else {
+    co_await ServeSession(std::move(stream), std::move(client_address), std::move(arrival));
+  }
+}
+
+Task<> Worker::ServeNamed(std::unique_ptr<ByteStream> stream,
+                          std::shared_ptr<const Arrival> arrival, std::string server_name) {
+  const std::shared_ptr<const RouteTable> table = context_.table;
+  const Port* const port = table->FindPort(arrival->address, arrival->port);
+  const Listener* const listener = port == nullptr ? nullptr : port->FindListener(server_name);
+  const TlsRule* const rule = listener == nullptr ? nullptr : listener->names->Find(server_name);
+  if (rule == nullptr) co_return;
+  co_await ServeTunnel(&context_, table, rule, listener->passthrough, std::move(stream));
+}
+
 Task<> Worker::ServeSession(std::unique_ptr<ByteStream> stream, std::string client_address,
-                            std::shared_ptr<Acceptor> acceptor) {
-  H1ServerConnection connection(std::move(stream), std::move(client_address), acceptor->tls,
+                            std::shared_ptr<const Arrival> arrival) {
+  H1ServerConnection connection(std::move(stream), std::move(client_address), arrival->tls,
                                 options_.session, draining_);
   const SessionRegistration registration(sessions_, &connection);
   for (;;) {
@@ -243,13 +289,13 @@ Task<> Worker::ServeSession(std::unique_ptr<ByteStream> stream, std::string clie
       H1ServerConnection::Taken taken = connection.TakeStream();
       std::string address = connection.client_address();
       co_await ServeHttp2(std::move(taken.stream), std::move(taken.received), std::move(address),
-                          std::move(acceptor));
+                          std::move(arrival));
       co_return;
     }
     if (outcome == H1ServerConnection::ReadOutcome::kRefused) {
       co_await AnswerRefusal(&connection, connection.refusal());
     } else {
-      co_await ServeRequest(&context_, &acceptor->arrival, &connection);
+      co_await ServeRequest(&context_, arrival.get(), &connection);
     }
     const bool more = co_await connection.FinishExchange();
     if (!more) co_return;
@@ -264,10 +310,10 @@ Task<> Worker::AnswerRefusal(ServerExchange* exchange, uint16_t status) {
 }
 
 Task<> Worker::ServeHttp2(std::unique_ptr<ByteStream> stream, std::string received,
-                          std::string client_address, std::shared_ptr<Acceptor> acceptor) {
-  const bool secure = acceptor->tls;
-  H2ServerConnection::Serve serve = [this, acceptor](std::unique_ptr<H2ServerExchange> exchange) {
-    asio::co_spawn(io_, ServeStream(std::move(exchange), acceptor), Detached());
+                          std::string client_address, std::shared_ptr<const Arrival> arrival) {
+  const bool secure = arrival->tls;
+  H2ServerConnection::Serve serve = [this, arrival](std::unique_ptr<H2ServerExchange> exchange) {
+    asio::co_spawn(io_, ServeStream(std::move(exchange), arrival), Detached());
   };
   const auto connection = std::make_shared<H2ServerConnection>(
       io_.get_executor(), std::move(stream), deadlines_, options_.h2, options_.session,
@@ -278,11 +324,11 @@ Task<> Worker::ServeHttp2(std::unique_ptr<ByteStream> stream, std::string receiv
 }
 
 Task<> Worker::ServeStream(std::unique_ptr<H2ServerExchange> exchange,
-                           std::shared_ptr<Acceptor> acceptor) {
+                           std::shared_ptr<const Arrival> arrival) {
   if (exchange->refusal() != 0) {
     co_await AnswerRefusal(exchange.get(), exchange->refusal());
   } else {
-    co_await ServeRequest(&context_, &acceptor->arrival, exchange.get());
+    co_await ServeRequest(&context_, arrival.get(), exchange.get());
   }
 }
 

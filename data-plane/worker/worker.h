@@ -60,12 +60,18 @@ class Worker {
   Task<> AcceptLoop(std::shared_ptr<Acceptor> acceptor);
   Task<> ServeConnection(TcpSocket socket, std::string client_address, ClientAddresses::Place place,
                          std::shared_ptr<Acceptor> acceptor);
+  // Looks who the connection is for, passes it through or terminates TLS.
+  Task<> ServeSecured(std::unique_ptr<TcpStream> transport, std::string client_address,
+                      std::shared_ptr<Arrival> arrival);
+  // By a TLS route, where there is one for the name.
+  Task<> ServeNamed(std::unique_ptr<ByteStream> stream, std::shared_ptr<const Arrival> arrival,
+                    std::string server_name);
   Task<> ServeSession(std::unique_ptr<ByteStream> stream, std::string client_address,
-                      std::shared_ptr<Acceptor> acceptor);
+                      std::shared_ptr<const Arrival> arrival);
   Task<> ServeHttp2(std::unique_ptr<ByteStream> stream, std::string received,
-                    std::string client_address, std::shared_ptr<Acceptor> acceptor);
+                    std::string client_address, std::shared_ptr<const Arrival> arrival);
   Task<> ServeStream(std::unique_ptr<H2ServerExchange> exchange,
-                     std::shared_ptr<Acceptor> acceptor);
+                     std::shared_ptr<const Arrival> arrival);
   // For a head that was refused.
   Task<> AnswerRefusal(ServerExchange* exchange, uint16_t status);
   Task<> Sweep();
