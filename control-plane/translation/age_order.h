@@ -1,6 +1,9 @@
-// Oldest first, then by namespace and name: how the Gateway API breaks ties. Pure.
+// Age: oldest first, then by namespace and name, is how the Gateway API breaks ties. Pure.
 #pragma once
 
+#include <cstdint>
+#include <ctime>
+#include <string>
 #include <tuple>
 
 #include "apk/v1/meta.pb.h"
@@ -16,6 +19,13 @@ inline bool OlderMetadata(const v1::ObjectMeta& a, const v1::ObjectMeta& b) {
 template <class T>
 bool OlderFirst(const T* a, const T* b) {
   return OlderMetadata(a->metadata(), b->metadata());
+}
+
+// 0 where it is no time in UTC.
+inline int64_t UnixSeconds(const std::string& rfc3339) {
+  std::tm calendar{};
+  if (strptime(rfc3339.c_str(), "%Y-%m-%dT%H:%M:%SZ", &calendar) == nullptr) return 0;
+  return timegm(&calendar);
 }
 
 }  // namespace apk

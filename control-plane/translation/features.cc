@@ -5,9 +5,15 @@ namespace apk {
 
 const std::vector<std::string_view>& SupportedFeatures() {
   static const auto* const features = new std::vector<std::string_view>{
+      "BackendTLSPolicy",
+      "BackendTLSPolicySANValidation",
       "Gateway",
       "GatewayAddressEmpty",
+      "GatewayBackendClientCertificate",
+      "GatewayFrontendClientCertificateValidation",
+      "GatewayFrontendClientCertificateValidationInsecureFallback",
       "GatewayHTTPListenerIsolation",
+      "GatewayHTTPSListenerDetectMisdirectedRequests",
       "GatewayInfrastructurePropagation",
       "GatewayPort8080",
       "GatewayStaticAddresses",
@@ -35,6 +41,9 @@ const std::vector<std::string_view>& SupportedFeatures() {
       "HTTPRouteSchemeRedirect",
       "ListenerSet",
       "ReferenceGrant",
+      "TLSRoute",
+      "TLSRouteModeMixed",
+      "TLSRouteModeTerminate",
   };
   return *features;
 }

@@ -211,6 +211,18 @@ void SetAccepted(const ConditionScope& scope, const Problem& problem,
   }
 }
 
+void SetTlsConditions(const GatewayState& state, const ConditionScope& scope,
+                      Conditions* conditions) {
+  if (state.gateway->spec().tls().backend().has_client_certificate_ref()) {
+    SetFromProblem(scope, "ResolvedRefs", state.resolved, "ResolvedRefs",
+                   "all references of the Gateway itself resolve", conditions);
+  }
+  if (state.insecure_frontend) {
+    SetCondition(scope, "InsecureFrontendValidationMode", true, "ConfigurationChanged",
+                 "spec.tls.frontend lets clients in without a valid certificate", conditions);
+  }
+}
+
 }  // namespace
 
 v1::GatewayStatus StatusOf(const GatewayState& state, const Serving& serving,
@@ -235,6 +247,7 @@ v1::GatewayStatus StatusOf(const GatewayState& state, const Serving& serving,
   }
   SetFromProblem(scope, "Programmed", programmed, "Programmed", "every connected agent serves it",
                  status.mutable_conditions());
+  SetTlsConditions(state, scope, status.mutable_conditions());
   FillAddresses(state, serving.fleet, &status);
   int attached = 0;
   for (const ListenerSetState& set : state.listener_sets) {

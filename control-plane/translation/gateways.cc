@@ -4,21 +4,17 @@
 #include <algorithm>
 #include <set>
 
-#include "apk/v1/core.pb.h"
 #include "common/strings.h"
 #include "control-plane/translation/age_order.h"
-#include "control-plane/translation/certificate_check.h"
 #include "control-plane/translation/gateway_addresses.h"
 #include "control-plane/translation/listener_conflicts.h"
 #include "control-plane/translation/listener_sets.h"
-#include "control-plane/translation/reference_grants.h"
+#include "control-plane/translation/listener_tls.h"
 
 namespace apk {
 namespace {
 
 constexpr size_t kListenersMax = 1024;  // Of a Gateway and its ListenerSets.
-
-bool IsTls(const v1::GatewayListener& listener) { return listener.protocol() == "HTTPS"; }
 
 std::string ListenerName(const v1::Gateway& gateway, const v1::ListenerSet* set,
                          const v1::GatewayListener& listener) {
@@ -33,6 +29,7 @@ std::string ListenerName(const v1::Gateway& gateway, const v1::ListenerSet* set,
 // Kinds of routes that a protocol can carry; none: it is not served.
 std::vector<std::string> KindsOf(const std::string& protocol) {
   if (protocol == "HTTP" || protocol == "HTTPS") return {"HTTPRoute"};
+  if (protocol == "TLS") return {"TLSRoute"};
   return {};
 }
 
@@ -56,50 +53,6 @@ void CheckKinds(ListenerState& state) {
   }
 }
 
-// One certificateRef: puts the certificate into the assembly, or says what is wrong.
-void ResolveCertificate(const ResourceSet& resources, const v1::SecretObjectReference& reference,
-                        ListenerState& state, SnapshotAssembly& assembly) {
-  const std::string namespace_name =
-      reference.namespace_().empty() ? state.namespace_name : reference.namespace_();
-  const std::string where = Concat("Secret ", namespace_name, "/", reference.name());
-  if (!reference.group().empty() || (reference.has_kind() && reference.kind() != "Secret")) {
-    state.certificate.Add(
-        "InvalidCertificateRef",
-        Concat("certificateRefs: kind ", reference.kind(), " can't be used, Secret can"));
-    return;
-  }
-  const char* const from_kind = state.set == nullptr ? "Gateway" : "ListenerSet";
-  const ReferenceFrom from{kGatewayGroup, from_kind, state.namespace_name};
-  const ResourceKey to{
-      .group = "", .kind = "Secret", .namespace_name = namespace_name, .name = reference.name()};
-  if (!ReferenceAllowed(resources, from, to)) {
-    state.certificate.Add("RefNotPermitted",
-                          Concat(where, ": no ReferenceGrant in namespace ", namespace_name,
-                                 " permits it to ", from_kind, "s of ", state.namespace_name));
-    return;
-  }
-  const auto* const secret = resources.Find<v1::Secret>(namespace_name, reference.name());
-  if (secret == nullptr) {
-    state.certificate.Add("InvalidCertificateRef", Concat(where, " not found"));
-    return;
-  }
-  const auto chain = secret->data().find("tls.crt");
-  const auto key = secret->data().find("tls.key");
-  if (chain == secret->data().end() || key == secret->data().end()) {
-    state.certificate.Add("InvalidCertificateRef", Concat(where, " lacks tls.crt or tls.key"));
-    return;
-  }
-  if (const std::string problem = CheckKeyPair(chain->second, key->second); !problem.empty()) {
-    state.certificate.Add("InvalidCertificateRef", Concat(where, ": ", problem));
-    return;
-  }
-  const std::string name = Concat("certificate/", namespace_name, "/", reference.name());
-  v1::CertificateConfig& config = *assembly.Resource(name).mutable_certificate();
-  config.set_certificate_chain_pem(chain->second);
-  config.set_private_key_pem(key->second);
-  state.certificates.push_back(name);
-}
-
 // `set`: that the listener stands in; nullptr: in the Gateway.
 ListenerState EvaluateListener(const ResourceSet& resources, const v1::Gateway& gateway,
                                const v1::ListenerSet* set, const v1::GatewayListener& listener,
@@ -113,24 +66,11 @@ ListenerState EvaluateListener(const ResourceSet& resources, const v1::Gateway& 
   state.hostname = ToLower(listener.hostname());
   if (KindsOf(listener.protocol()).empty()) {
     state.accepted.Add("UnsupportedProtocol", Concat("protocol ", listener.protocol(),
-                                                     " is not served; HTTP and HTTPS are"));
+                                                     " is not served; HTTP, HTTPS and TLS are"));
     return state;
   }
   CheckKinds(state);
-  if (!IsTls(listener)) return state;
-  if (listener.tls().mode() == "Passthrough") {
-    state.accepted.Add("UnsupportedValue", "tls.mode Passthrough needs protocol TLS");
-    return state;
-  }
-  if (listener.tls().certificate_refs().empty()) {
-    state.certificate.Add("InvalidCertificateRef", "tls.certificateRefs is empty");
-  }
-  for (const v1::SecretObjectReference& reference : listener.tls().certificate_refs()) {
-    ResolveCertificate(resources, reference, state, certificates);
-  }
-  if (!state.certificate.empty()) {
-    state.resolved.Add(state.certificate.reason(), state.certificate.message());
-  }
+  EvaluateTls(resources, gateway, state, certificates);
   return state;
 }
 
@@ -168,6 +108,11 @@ void CheckParameters(const ResourceSet& resources, GatewayState& state) {
   }
 }
 
+v1::ListenerConfig::Protocol ProtocolOf(const v1::GatewayListener& listener) {
+  if (listener.protocol() == "HTTPS") return v1::ListenerConfig::HTTPS;
+  return listener.protocol() == "TLS" ? v1::ListenerConfig::TLS : v1::ListenerConfig::HTTP;
+}
+
 void PutListeners(const GatewayState& state, SnapshotAssembly& certificates,
                   SnapshotAssembly& assembly) {
   const v1::ObjectMeta& metadata = state.gateway->metadata();
@@ -178,11 +123,18 @@ void PutListeners(const GatewayState& state, SnapshotAssembly& certificates,
     config.set_name(listener.spec->name());
     for (const std::string& address : state.addresses) config.add_addresses(address);
     config.set_port(static_cast<uint32_t>(listener.spec->port()));
-    config.set_protocol(IsTls(*listener.spec) ? v1::ListenerConfig::HTTPS
-                                              : v1::ListenerConfig::HTTP);
+    config.set_protocol(ProtocolOf(*listener.spec));
+    config.set_tls_passthrough(listener.spec->protocol() == "TLS" &&
+                               listener.spec->tls().mode() == "Passthrough");
     config.set_hostname(listener.hostname);
-    for (const std::string& certificate : listener.certificates) {
-      config.add_certificates(certificate);
+    if (listener.client_validation.has_value()) {
+      *config.mutable_client_validation() = *listener.client_validation;
+    }
+    config.set_backend_client_certificate(state.backend_certificate);
+    *config.mutable_certificates() = {listener.certificates.begin(), listener.certificates.end()};
+    std::vector<std::string> used = listener.certificates;
+    if (!state.backend_certificate.empty()) used.push_back(state.backend_certificate);
+    for (const std::string& certificate : used) {
       *assembly.Resource(certificate).mutable_certificate() =
           certificates.Resource(certificate).certificate();
     }
@@ -223,6 +175,7 @@ std::vector<GatewayState> EvaluateGateways(const ResourceSet& resources,
     state.gateway = gateway;
     CheckParameters(resources, state);
     state.addresses = AddressesOf(*gateway, picked, state.accepted);
+    EvaluateTls(resources, state, certificates);
     for (const v1::GatewayListener& listener : gateway->spec().listeners()) {
       state.listeners.push_back(
           EvaluateListener(resources, *gateway, nullptr, listener, certificates));

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "apk/v1/gateway.pb.h"
 #include "apk/v1/listener_set.pb.h"
+#include "apk/v1/snapshot.pb.h"
 #include "control-plane/resources/resource_set.h"
 #include "control-plane/translation/conditions.h"
 #include "control-plane/translation/snapshot_assembly.h"
@@ -22,14 +24,15 @@ struct ListenerState {
   // Of the ListenerConfig: "listener/<namespace>/<gateway>/<listener>", or, of a ListenerSet,
   // "listener/<namespace>/<gateway>/<namespace>/<set>/<listener>".
   std::string name;
-  std::string hostname;  // Lower case.
-  Problem accepted;      // Empty: it is.
-  Problem resolved;      // Includes kinds of routes that do not exist.
-  Problem certificate;   // What of `resolved` keeps it from being served.
+  std::string hostname;     // Lower case.
+  Problem accepted;         // Empty: it is.
+  Problem resolved;         // Includes kinds of routes that do not exist.
+  bool unresolved = false;  // It has no certificate to show, though it should.
   Problem conflicted;
   Problem overlapping;             // TLS listeners beside it that share hostnames with it.
   std::vector<std::string> kinds;  // Of routes of the Gateway API's group that may attach, sorted.
   std::vector<std::string> certificates;
+  std::optional<v1::ClientValidationConfig> client_validation;
   int attached_routes = 0;
 
   // Routes of that kind may attach to it.
@@ -39,7 +42,7 @@ struct ListenerState {
   // It is well enough for routes to attach to it.
   bool Attachable() const { return accepted.empty() && conflicted.empty(); }
   // It can be part of the snapshot where its Gateway is accepted.
-  bool Served() const { return Attachable() && certificate.empty() && !kinds.empty(); }
+  bool Served() const { return Attachable() && !unresolved && !kinds.empty(); }
 };
 
 // A ListenerSet that names a Gateway of ours as its parent.
@@ -52,6 +55,9 @@ struct GatewayState {
   const v1::Gateway* gateway = nullptr;
   std::vector<std::string> addresses;  // To be bound; none: the agents' own.
   Problem accepted;
+  Problem resolved;                 // What the Gateway itself refers to.
+  std::string backend_certificate;  // That is shown to backends; or "".
+  bool insecure_frontend = false;   // A port takes clients without a valid certificate.
   // Its own in the order of its spec, then those of ListenerSets, in the order of precedence.
   std::vector<ListenerState> listeners;
   std::vector<ListenerSetState> listener_sets;  // Oldest first.

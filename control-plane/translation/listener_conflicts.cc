@@ -3,11 +3,10 @@
 
 #include "common/strings.h"
 #include "control-plane/translation/hostnames.h"
+#include "control-plane/translation/listener_tls.h"
 
 namespace apk {
 namespace {
-
-bool IsTls(const v1::GatewayListener& listener) { return listener.protocol() == "HTTPS"; }
 
 // "listener a", or, where it is of another object than `other`, no name: it may be a secret.
 std::string NameFor(const ListenerState& listener, const ListenerState& other) {
@@ -18,7 +17,7 @@ std::string NameFor(const ListenerState& listener, const ListenerState& other) {
 // Adds to `loser` what keeps both from being served.
 void Compare(ListenerState& loser, const ListenerState& other) {
   if (loser.spec->port() != other.spec->port()) return;
-  if (IsTls(*loser.spec) != IsTls(*other.spec)) {
+  if (UsesTls(loser.spec->protocol()) != UsesTls(other.spec->protocol())) {
     loser.conflicted.Add("ProtocolConflict",
                          Concat(NameFor(other, loser), " has the same port and another protocol"));
   } else if (loser.hostname == other.hostname) {
@@ -31,7 +30,9 @@ void FindOverlaps(GatewayState& state) {
   for (ListenerState& a : state.listeners) {
     for (const ListenerState& b : state.listeners) {
       if (&a == &b || !a.Attachable() || !b.Attachable()) continue;
-      if (!IsTls(*a.spec) || !IsTls(*b.spec) || a.spec->port() != b.spec->port()) continue;
+      if (!UsesTls(a.spec->protocol()) || !UsesTls(b.spec->protocol()) ||
+          a.spec->port() != b.spec->port())
+        continue;
       if (!HostnamesOverlap(a.hostname, b.hostname)) continue;
       a.overlapping.Add(
           "OverlappingHostnames",
@@ -72,7 +73,7 @@ void FindConflictsAcross(GatewayState& state, TakenPorts& taken) {
     if (!listener.Attachable()) continue;
     for (const std::string& address : addresses) {
       for (const TakenListener& other : taken[{address, listener.spec->port()}]) {
-        if ((other.protocol == "HTTPS") != IsTls(*listener.spec)) {
+        if (UsesTls(other.protocol) != UsesTls(listener.spec->protocol())) {
           listener.conflicted.Add(
               "ProtocolConflict",
               "an older Gateway serves this address and port with another protocol");

@@ -9,7 +9,6 @@
 #include "apk/v1/core.pb.h"
 #include "common/strings.h"
 #include "control-plane/translation/certificate_check.h"
-#include "control-plane/translation/reference_grants.h"
 
 namespace apk {
 namespace {
@@ -226,9 +225,13 @@ Problem CheckBackend(const ResourceSet& resources, const v1::Backend& backend) {
   return problem;
 }
 
-BackendResolver::BackendResolver(const ResourceSet& resources, SnapshotAssembly& assembly,
-                                 ReadLog* log)
-    : resources_(resources), assembly_(assembly), log_(log) {
+BackendResolver::BackendResolver(const ResourceSet& resources, const BackendTlsPolicies& policies,
+                                 Reads policy_reads, SnapshotAssembly& assembly, ReadLog* log)
+    : resources_(resources),
+      policies_(policies),
+      policy_reads_(std::move(policy_reads)),
+      assembly_(assembly),
+      log_(log) {
   ResourceSet unobserved = resources;  // Who needs the slices of one Service says so.
   unobserved.StopObserving();
   for (const v1::EndpointSlice* const slice : unobserved.All<v1::EndpointSlice>()) {
@@ -239,9 +242,8 @@ BackendResolver::BackendResolver(const ResourceSet& resources, SnapshotAssembly&
   }
 }
 
-std::string BackendResolver::Resolve(const BackendReference& reference,
-                                     const std::string& route_namespace, const std::string& where,
-                                     Problem& problem) {
+std::string BackendResolver::Resolve(const BackendReference& reference, const ReferenceFrom& from,
+                                     const std::string& where, Problem& problem) {
   const bool is_backend = reference.group == kApkGroup && reference.kind == "Backend";
   const bool is_service = reference.group.empty() && reference.kind == "Service";
   if (!is_backend && !is_service) {
@@ -250,15 +252,15 @@ std::string BackendResolver::Resolve(const BackendReference& reference,
                        "\" can't be a backend; Service and dp.wso2.com Backend can"));
     return "";
   }
-  const ReferenceFrom from{kGatewayGroup, "HTTPRoute", route_namespace};
   const ResourceKey to{.group = reference.group,
                        .kind = reference.kind,
                        .namespace_name = reference.namespace_name,
                        .name = reference.name};
   if (!ReferenceAllowed(resources_, from, to)) {
-    problem.Add("RefNotPermitted",
-                Concat(where, ": no ReferenceGrant in namespace ", reference.namespace_name,
-                       " permits ", reference.ToString(), " to HTTPRoutes of ", route_namespace));
+    problem.Add(
+        "RefNotPermitted",
+        Concat(where, ": no ReferenceGrant in namespace ", reference.namespace_name, " permits ",
+               reference.ToString(), " to ", from.kind, "s of ", from.namespace_name));
     return "";
   }
   if (log_ == nullptr) return ResolveKnown(reference, where, problem);
@@ -303,6 +305,7 @@ std::string BackendResolver::ResolveBackend(const BackendReference& reference,
 
 std::string BackendResolver::ResolveService(const BackendReference& reference,
                                             const std::string& where, Problem& problem) {
+  services_.insert({reference.namespace_name, reference.name});
   const auto* const service =
       resources_.Find<v1::Service>(reference.namespace_name, reference.name);
   if (service == nullptr) {
@@ -318,9 +321,16 @@ std::string BackendResolver::ResolveService(const BackendReference& reference,
   }
   const std::string name = Concat("backend/Service/", reference.namespace_name, "/", reference.name,
                                   ":", std::to_string(reference.port));
+  if (log_ != nullptr) log_->Note(policy_reads_);
+  const BackendTlsPolicies::Effect* const policy = policies_.Find(*service, *port);
+  if (policy != nullptr && !policy->valid) return "";
   if (assembly_.Has(name)) return name;
   v1::BackendConfig config;
   if (log_ != nullptr) log_->Note(HashOfSlicesRead(reference.namespace_name, reference.name));
+  if (policy != nullptr) {
+    config.set_tls_enabled(true);
+    *config.mutable_tls() = policy->tls;
+  }
   const auto slices = slices_.find({reference.namespace_name, reference.name});
   if (slices != slices_.end()) {
     AddSliceEndpoints(slices->second, *port, &config);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,8 +13,10 @@
 #include "apk/v1/routes.pb.h"
 #include "common/strings.h"
 #include "control-plane/resources/resource_set.h"
+#include "control-plane/translation/backend_tls_policies.h"
 #include "control-plane/translation/conditions.h"
 #include "control-plane/translation/read_log.h"
+#include "control-plane/translation/reference_grants.h"
 #include "control-plane/translation/snapshot_assembly.h"
 
 namespace apk {
@@ -44,12 +47,18 @@ class BackendResolver {
  public:
   // `log`, where it is given, observes the resources: each Resolve tells it all that the answer depends
   // on, whether it was read now or by an earlier one.
-  BackendResolver(const ResourceSet& resources, SnapshotAssembly& assembly, ReadLog* log = nullptr);
+  // `policies`, made from what `policy_reads` says, outlives it.
+  BackendResolver(const ResourceSet& resources, const BackendTlsPolicies& policies,
+                  Reads policy_reads, SnapshotAssembly& assembly, ReadLog* log = nullptr);
 
   // The name of its BackendConfig, which is then in the assembly; "" where it does not resolve,
-  // with the reason added to `problem`. `where` is the field path for the message.
-  std::string Resolve(const BackendReference& reference, const std::string& route_namespace,
+  // with the reason added to `problem`, and where a BackendTLSPolicy forbids to connect to it, of
+  // which its own status tells. `from` is the route, `where` the field path for the message.
+  std::string Resolve(const BackendReference& reference, const ReferenceFrom& from,
                       const std::string& where, Problem& problem);
+
+  // The Services that were asked for since the last call.
+  std::set<ServiceName> TakeServices() { return std::exchange(services_, {}); }
 
  private:
   std::string ResolveBackend(const BackendReference& reference, const std::string& where,
@@ -61,9 +70,12 @@ class BackendResolver {
                            Problem& problem);
 
   const ResourceSet& resources_;
+  const BackendTlsPolicies& policies_;
+  const Reads policy_reads_;
   SnapshotAssembly& assembly_;
   ReadLog* const log_;
   StringMap<Reads> reads_;  // By reference.
+  std::set<ServiceName> services_;
   // By namespace and name of the Service that they belong to.
   std::map<std::pair<std::string, std::string>, std::vector<const v1::EndpointSlice*>> slices_;
 };

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include "apk/v1/api.pb.h"
@@ -15,12 +16,14 @@
 #include "common/strings.h"
 #include "control-plane/translation/api_binding.h"
 #include "control-plane/translation/attach_routes.h"
+#include "control-plane/translation/backend_tls_policies.h"
 #include "control-plane/translation/changes.h"
 #include "control-plane/translation/gateways.h"
 #include "control-plane/translation/read_log.h"
 #include "control-plane/translation/resolve_backends.h"
 #include "control-plane/translation/snapshot_assembly.h"
 #include "control-plane/translation/translate_route.h"
+#include "control-plane/translation/translate_tls_route.h"
 #include "control-plane/translation/translator.h"
 
 namespace apk {
@@ -138,7 +141,8 @@ void UpdateUnclaimed(const ResourceSet& resources, const std::vector<GatewayStat
 }
 
 // A route may be attached to a listener that is not served (its certificate is missing, say).
-void KeepServed(const SnapshotAssembly& assembly, v1::RouteConfig& route) {
+template <class Route>
+void KeepServed(const SnapshotAssembly& assembly, Route& route) {
   google::protobuf::RepeatedPtrField<v1::RouteAttachment> served;
   for (v1::RouteAttachment& attachment : *route.mutable_attachments()) {
     if (assembly.Has(attachment.listener())) *served.Add() = std::move(attachment);
@@ -178,6 +182,7 @@ struct RoutePiece {
   v1::RouteStatus status;
   std::vector<std::string> listeners;   // That it attaches to, served or not.
   std::vector<std::string> references;  // Backends and issuers of a route that is served.
+  std::set<ServiceName> services;       // That it refers to.
   SharedResource resource;              // nullptr where the route is not served.
   uint64_t pass = 0;                    // The last that it was part of.
 };
@@ -271,7 +276,10 @@ class Translator::Pass {
 
   void TranslateRoutes() {
     log_.Begin();
-    BackendResolver backends(resources_, backends_, &log_);
+    policies_.emplace(resources_);
+    Reads policy_reads = log_.End();
+    log_.Begin();
+    BackendResolver backends(resources_, *policies_, std::move(policy_reads), backends_, &log_);
     const Reads of_all = log_.End();
     const std::vector<const v1::HTTPRoute*> routes = resources_.All<v1::HTTPRoute>();
     for (const v1::HTTPRoute* const route : routes) {
@@ -281,15 +289,61 @@ class Translator::Pass {
       if (piece.object != route) piece.object = UpdateStatus(*route, piece.status, translation_);
       piece.pass = memory_.pass;
       for (const std::string& listener : piece.listeners) ++attached_[listener];
+      AddAncestors(piece.listeners, piece.services);
       if (piece.resource == nullptr) continue;
       route_resources_.push_back(piece.resource);
       references_.insert(piece.references.begin(), piece.references.end());
     }
     ForgetOld(memory_.routes, routes.size());
+    TranslateTlsRoutes(backends);
+    for (const v1::BackendTLSPolicy* const policy : policies_->All()) {
+      UpdateStatus(*policy, policies_->StatusOf(*policy, now_), translation_);
+    }
     for (GatewayState& gateway : gateways_) {
       for (ListenerState& listener : gateway.listeners) {
         listener.attached_routes = attached_[listener.name];
       }
+    }
+  }
+
+  // The Gateways that a route is attached to reach the Services that it refers to.
+  void AddAncestors(const std::vector<std::string>& listeners,
+                    const std::set<ServiceName>& services) {
+    if (policies_->empty() || services.empty()) return;
+    for (const GatewayState& gateway : gateways_) {
+      const bool attached = std::any_of(
+          gateway.listeners.begin(), gateway.listeners.end(), [&](const ListenerState& listener) {
+            return std::find(listeners.begin(), listeners.end(), listener.name) != listeners.end();
+          });
+      if (!attached) continue;
+      for (const ServiceName& service : services) policies_->AddAncestor(*gateway.gateway, service);
+    }
+  }
+
+  // Anew each time: there are few, and little is made of each.
+  void TranslateTlsRoutes(BackendResolver& backends) {
+    for (const v1::TLSRoute* const route : resources_.All<v1::TLSRoute>()) {
+      const RouteView view = ViewOf(*route);
+      const Attachments attachments = AttachRoute(resources_, view, gateways_);
+      TlsRouteTranslation translated = TranslateTlsRoute(*route, attachments, backends);
+      UpdateStatus(*route, StatusOf(view, attachments, translated, now_), translation_);
+      std::vector<std::string> listeners;
+      for (const v1::RouteAttachment& attachment : attachments.listeners) {
+        listeners.push_back(attachment.listener());
+        ++attached_[attachment.listener()];
+      }
+      AddAncestors(listeners, backends.TakeServices());
+      KeepServed(assembly_, translated.config);
+      if (translated.config.attachments().empty()) continue;
+      for (const auto& backend : translated.config.backends()) {
+        if (backend.backend().empty()) continue;
+        Remember(backend.backend());
+        references_.insert(backend.backend());
+      }
+      v1::SnapshotResource resource;
+      resource.set_name(Concat("tls-route/", translated.config.name()));
+      *resource.mutable_tls_route() = std::move(translated.config);
+      route_resources_.push_back(Seal(std::move(resource)));
     }
   }
 
@@ -320,6 +374,7 @@ class Translator::Pass {
     for (const v1::RouteAttachment& attachment : attachments.listeners) {
       piece.listeners.push_back(attachment.listener());
     }
+    piece.services = backends.TakeServices();
     KeepServed(assembly_, translated.config);
     piece.resource = nullptr;
     piece.references.clear();
@@ -398,6 +453,7 @@ class Translator::Pass {
   SnapshotAssembly assembly_;  // Listeners and certificates.
   SnapshotAssembly backends_;  // Resolved in this pass.
   std::vector<GatewayState> gateways_;
+  std::optional<BackendTlsPolicies> policies_;
   StringMap<int> attached_;  // Routes, by listener.
   bool gateways_changed_ = false;
   bool apis_changed_ = false;

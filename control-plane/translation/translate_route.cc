@@ -1,10 +1,9 @@
 // Field by field; what does not resolve stays in the rule as a share that is answered 500.
 #include "control-plane/translation/translate_route.h"
 
-#include <ctime>
-
 #include "common/strings.h"
 #include "control-plane/resources/duration.h"
+#include "control-plane/translation/age_order.h"
 
 namespace apk {
 namespace {
@@ -84,12 +83,6 @@ bool FillFilter(const v1::HTTPRouteFilter& filter, v1::FilterConfig* config) {
   return true;
 }
 
-int64_t UnixSeconds(const std::string& rfc3339) {
-  std::tm calendar{};
-  if (strptime(rfc3339.c_str(), "%Y-%m-%dT%H:%M:%SZ", &calendar) == nullptr) return 0;
-  return timegm(&calendar);
-}
-
 // Rules of one route, one after the other.
 class RuleTranslator {
  public:
@@ -97,6 +90,7 @@ class RuleTranslator {
                  const ApiBinding* binding, BackendResolver& backends, RouteTranslation& result)
       : resources_(resources),
         namespace_(route.metadata().namespace_()),
+        from_{kGatewayGroup, "HTTPRoute", namespace_},
         binding_(binding),
         backends_(backends),
         result_(result) {}
@@ -132,8 +126,8 @@ class RuleTranslator {
     const BackendReference reference = ReferenceOf(mirror.backend_ref(), namespace_);
     v1::MirrorConfig* const entry = config->add_mirrors();
     entry->set_name(reference.ToString());
-    entry->set_backend(backends_.Resolve(reference, namespace_, where + ".requestMirror.backendRef",
-                                         result_.resolved));
+    entry->set_backend(
+        backends_.Resolve(reference, from_, where + ".requestMirror.backendRef", result_.resolved));
     entry->set_numerator(1);
     entry->set_denominator(1);
     if (mirror.has_percent()) {
@@ -169,7 +163,7 @@ class RuleTranslator {
     v1::WeightedBackendConfig* const entry = config->add_backends();
     entry->set_weight(backend.has_weight() ? static_cast<uint32_t>(backend.weight()) : 1);
     entry->set_backend(
-        backends_.Resolve(ReferenceOf(backend, namespace_), namespace_, where, result_.resolved));
+        backends_.Resolve(ReferenceOf(backend, namespace_), from_, where, result_.resolved));
     for (int i = 0; i < backend.filters_size(); ++i) {
       v1::FilterConfig filter;
       if (FillFilter(backend.filters(i), &filter)) {
@@ -210,6 +204,7 @@ class RuleTranslator {
 
   const ResourceSet& resources_;
   const std::string& namespace_;
+  const ReferenceFrom from_;
   const ApiBinding* binding_;
   BackendResolver& backends_;
   RouteTranslation& result_;
