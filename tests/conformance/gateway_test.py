@@ -301,7 +301,7 @@ class InvalidListeners(suite.SuiteTest):
                       {"kind": "HTTPRoute"}, {"group": "example.org", "kind": "HTTPRoute"}]}}],
         "all-invalid": [{"name": "invalid", "protocol": "WRONG"}],
         "part-invalid": [{}, {"name": "invalid", "port": 8081, "protocol": "example.org/wrong"}],
-        "conflicts": [{"name": "a", "hostname": "a.example"}, {"name": "b", "hostname": "A.example".lower(), "port": 8081},
+        "conflicts": [{"name": "a", "hostname": "a.example"}, {"name": "b", "hostname": "a.example", "port": 8081},
                       {"name": "tls", "port": 8082, "protocol": "HTTPS",
                        "tls": {"certificateRefs": [{"name": "absent"}]}},
                       {"name": "plain", "port": 8082}],
