@@ -1,5 +1,5 @@
-// One pass: gateways, APIs, routes, backends; what read nothing that changed is taken over. The order
-// of the steps is here, each lives in a file of its own.
+// One pass: gateways, APIs, routes, backends; what read nothing that changed is taken over. The
+// order of the steps is here, each lives in a file of its own.
 #include "control-plane/translation/translate.h"
 
 #include <absl/container/flat_hash_set.h>
@@ -26,8 +26,8 @@
 namespace apk {
 namespace {
 
-// Conditions keep their time where their status stayed, so equal means equal. Returns the object that
-// has the status.
+// Conditions keep their time where their status stayed, so equal means equal. Returns the object
+// that has the status.
 template <class Object, class Status>
 const Object* UpdateStatus(const Object& object, const Status& status, Translation& translation) {
   if (google::protobuf::util::MessageDifferencer::Equals(object.status(), status)) return &object;
@@ -83,10 +83,9 @@ v1::BackendStatus BackendStatusOf(const ResourceSet& resources, const v1::Backen
   const Problem problem = CheckBackend(resources, backend);
   SetCondition(scope, "Accepted", true, "Accepted", "the backend is accepted",
                status.mutable_conditions());
-  SetCondition(scope, "ResolvedRefs", problem.empty(),
-               problem.empty() ? "ResolvedRefs" : problem.reason(),
-               problem.empty() ? "all references resolve" : problem.message(),
-               status.mutable_conditions());
+  SetCondition(
+      scope, "ResolvedRefs", problem.empty(), problem.empty() ? "ResolvedRefs" : problem.reason(),
+      problem.empty() ? "all references resolve" : problem.message(), status.mutable_conditions());
   return status;
 }
 
@@ -97,8 +96,8 @@ void UpdateClasses(const ResourceSet& resources, const std::string& now, Transla
   }
 }
 
-// What the schema gives to a new Gateway. One without a class of ours has it, too: nothing that this
-// control plane said of it is true any longer.
+// What the schema gives to a new Gateway. One without a class of ours has it, too: nothing that
+// this control plane said of it is true any longer.
 v1::GatewayStatus UnclaimedStatus() {
   v1::GatewayStatus status;
   for (const char* const type : {"Accepted", "Programmed"}) {
@@ -134,7 +133,10 @@ void KeepServed(const SnapshotAssembly& assembly, v1::RouteConfig& route) {
 std::vector<std::string> ReferencesOf(const v1::RouteConfig& route) {
   std::set<std::string> names;
   for (const v1::RuleConfig& rule : route.rules()) {
-    for (const auto& backend : rule.backends()) names.insert(backend.backend());
+    for (const auto& backend : rule.backends()) {
+      names.insert(backend.backend());
+      for (const auto& mirror : backend.mirrors()) names.insert(mirror.backend());
+    }
     for (const auto& mirror : rule.mirrors()) names.insert(mirror.backend());
     for (const auto& issuer : rule.authentication().token_issuers()) names.insert(issuer);
   }
@@ -145,9 +147,9 @@ std::vector<std::string> ReferencesOf(const v1::RouteConfig& route) {
 // What a binding gives to its route, as text: it is compared with that of the last time.
 std::string TextOf(const ApiBinding* binding) {
   if (binding == nullptr) return "";
-  std::string text = Concat(binding->api->metadata().namespace_(), "/",
-                            binding->api->metadata().name(), "\n", Join(binding->base_paths, "\n"),
-                            "\n\n", Join(binding->token_issuers, "\n"), "\n\n");
+  std::string text =
+      Concat(binding->api->metadata().namespace_(), "/", binding->api->metadata().name(), "\n",
+             Join(binding->base_paths, "\n"), "\n\n", Join(binding->token_issuers, "\n"), "\n\n");
   if (binding->authentication != nullptr) {
     text += binding->authentication->spec().SerializeAsString();
   }
@@ -193,8 +195,8 @@ struct Translator::Memory {
   ResourceSet resources;  // As the last pass left them: with the statuses that it gave.
   Reads gateway_reads;
   std::unique_ptr<ApiPieces> apis;
-  StringMap<RoutePiece> routes;      // By namespace/name.
-  StringMap<BackendPiece> backends;  // By namespace/name.
+  StringMap<RoutePiece> routes;         // By namespace/name.
+  StringMap<BackendPiece> backends;     // By namespace/name.
   StringMap<SharedResource> available;  // What served routes refer to, by name.
 };
 
@@ -336,8 +338,9 @@ class Translator::Pass {
     }
     absl::erase_if(memory_.available,
                    [this](const auto& entry) { return !references_.contains(entry.first); });
-    std::sort(resources.begin(), resources.end(),
-              [](const SharedResource& a, const SharedResource& b) { return a->name() < b->name(); });
+    std::sort(
+        resources.begin(), resources.end(),
+        [](const SharedResource& a, const SharedResource& b) { return a->name() < b->name(); });
     return resources;
   }
 
@@ -369,9 +372,8 @@ class Translator::Pass {
 
   std::vector<ResourcePtr> TakeStatusUpdates() {
     std::vector<ResourcePtr> updates = std::move(translation_.status_updates);
-    std::sort(updates.begin(), updates.end(), [](const ResourcePtr& a, const ResourcePtr& b) {
-      return KeyOf(*a) < KeyOf(*b);
-    });
+    std::sort(updates.begin(), updates.end(),
+              [](const ResourcePtr& a, const ResourcePtr& b) { return KeyOf(*a) < KeyOf(*b); });
     return updates;
   }
 
