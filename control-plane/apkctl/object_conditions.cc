@@ -155,7 +155,9 @@ class Collector {
 // A route without a parent, a Gateway of another controller: nothing is wrong, and nothing happens.
 void AddIfNobodysOwn(const Message& object, const Message* status, Collector& collector) {
   if (const auto* const gateway = dynamic_cast<const v1::Gateway*>(&object); gateway != nullptr) {
-    if (!gateway->status().conditions().empty()) return;
+    for (const v1::Condition& condition : gateway->status().conditions()) {
+      if (condition.status() != "Unknown") return;  // Somebody said something of it.
+    }
     collector.Add({.field_path = "spec.gatewayClassName",
                    .message = Concat("no GatewayClass \"", gateway->spec().gateway_class_name(),
                                      "\" is served here: this Gateway has no effect"),

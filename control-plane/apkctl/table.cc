@@ -8,6 +8,7 @@
 #include "apk/v1/backend.pb.h"
 #include "apk/v1/core.pb.h"
 #include "apk/v1/gateway.pb.h"
+#include "apk/v1/listener_set.pb.h"
 #include "apk/v1/policies.pb.h"
 #include "apk/v1/routes.pb.h"
 #include "apk/v1/tls_route.pb.h"
@@ -76,6 +77,13 @@ std::string StatusOfParents(const v1::RouteStatus& status, std::string_view type
   return worst;
 }
 
+Columns Of(const v1::ListenerSet& set) {
+  Columns columns;
+  columns.Add("ACCEPTED", StatusOf(set.status().conditions(), "Accepted"));
+  columns.Add("PROGRAMMED", StatusOf(set.status().conditions(), "Programmed"));
+  return columns;
+}
+
 template <class Route>
 Columns OfRoute(const Route& route) {
   Columns columns;
@@ -141,6 +149,7 @@ Columns ColumnsOf(const Message& object) {
   const std::string& kind = object.GetDescriptor()->name();
   if (kind == "Gateway") return Of(static_cast<const v1::Gateway&>(object));
   if (kind == "GatewayClass") return Of(static_cast<const v1::GatewayClass&>(object));
+  if (kind == "ListenerSet") return Of(static_cast<const v1::ListenerSet&>(object));
   if (kind == "HTTPRoute") return OfRoute(static_cast<const v1::HTTPRoute&>(object));
   if (kind == "TLSRoute") return OfRoute(static_cast<const v1::TLSRoute&>(object));
   if (kind == "Backend") return Of(static_cast<const v1::Backend&>(object));

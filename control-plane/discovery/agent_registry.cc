@@ -53,6 +53,8 @@ void AgentRegistry::Acknowledge(const std::string& id, const v1::DiscoveryReques
       v1::AgentListenerError* const entry = status.add_listener_errors();
       entry->set_listener(error.name());
       entry->set_message(error.message());
+      entry->set_address(error.address());
+      entry->set_address_unusable(error.address_unusable());
     }
   }
   Changed();
@@ -97,9 +99,14 @@ FleetReport AgentRegistry::Report() const {
   for (const auto& [id, entry] : agents_) {
     if (!entry.status.connected()) continue;
     ++report.agents_connected;
+    report.versions.insert(entry.status.snapshot_version());
     if (!entry.status.address().empty()) addresses.insert(entry.status.address());
     for (const v1::AgentListenerError& error : entry.status.listener_errors()) {
-      report.listener_errors[error.listener()].push_back({.agent = id, .message = error.message()});
+      report.listener_errors[error.listener()].push_back(
+          {.agent = id,
+           .message = error.message(),
+           .address = error.address(),
+           .address_unusable = error.address_unusable()});
     }
   }
   report.agent_addresses.assign(addresses.begin(), addresses.end());

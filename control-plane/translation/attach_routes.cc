@@ -1,75 +1,45 @@
-// Each parentRef narrows the listeners down; where none is left, the last step says why.
+// Parent by parent: an object that has listeners, then those of its listeners that fit.
 #include "control-plane/translation/attach_routes.h"
 
-#include <algorithm>
 #include <map>
 #include <set>
 
-#include "apk/v1/core.pb.h"
 #include "common/strings.h"
+#include "control-plane/translation/hostnames.h"
+#include "control-plane/translation/namespace_selection.h"
 
 namespace apk {
 namespace {
 
-bool Covers(const std::string& wildcard, const std::string& name) {
-  if (!wildcard.starts_with("*.")) return false;
-  const std::string_view suffix = std::string_view(wildcard).substr(1);
-  return name.size() > suffix.size() && name.ends_with(suffix);
+// What a parentRef can name: a Gateway, or a ListenerSet of one.
+struct Parent {
+  GatewayState* gateway = nullptr;
+  const v1::ListenerSet* set = nullptr;  // nullptr: the Gateway itself.
+  std::string name;                      // For messages.
+};
+
+bool IsNamed(const v1::ObjectMeta& metadata, const std::string& namespace_name,
+             const std::string& name) {
+  return metadata.namespace_() == namespace_name && metadata.name() == name;
 }
 
-// "" where there is no common name.
-std::string Intersect(const std::string& a, const std::string& b) {
-  if (a == b) return a;
-  if (Covers(a, b)) return b;
-  if (Covers(b, a)) return a;
-  return "";
-}
-
-bool Matches(const v1::LabelSelectorRequirement& requirement,
-             const std::map<std::string, std::string>& labels) {
-  const auto found = labels.find(requirement.key());
-  const bool listed =
-      found != labels.end() && std::find(requirement.values().begin(), requirement.values().end(),
-                                         found->second) != requirement.values().end();
-  if (requirement.operator_() == "In") return listed;
-  if (requirement.operator_() == "NotIn") return !listed;
-  if (requirement.operator_() == "Exists") return found != labels.end();
-  return found == labels.end();
-}
-
-bool Selects(const ResourceSet& resources, const v1::LabelSelector& selector,
-             const std::string& namespace_name) {
-  std::map<std::string, std::string> labels;
-  const auto* const object = resources.Find<v1::Namespace>("", namespace_name);
-  if (object != nullptr) {
-    labels.insert(object->metadata().labels().begin(), object->metadata().labels().end());
-  }
-  labels["kubernetes.io/metadata.name"] = namespace_name;  // Kubernetes sets it on each.
-  for (const auto& [key, value] : selector.match_labels()) {
-    const auto found = labels.find(key);
-    if (found == labels.end() || found->second != value) return false;
-  }
-  return std::all_of(selector.match_expressions().begin(), selector.match_expressions().end(),
-                     [&labels](const auto& requirement) { return Matches(requirement, labels); });
-}
-
-bool NamespaceAllowed(const ResourceSet& resources, const v1::Gateway& gateway,
-                      const v1::GatewayListener& listener, const std::string& namespace_name) {
-  const v1::RouteNamespaces& namespaces = listener.allowed_routes().namespaces();
-  const std::string& from = namespaces.from();
-  if (from == "All") return true;
-  if (from == "None") return false;
-  if (from == "Selector") return Selects(resources, namespaces.selector(), namespace_name);
-  return gateway.metadata().namespace_() == namespace_name;
-}
-
-GatewayState* FindGateway(std::vector<GatewayState>& gateways, const std::string& namespace_name,
-                          const std::string& name) {
+// `gateway` is nullptr where the parent is none of ours.
+Parent FindParent(std::vector<GatewayState>& gateways, const std::string& kind,
+                  const std::string& namespace_name, const std::string& name) {
+  Parent parent;
+  parent.name = Concat(kind, " ", namespace_name, "/", name);
   for (GatewayState& state : gateways) {
-    const v1::ObjectMeta& metadata = state.gateway->metadata();
-    if (metadata.namespace_() == namespace_name && metadata.name() == name) return &state;
+    if (kind == "Gateway") {
+      if (IsNamed(state.gateway->metadata(), namespace_name, name)) parent.gateway = &state;
+      continue;
+    }
+    for (const ListenerSetState& set : state.listener_sets) {
+      if (!IsNamed(set.set->metadata(), namespace_name, name)) continue;
+      parent.gateway = &state;
+      parent.set = set.set;
+    }
   }
-  return nullptr;
+  return parent;
 }
 
 std::vector<std::string> HostnamesOf(const RouteView& route) {
@@ -83,20 +53,21 @@ class Attacher {
   Attacher(const ResourceSet& resources, const RouteView& route)
       : resources_(resources), route_(route), hostnames_(HostnamesOf(route)) {}
 
-  ParentOutcome Attach(const v1::ParentReference& reference, GatewayState& gateway) {
+  ParentOutcome Attach(const v1::ParentReference& reference, const Parent& parent) {
     ParentOutcome outcome;
     outcome.reference = &reference;
     size_t candidates = 0;
     size_t allowed = 0;
     size_t attached = 0;
-    for (ListenerState& listener : gateway.listeners) {
+    for (ListenerState& listener : parent.gateway->listeners) {
+      if (listener.set != parent.set) continue;
       if (!reference.section_name().empty() && reference.section_name() != listener.spec->name())
         continue;
       if (reference.has_port() && reference.port() != listener.spec->port()) continue;
       ++candidates;
       if (!listener.Admits(route_.kind) ||
-          !NamespaceAllowed(resources_, *gateway.gateway, *listener.spec,
-                            route_.metadata.namespace_())) {
+          !NamespaceAllowed(resources_, listener.spec->allowed_routes().namespaces(),
+                            listener.namespace_name, route_.metadata.namespace_())) {
         continue;
       }
       ++allowed;
@@ -105,8 +76,7 @@ class Attacher {
       ++attached;
       Join(listener, common);
     }
-    if (attached > 0) return outcome;
-    Explain(gateway, candidates, allowed, outcome.problem);
+    if (attached == 0) Explain(parent, candidates, allowed, outcome.problem);
     return outcome;
   }
 
@@ -127,20 +97,17 @@ class Attacher {
     joined.insert(hostnames.begin(), hostnames.end());
   }
 
-  void Explain(const GatewayState& gateway, size_t candidates, size_t allowed,
-               Problem& problem) const {
-    const v1::ObjectMeta& metadata = gateway.gateway->metadata();
-    const std::string name = Concat("Gateway ", metadata.namespace_(), "/", metadata.name());
+  void Explain(const Parent& parent, size_t candidates, size_t allowed, Problem& problem) const {
     if (candidates == 0) {
       problem.Add("NoMatchingParent",
-                  Concat(name, " has no listener with that sectionName and port"));
+                  Concat(parent.name, " has no listener with that sectionName and port"));
     } else if (allowed == 0) {
       problem.Add("NotAllowedByListeners",
-                  Concat(name, ": allowedRoutes of its listeners do not admit ", route_.kind,
+                  Concat(parent.name, ": allowedRoutes of its listeners do not admit ", route_.kind,
                          "s of namespace ", route_.metadata.namespace_()));
     } else {
       problem.Add("NoMatchingListenerHostname",
-                  Concat(name, ": no valid listener shares a hostname with the route"));
+                  Concat(parent.name, ": no valid listener shares a hostname with the route"));
     }
   }
 
@@ -150,38 +117,34 @@ class Attacher {
   std::map<std::string, std::set<std::string>> attachments_;
 };
 
-}  // namespace
-
-std::vector<std::string> IntersectHostnames(const std::string& listener,
-                                            const std::vector<std::string>& route) {
-  if (route.empty()) return {listener};
-  if (listener.empty()) return route;
-  std::vector<std::string> common;
-  for (const std::string& hostname : route) {
-    const std::string shared = Intersect(listener, hostname);
-    if (!shared.empty()) common.push_back(shared);
-  }
-  return common;
+bool Exists(const ResourceSet& resources, const std::string& kind,
+            const std::string& namespace_name, const std::string& name) {
+  return resources.Find({.group = kGatewayGroup,
+                         .kind = kind,
+                         .namespace_name = namespace_name,
+                         .name = name}) != nullptr;
 }
+
+}  // namespace
 
 Attachments AttachRoute(const ResourceSet& resources, const RouteView& route,
                         std::vector<GatewayState>& gateways) {
   Attachments result;
   Attacher attacher(resources, route);
   for (const v1::ParentReference& reference : route.parent_refs) {
-    const bool is_gateway = (!reference.has_group() || reference.group() == kGatewayGroup) &&
-                            (!reference.has_kind() || reference.kind() == "Gateway");
-    if (!is_gateway) continue;
+    const std::string kind = reference.has_kind() ? reference.kind() : "Gateway";
+    const bool has_listeners = (!reference.has_group() || reference.group() == kGatewayGroup) &&
+                               (kind == "Gateway" || kind == "ListenerSet");
+    if (!has_listeners) continue;
     const std::string& namespace_name =
         reference.namespace_().empty() ? route.metadata.namespace_() : reference.namespace_();
-    GatewayState* const gateway = FindGateway(gateways, namespace_name, reference.name());
-    if (gateway != nullptr) {
-      result.parents.push_back(attacher.Attach(reference, *gateway));
-    } else if (resources.Find<v1::Gateway>(namespace_name, reference.name()) == nullptr) {
+    const Parent parent = FindParent(gateways, kind, namespace_name, reference.name());
+    if (parent.gateway != nullptr) {
+      result.parents.push_back(attacher.Attach(reference, parent));
+    } else if (!Exists(resources, kind, namespace_name, reference.name())) {
       ParentOutcome& outcome = result.parents.emplace_back();
       outcome.reference = &reference;
-      outcome.problem.Add("NoMatchingParent", Concat("Gateway ", namespace_name, "/",
-                                                     reference.name(), " does not exist"));
+      outcome.problem.Add("NoMatchingParent", Concat(parent.name, " does not exist"));
     }
   }
   result.listeners = attacher.Take();

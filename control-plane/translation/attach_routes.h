@@ -1,12 +1,14 @@
-// Which listeners a route attaches to (Gateway API: parentRefs, allowedRoutes, hostnames).
-// Pure.
+// Which listeners a route attaches to (Gateway API: parentRefs, allowedRoutes, hostnames). Pure.
 #pragma once
+
+#include <google/protobuf/repeated_ptr_field.h>
 
 #include <string>
 #include <vector>
 
 #include "apk/v1/routes.pb.h"
 #include "apk/v1/snapshot.pb.h"
+#include "common/strings.h"
 #include "control-plane/resources/resource_set.h"
 #include "control-plane/translation/gateways.h"
 
@@ -45,9 +47,5 @@ struct Attachments {
 // Counts the route in the listeners that it attaches to.
 Attachments AttachRoute(const ResourceSet& resources, const RouteView& route,
                         std::vector<GatewayState>& gateways);
-
-// Hostnames that a listener and a route have in common; "" stands for any. Empty: none.
-std::vector<std::string> IntersectHostnames(const std::string& listener,
-                                            const std::vector<std::string>& route);
 
 }  // namespace apk

@@ -1,47 +1,14 @@
-// Conditions of classes, Gateways and listeners, as the Gateway API words them.
+// Conditions of classes, Gateways, ListenerSets and listeners, as the Gateway API words them.
 #include <algorithm>
 
 #include "common/strings.h"
+#include "control-plane/translation/features.h"
 #include "control-plane/translation/gateways.h"
 
 namespace apk {
 namespace {
 
-constexpr const char* kSupportedFeatures[] = {
-    "Gateway",
-    "GatewayPort8080",
-    "GatewayStaticAddresses",
-    "HTTPRoute",
-    "HTTPRoute303RedirectStatusCode",
-    "HTTPRoute307RedirectStatusCode",
-    "HTTPRoute308RedirectStatusCode",
-    "HTTPRouteBackendProtocolH2C",
-    "HTTPRouteBackendProtocolWebSocket",
-    "HTTPRouteBackendRequestHeaderModification",
-    "HTTPRouteBackendRequestRedirect",
-    "HTTPRouteBackendTimeout",
-    "HTTPRouteBackendURLRewrite",
-    "HTTPRouteCORS",
-    "HTTPRouteDestinationPortMatching",
-    "HTTPRouteHostRewrite",
-    "HTTPRouteMethodMatching",
-    "HTTPRouteNamedRouteRule",
-    "HTTPRouteParentRefPort",
-    "HTTPRoutePathRedirect",
-    "HTTPRoutePathRewrite",
-    "HTTPRoutePortRedirect",
-    "HTTPRouteQueryParamMatching",
-    "HTTPRouteRequestMirror",
-    "HTTPRouteRequestMultipleMirrors",
-    "HTTPRouteRequestPercentageMirror",
-    "HTTPRouteRequestTimeout",
-    "HTTPRouteResponseHeaderModification",
-    "HTTPRouteRetry",
-    "HTTPRouteRetryBackendTimeout",
-    "HTTPRouteRetryConnectionError",
-    "HTTPRouteSchemeRedirect",
-    "ReferenceGrant",
-};
+using ListenerStatuses = google::protobuf::RepeatedPtrField<v1::ListenerStatus>;
 
 void SetFromProblem(const ConditionScope& scope, std::string_view type, const Problem& problem,
                     std::string_view good_reason, std::string_view good_message,
@@ -53,45 +20,102 @@ void SetFromProblem(const ConditionScope& scope, std::string_view type, const Pr
   }
 }
 
-bool FailsToBind(const ListenerState& listener, const FleetReport& fleet) {
-  const auto errors = fleet.listener_errors.find(listener.name);
-  return errors != fleet.listener_errors.end() && !errors->second.empty();
+// What agents could not bind of a listener. An address that the Gateway names is served where one
+// agent has it: the others are on other nodes. The agents' own address is wanted from each.
+struct BindFailures {
+  Problem address;  // None of the agents' nodes has it.
+  Problem port;     // Taken, or not permitted.
+};
+
+void AddFailure(const std::vector<FleetReport::ListenerError>& errors, const std::string& address,
+                size_t tolerated, BindFailures& failures) {
+  size_t agents = 0;
+  bool unusable = true;
+  for (const FleetReport::ListenerError& error : errors) {
+    if (error.address != address) continue;
+    ++agents;
+    unusable = unusable && error.address_unusable;
+  }
+  if (agents <= tolerated) return;
+  for (const FleetReport::ListenerError& error : errors) {
+    if (error.address != address) continue;
+    const std::string message = Concat("agent ", error.agent, ": ", error.message);
+    if (unusable) {
+      failures.address.Add("AddressNotUsable", message);
+    } else {
+      failures.port.Add("PortUnavailable", message);
+    }
+  }
 }
 
-// Why agents do not serve the listener; empty where all that are connected do.
-Problem ProgrammedProblem(const GatewayState& state, const ListenerState& listener,
-                          const FleetReport& fleet) {
-  Problem problem;
-  if (!state.Serves(listener)) {
-    problem.Add("Invalid", "the listener is not valid: see the other conditions");
-    return problem;
-  }
-  if (fleet.agents_connected == 0) {
-    problem.Add("Pending", "no agent is connected to the control plane");
-    return problem;
-  }
+BindFailures FailuresOf(const GatewayState& state, const ListenerState& listener,
+                        const FleetReport& fleet) {
+  BindFailures failures;
   const auto errors = fleet.listener_errors.find(listener.name);
-  if (errors == fleet.listener_errors.end()) return problem;
-  for (const FleetReport::ListenerError& error : errors->second) {
-    problem.Add("Invalid", Concat("agent ", error.agent, ": ", error.message));
+  if (!state.Serves(listener) || errors == fleet.listener_errors.end()) return failures;
+  if (state.addresses.empty()) AddFailure(errors->second, "", 0, failures);
+  const auto others = static_cast<size_t>(std::max(1, fleet.agents_connected)) - 1;
+  for (const std::string& address : state.addresses) {
+    AddFailure(errors->second, address, others, failures);
+  }
+  return failures;
+}
+
+// True where a status of this generation already says so: then a snapshot on its way takes nothing
+// back.
+bool WasProgrammed(const ConditionScope& scope) {
+  const v1::Condition* const before =
+      scope.previous == nullptr ? nullptr : FindCondition(*scope.previous, "Programmed");
+  return before != nullptr && before->status() == "True" &&
+         before->observed_generation() == scope.generation;
+}
+
+void AddPending(const Serving& serving, const ConditionScope& scope, Problem& problem) {
+  if (serving.fleet.agents_connected == 0) {
+    problem.Add("Pending", "no agent is connected to the control plane");
+  } else if (!serving.confirmed && !WasProgrammed(scope)) {
+    problem.Add("Pending", "not every connected agent runs it yet");
+  }
+}
+
+// Why agents do not serve the listener; empty where they do.
+Problem ProgrammedProblem(const GatewayState& state, const ListenerState& listener,
+                          const BindFailures& failures, const Serving& serving,
+                          const ConditionScope& scope) {
+  Problem problem;
+  if (listener.set != nullptr && !listener.conflicted.empty()) {
+    problem.Add(listener.conflicted.reason(), listener.conflicted.message());
+  } else if (!state.Serves(listener)) {
+    problem.Add("Invalid", "the listener is not valid: see the other conditions");
+  } else {
+    AddPending(serving, scope, problem);
+    if (!failures.port.empty()) problem.Add("Invalid", failures.port.message());
+    if (!failures.address.empty()) problem.Add("Pending", failures.address.message());
   }
   return problem;
 }
 
-const v1::ListenerStatus* PreviousStatus(const v1::Gateway& gateway, const std::string& name) {
-  for (const v1::ListenerStatus& status : gateway.status().listeners()) {
+// The reason of a conflict stands in Accepted too where a ListenerSet lost; a Gateway's own
+// listener is invalid.
+Problem AcceptedProblem(const ListenerState& listener, const BindFailures& failures) {
+  if (!listener.accepted.empty()) return listener.accepted;
+  if (listener.conflicted.empty()) return failures.port;
+  Problem problem;
+  problem.Add(listener.set == nullptr ? "Invalid" : listener.conflicted.reason(),
+              listener.conflicted.message());
+  return problem;
+}
+
+const v1::ListenerStatus* FindStatus(const ListenerStatuses& statuses, const std::string& name) {
+  for (const v1::ListenerStatus& status : statuses) {
     if (status.name() == name) return &status;
   }
   return nullptr;
 }
 
 void FillListenerStatus(const GatewayState& state, const ListenerState& listener,
-                        const FleetReport& fleet, const std::string& now,
+                        const Serving& serving, const ConditionScope& scope,
                         v1::ListenerStatus* status) {
-  const v1::ListenerStatus* const previous = PreviousStatus(*state.gateway, listener.spec->name());
-  const ConditionScope scope{.generation = state.gateway->metadata().generation(),
-                             .now = &now,
-                             .previous = previous == nullptr ? nullptr : &previous->conditions()};
   status->set_name(listener.spec->name());
   status->set_attached_routes(listener.attached_routes);
   for (const std::string& name : listener.kinds) {
@@ -100,103 +124,146 @@ void FillListenerStatus(const GatewayState& state, const ListenerState& listener
     kind->set_kind(name);
   }
   Conditions* const conditions = status->mutable_conditions();
-  const Problem programmed = ProgrammedProblem(state, listener, fleet);
-  const bool port_unavailable =
-      state.Serves(listener) && fleet.agents_connected > 0 && FailsToBind(listener, fleet);
-  if (listener.accepted.empty() && port_unavailable) {
-    SetCondition(scope, "Accepted", false, "PortUnavailable", programmed.message(), conditions);
-  } else if (listener.accepted.empty() && !listener.conflicted.empty()) {
-    SetCondition(scope, "Accepted", false, listener.conflicted.reason(),
-                 listener.conflicted.message(), conditions);
-  } else {
-    SetFromProblem(scope, "Accepted", listener.accepted, "Accepted", "the listener is accepted",
-                   conditions);
-  }
-  SetFromProblem(scope, "Programmed", programmed, "Programmed", "every connected agent serves it",
-                 conditions);
+  const BindFailures failures = FailuresOf(state, listener, serving.fleet);
+  SetFromProblem(scope, "Accepted", AcceptedProblem(listener, failures), "Accepted",
+                 "the listener is accepted", conditions);
+  SetFromProblem(scope, "Programmed", ProgrammedProblem(state, listener, failures, serving, scope),
+                 "Programmed", "every connected agent serves it", conditions);
   SetFromProblem(scope, "ResolvedRefs", listener.resolved, "ResolvedRefs", "all references resolve",
                  conditions);
-  // Conflicted is the one condition whose True is bad.
+  // Conflicted and OverlappingTLSConfig are the conditions whose True is bad.
   SetCondition(scope, "Conflicted", !listener.conflicted.empty(),
                listener.conflicted.empty() ? "NoConflicts" : listener.conflicted.reason(),
                listener.conflicted.empty() ? "no other listener is in its way"
                                            : listener.conflicted.message(),
                conditions);
+  if (!listener.overlapping.empty()) {
+    SetCondition(scope, "OverlappingTLSConfig", true, listener.overlapping.reason(),
+                 listener.overlapping.message(), conditions);
+  }
 }
 
+// Statuses of the listeners of `set`, or of the Gateway's own where it is nullptr.
+void FillListenerStatuses(const GatewayState& state, const v1::ListenerSet* set,
+                          const Serving& serving, ConditionScope scope,
+                          const ListenerStatuses& previous, ListenerStatuses* statuses) {
+  for (const ListenerState& listener : state.listeners) {
+    if (listener.set != set) continue;
+    const v1::ListenerStatus* const before = FindStatus(previous, listener.spec->name());
+    scope.previous = before == nullptr ? nullptr : &before->conditions();
+    FillListenerStatus(state, listener, serving, scope, statuses->Add());
+  }
+}
+
+// Addresses that are bound, as far as it is known.
 void FillAddresses(const GatewayState& state, const FleetReport& fleet, v1::GatewayStatus* status) {
-  const std::vector<std::string>& addresses =
-      state.addresses.empty() ? fleet.agent_addresses : state.addresses;
   if (!state.accepted.empty()) return;
-  for (const std::string& address : addresses) {
+  for (const std::string& address :
+       state.addresses.empty() ? fleet.agent_addresses : state.addresses) {
+    bool usable = true;
+    for (const auto& [listener, errors] : fleet.listener_errors) {
+      const auto lacking = std::count_if(errors.begin(), errors.end(), [&](const auto& error) {
+        return error.address_unusable && error.address == address;
+      });
+      if (lacking > 0 && lacking >= fleet.agents_connected) usable = false;
+    }
+    if (!usable) continue;
     v1::GatewayStatusAddress* const entry = status->add_addresses();
     entry->set_type("IPAddress");
     entry->set_value(address);
   }
 }
 
-bool AllTrue(const v1::GatewayStatus& status, std::string_view type) {
-  return std::all_of(status.listeners().begin(), status.listeners().end(), [type](const auto& l) {
-    return FindCondition(l.conditions(), type)->status() == "True";
+bool AllTrue(const ListenerStatuses& statuses, std::string_view type) {
+  return std::all_of(statuses.begin(), statuses.end(), [type](const auto& status) {
+    return FindCondition(status.conditions(), type)->status() == "True";
   });
 }
 
-// Why the Gateway is not what agents run; empty where they run every valid listener.
-Problem ProgrammedProblem(const GatewayState& state, const FleetReport& fleet) {
+// Why the valid listeners of `set` (nullptr: the Gateway's own) are not what agents run.
+Problem NotServed(const GatewayState& state, const v1::ListenerSet* set, const Serving& serving,
+                  const ConditionScope& scope) {
   Problem problem;
-  bool any = false;
-  for (const ListenerState& listener : state.listeners) any = any || state.Serves(listener);
-  if (!state.accepted.empty()) {
-    problem.Add("Invalid", state.accepted.message());
-  } else if (!any) {
-    problem.Add("Invalid", "no listener is valid: see their conditions");
-  } else if (fleet.agents_connected == 0) {
-    problem.Add("Pending", "no agent is connected to the control plane");
-  }
+  AddPending(serving, scope, problem);
   if (!problem.empty()) return problem;
   for (const ListenerState& listener : state.listeners) {
-    if (!state.Serves(listener) || !FailsToBind(listener, fleet)) continue;
+    if (listener.set != set) continue;
+    const BindFailures failures = FailuresOf(state, listener, serving.fleet);
+    const Problem& failure = failures.address.empty() ? failures.port : failures.address;
+    if (failure.empty()) continue;
     problem.Add(state.addresses.empty() ? "Invalid" : "AddressNotUsable",
-                Concat("listener ", listener.spec->name(), ": ",
-                       ProgrammedProblem(state, listener, fleet).message()));
+                Concat("listener ", listener.spec->name(), ": ", failure.message()));
   }
   return problem;
 }
 
-// REQUIRES: the listeners of `status` are filled in.
-void SetGatewayConditions(const GatewayState& state, const FleetReport& fleet,
-                          const ConditionScope& scope, v1::GatewayStatus* status) {
-  Conditions* const conditions = status->mutable_conditions();
-  const bool all_valid = AllTrue(*status, "Accepted") && AllTrue(*status, "ResolvedRefs");
-  if (!state.accepted.empty()) {
-    SetCondition(scope, "Accepted", false, state.accepted.reason(), state.accepted.message(),
-                 conditions);
-  } else if (all_valid) {
-    SetCondition(scope, "Accepted", true, "Accepted", "the Gateway is accepted", conditions);
+// Accepted of what has listeners: a Gateway or a ListenerSet. `any`: one of them is valid.
+void SetAccepted(const ConditionScope& scope, const Problem& problem,
+                 const ListenerStatuses& statuses, bool any, std::string_view good_message,
+                 Conditions* conditions) {
+  if (!problem.empty()) {
+    SetCondition(scope, "Accepted", false, problem.reason(), problem.message(), conditions);
+  } else if (AllTrue(statuses, "Accepted") && AllTrue(statuses, "ResolvedRefs")) {
+    SetCondition(scope, "Accepted", true, "Accepted", good_message, conditions);
   } else {
-    const bool any =
-        std::any_of(state.listeners.begin(), state.listeners.end(),
-                    [&state](const ListenerState& listener) { return state.Serves(listener); });
     SetCondition(scope, "Accepted", any, "ListenersNotValid",
                  "not every listener is valid: see their conditions", conditions);
   }
-  SetFromProblem(scope, "Programmed", ProgrammedProblem(state, fleet), "Programmed",
-                 "every connected agent serves it", conditions);
 }
 
 }  // namespace
 
-v1::GatewayStatus StatusOf(const GatewayState& state, const FleetReport& fleet,
+v1::GatewayStatus StatusOf(const GatewayState& state, const Serving& serving,
                            const std::string& now) {
   v1::GatewayStatus status;
+  const v1::GatewayStatus& before = state.gateway->status();
   const ConditionScope scope{.generation = state.gateway->metadata().generation(),
                              .now = &now,
-                             .previous = &state.gateway->status().conditions()};
-  for (const ListenerState& listener : state.listeners) {
-    FillListenerStatus(state, listener, fleet, now, status.add_listeners());
+                             .previous = &before.conditions()};
+  FillListenerStatuses(state, nullptr, serving, scope, before.listeners(),
+                       status.mutable_listeners());
+  const bool any = state.ServesAnyOf(nullptr);
+  SetAccepted(scope, state.accepted, status.listeners(), any, "the Gateway is accepted",
+              status.mutable_conditions());
+  Problem programmed;
+  if (!state.accepted.empty()) {
+    programmed.Add("Invalid", state.accepted.message());
+  } else if (!any) {
+    programmed.Add("Invalid", "no listener is valid: see their conditions");
+  } else {
+    programmed = NotServed(state, nullptr, serving, scope);
   }
-  SetGatewayConditions(state, fleet, scope, &status);
-  FillAddresses(state, fleet, &status);
+  SetFromProblem(scope, "Programmed", programmed, "Programmed", "every connected agent serves it",
+                 status.mutable_conditions());
+  FillAddresses(state, serving.fleet, &status);
+  int attached = 0;
+  for (const ListenerSetState& set : state.listener_sets) {
+    if (set.accepted.empty() && state.ServesAnyOf(set.set)) ++attached;
+  }
+  status.set_attached_listener_sets(attached);
+  return status;
+}
+
+v1::ListenerSetStatus StatusOf(const GatewayState& gateway, const ListenerSetState& state,
+                               const Serving& serving, const std::string& now) {
+  v1::ListenerSetStatus status;
+  const v1::ListenerSetStatus& before = state.set->status();
+  const ConditionScope scope{.generation = state.set->metadata().generation(),
+                             .now = &now,
+                             .previous = &before.conditions()};
+  FillListenerStatuses(gateway, state.set, serving, scope, before.listeners(),
+                       status.mutable_listeners());
+  const bool any = gateway.ServesAnyOf(state.set);
+  SetAccepted(scope, state.accepted, status.listeners(), any, "the ListenerSet is accepted",
+              status.mutable_conditions());
+  Problem programmed = state.accepted;
+  if (programmed.empty() && !any) {
+    programmed.Add("ListenersNotValid", "no listener is valid: see their conditions");
+  } else if (programmed.empty()) {
+    programmed = NotServed(gateway, state.set, serving, scope);
+  }
+  SetFromProblem(scope, "Programmed", programmed, "Programmed", "every connected agent serves it",
+                 status.mutable_conditions());
   return status;
 }
 
@@ -205,10 +272,19 @@ v1::GatewayClassStatus StatusOf(const v1::GatewayClass& gateway_class, const std
   const ConditionScope scope{.generation = gateway_class.metadata().generation(),
                              .now = &now,
                              .previous = &gateway_class.status().conditions()};
-  SetCondition(scope, "Accepted", true, "Accepted", "the class is served by this control plane",
+  Problem problem;
+  if (gateway_class.spec().has_parameters_ref()) {
+    problem.Add("InvalidParameters",
+                Concat("parametersRef: no parameters of kind ",
+                       gateway_class.spec().parameters_ref().kind(), " are known here: remove it"));
+  }
+  SetFromProblem(scope, "Accepted", problem, "Accepted",
+                 "the class is served by this control plane", status.mutable_conditions());
+  SetCondition(scope, "SupportedVersion", true, "SupportedVersion",
+               "the Gateway API is served in the version of this control plane",
                status.mutable_conditions());
-  for (const char* const feature : kSupportedFeatures) {
-    status.add_supported_features()->set_name(feature);
+  for (const std::string_view feature : SupportedFeatures()) {
+    status.add_supported_features()->set_name(std::string(feature));
   }
   return status;
 }

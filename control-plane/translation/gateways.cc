@@ -2,23 +2,32 @@
 #include "control-plane/translation/gateways.h"
 
 #include <algorithm>
-#include <map>
 #include <set>
 
 #include "apk/v1/core.pb.h"
 #include "common/strings.h"
 #include "control-plane/translation/age_order.h"
 #include "control-plane/translation/certificate_check.h"
+#include "control-plane/translation/gateway_addresses.h"
+#include "control-plane/translation/listener_conflicts.h"
+#include "control-plane/translation/listener_sets.h"
 #include "control-plane/translation/reference_grants.h"
 
 namespace apk {
 namespace {
 
+constexpr size_t kListenersMax = 1024;  // Of a Gateway and its ListenerSets.
+
 bool IsTls(const v1::GatewayListener& listener) { return listener.protocol() == "HTTPS"; }
 
-std::string ListenerName(const v1::Gateway& gateway, const v1::GatewayListener& listener) {
-  return Concat("listener/", gateway.metadata().namespace_(), "/", gateway.metadata().name(), "/",
-                listener.name());
+std::string ListenerName(const v1::Gateway& gateway, const v1::ListenerSet* set,
+                         const v1::GatewayListener& listener) {
+  std::string name =
+      Concat("listener/", gateway.metadata().namespace_(), "/", gateway.metadata().name(), "/");
+  if (set != nullptr) {
+    name += Concat(set->metadata().namespace_(), "/", set->metadata().name(), "/");
+  }
+  return name + listener.name();
 }
 
 // Kinds of routes that a protocol can carry; none: it is not served.
@@ -48,11 +57,10 @@ void CheckKinds(ListenerState& state) {
 }
 
 // One certificateRef: puts the certificate into the assembly, or says what is wrong.
-void ResolveCertificate(const ResourceSet& resources, const v1::Gateway& gateway,
-                        const v1::SecretObjectReference& reference, ListenerState& state,
-                        SnapshotAssembly& assembly) {
+void ResolveCertificate(const ResourceSet& resources, const v1::SecretObjectReference& reference,
+                        ListenerState& state, SnapshotAssembly& assembly) {
   const std::string namespace_name =
-      reference.namespace_().empty() ? gateway.metadata().namespace_() : reference.namespace_();
+      reference.namespace_().empty() ? state.namespace_name : reference.namespace_();
   const std::string where = Concat("Secret ", namespace_name, "/", reference.name());
   if (!reference.group().empty() || (reference.has_kind() && reference.kind() != "Secret")) {
     state.certificate.Add(
@@ -60,13 +68,14 @@ void ResolveCertificate(const ResourceSet& resources, const v1::Gateway& gateway
         Concat("certificateRefs: kind ", reference.kind(), " can't be used, Secret can"));
     return;
   }
-  const ReferenceFrom from{kGatewayGroup, "Gateway", gateway.metadata().namespace_()};
+  const char* const from_kind = state.set == nullptr ? "Gateway" : "ListenerSet";
+  const ReferenceFrom from{kGatewayGroup, from_kind, state.namespace_name};
   const ResourceKey to{
       .group = "", .kind = "Secret", .namespace_name = namespace_name, .name = reference.name()};
   if (!ReferenceAllowed(resources, from, to)) {
     state.certificate.Add("RefNotPermitted",
                           Concat(where, ": no ReferenceGrant in namespace ", namespace_name,
-                                 " permits it to Gateways of ", gateway.metadata().namespace_()));
+                                 " permits it to ", from_kind, "s of ", state.namespace_name));
     return;
   }
   const auto* const secret = resources.Find<v1::Secret>(namespace_name, reference.name());
@@ -91,12 +100,16 @@ void ResolveCertificate(const ResourceSet& resources, const v1::Gateway& gateway
   state.certificates.push_back(name);
 }
 
+// `set`: that the listener stands in; nullptr: in the Gateway.
 ListenerState EvaluateListener(const ResourceSet& resources, const v1::Gateway& gateway,
-                               const v1::GatewayListener& listener,
+                               const v1::ListenerSet* set, const v1::GatewayListener& listener,
                                SnapshotAssembly& certificates) {
   ListenerState state;
   state.spec = &listener;
-  state.name = ListenerName(gateway, listener);
+  state.set = set;
+  state.namespace_name =
+      set == nullptr ? gateway.metadata().namespace_() : set->metadata().namespace_();
+  state.name = ListenerName(gateway, set, listener);
   state.hostname = ToLower(listener.hostname());
   if (KindsOf(listener.protocol()).empty()) {
     state.accepted.Add("UnsupportedProtocol", Concat("protocol ", listener.protocol(),
@@ -113,7 +126,7 @@ ListenerState EvaluateListener(const ResourceSet& resources, const v1::Gateway& 
     state.certificate.Add("InvalidCertificateRef", "tls.certificateRefs is empty");
   }
   for (const v1::SecretObjectReference& reference : listener.tls().certificate_refs()) {
-    ResolveCertificate(resources, gateway, reference, state, certificates);
+    ResolveCertificate(resources, reference, state, certificates);
   }
   if (!state.certificate.empty()) {
     state.resolved.Add(state.certificate.reason(), state.certificate.message());
@@ -121,66 +134,37 @@ ListenerState EvaluateListener(const ResourceSet& resources, const v1::Gateway& 
   return state;
 }
 
-// Gateway API: listeners of one Gateway that can't be told apart are all in conflict.
-void FindConflictsWithin(GatewayState& state) {
-  for (ListenerState& a : state.listeners) {
-    for (const ListenerState& b : state.listeners) {
-      if (&a == &b || !a.accepted.empty() || !b.accepted.empty()) continue;
-      if (a.spec->port() != b.spec->port()) continue;
-      if (IsTls(*a.spec) != IsTls(*b.spec)) {
-        a.conflicted.Add("ProtocolConflict", Concat("listener ", b.spec->name(),
-                                                    " has the same port and another protocol"));
-      } else if (a.hostname == b.hostname) {
-        a.conflicted.Add("HostnameConflict",
-                         Concat("listener ", b.spec->name(), " has the same port and hostname"));
-      }
+// The listeners of the ListenerSets that are admitted, after the Gateway's own.
+void AddListenerSets(const ResourceSet& resources, GatewayState& state,
+                     SnapshotAssembly& certificates) {
+  for (const v1::ListenerSet* const set : ListenerSetsOf(resources, *state.gateway)) {
+    ListenerSetState& added = state.listener_sets.emplace_back();
+    added.set = set;
+    added.accepted = CheckListenerSet(resources, state, *set);
+    if (!added.accepted.empty()) continue;
+    for (const v1::GatewayListener& listener : set->spec().listeners()) {
+      ListenerState& entry = state.listeners.emplace_back(
+          EvaluateListener(resources, *state.gateway, set, listener, certificates));
+      if (state.listeners.size() <= kListenersMax) continue;
+      entry.accepted.Add("TooManyListeners",
+                         Concat("a Gateway and its ListenerSets can have ",
+                                std::to_string(kListenersMax), " listeners at most"));
     }
   }
 }
 
-// What older Gateways took on an address and port.
-using Taken = std::map<std::pair<std::string, int>, std::vector<std::pair<std::string, bool>>>;
-
-// Across Gateways the older one wins.
-void FindConflictsAcross(GatewayState& state, Taken& taken) {
-  std::vector<std::string> addresses = state.addresses;
-  if (addresses.empty()) addresses.emplace_back();
-  Taken own;
-  for (ListenerState& listener : state.listeners) {
-    if (!listener.Attachable()) continue;
-    for (const std::string& address : addresses) {
-      const std::pair<std::string, int> place(address, listener.spec->port());
-      for (const auto& [hostname, tls] : taken[place]) {
-        if (tls != IsTls(*listener.spec)) {
-          listener.conflicted.Add(
-              "ProtocolConflict",
-              "an older Gateway serves this address and port with another protocol");
-        } else if (hostname == listener.hostname) {
-          listener.conflicted.Add("HostnameConflict",
-                                  "an older Gateway has the same address, port and hostname");
-        }
-      }
-    }
-    if (!listener.Attachable()) continue;  // What lost takes nothing from younger ones.
-    for (const std::string& address : addresses) {
-      own[{address, listener.spec->port()}].emplace_back(listener.hostname, IsTls(*listener.spec));
-    }
-  }
-  for (auto& [place, listeners] : own) {
-    auto& all = taken[place];
-    all.insert(all.end(), listeners.begin(), listeners.end());
-  }
-}
-
-void ReadAddresses(GatewayState& state) {
-  for (const v1::GatewaySpecAddress& address : state.gateway->spec().addresses()) {
-    if (address.has_type() && address.type() != "IPAddress") {
-      state.accepted.Add("UnsupportedAddress", Concat("address type ", address.type(),
-                                                      " is not supported, IPAddress is"));
-    } else if (!address.value().empty() && std::find(state.addresses.begin(), state.addresses.end(),
-                                                     address.value()) == state.addresses.end()) {
-      state.addresses.push_back(address.value());
-    }
+// Parameters are for other controllers: there are none that this one understands.
+void CheckParameters(const ResourceSet& resources, GatewayState& state) {
+  const v1::GatewaySpec& spec = state.gateway->spec();
+  const auto& gateway_class = *resources.Find<v1::GatewayClass>("", spec.gateway_class_name());
+  if (spec.infrastructure().has_parameters_ref()) {
+    const v1::LocalParametersReference& reference = spec.infrastructure().parameters_ref();
+    state.accepted.Add("InvalidParameters",
+                       Concat("infrastructure.parametersRef: no parameters of kind ",
+                              reference.kind(), " are known here: remove it"));
+  } else if (gateway_class.spec().has_parameters_ref()) {
+    state.accepted.Add("InvalidParameters", Concat("GatewayClass ", spec.gateway_class_name(),
+                                                   " is not accepted: see its conditions"));
   }
 }
 
@@ -207,6 +191,12 @@ void PutListeners(const GatewayState& state, SnapshotAssembly& certificates,
 
 }  // namespace
 
+bool GatewayState::ServesAnyOf(const v1::ListenerSet* set) const {
+  return std::any_of(listeners.begin(), listeners.end(), [&](const ListenerState& listener) {
+    return listener.set == set && Serves(listener);
+  });
+}
+
 std::vector<std::string> OurClasses(const ResourceSet& resources) {
   std::vector<std::string> classes;
   for (const v1::GatewayClass* const gateway_class : resources.All<v1::GatewayClass>()) {
@@ -224,17 +214,22 @@ std::vector<GatewayState> EvaluateGateways(const ResourceSet& resources,
   std::stable_sort(gateways.begin(), gateways.end(), OlderFirst<v1::Gateway>);
   std::vector<GatewayState> states;
   SnapshotAssembly certificates;
-  Taken taken;
+  TakenPorts taken;
+  std::set<std::string> picked;
   for (const v1::Gateway* const gateway : gateways) {
     const std::string& class_name = gateway->spec().gateway_class_name();
     if (std::find(classes.begin(), classes.end(), class_name) == classes.end()) continue;
     GatewayState& state = states.emplace_back();
     state.gateway = gateway;
-    ReadAddresses(state);
+    CheckParameters(resources, state);
+    state.addresses = AddressesOf(*gateway, picked, state.accepted);
     for (const v1::GatewayListener& listener : gateway->spec().listeners()) {
-      state.listeners.push_back(EvaluateListener(resources, *gateway, listener, certificates));
+      state.listeners.push_back(
+          EvaluateListener(resources, *gateway, nullptr, listener, certificates));
     }
     FindConflictsWithin(state);
+    AddListenerSets(resources, state, certificates);
+    FindConflictsBelow(state);
     if (state.accepted.empty()) FindConflictsAcross(state, taken);
     PutListeners(state, certificates, assembly);
   }

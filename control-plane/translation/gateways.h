@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apk/v1/gateway.pb.h"
+#include "apk/v1/listener_set.pb.h"
 #include "control-plane/resources/resource_set.h"
 #include "control-plane/translation/conditions.h"
 #include "control-plane/translation/snapshot_assembly.h"
@@ -16,13 +17,18 @@ namespace apk {
 
 struct ListenerState {
   const v1::GatewayListener* spec = nullptr;
-  std::string name;      // Of the ListenerConfig: "listener/<namespace>/<gateway>/<listener>".
+  const v1::ListenerSet* set = nullptr;  // That it comes from; nullptr: it is the Gateway's own.
+  std::string namespace_name;            // Of the object that it stands in.
+  // Of the ListenerConfig: "listener/<namespace>/<gateway>/<listener>", or, of a ListenerSet,
+  // "listener/<namespace>/<gateway>/<namespace>/<set>/<listener>".
+  std::string name;
   std::string hostname;  // Lower case.
   Problem accepted;      // Empty: it is.
   Problem resolved;      // Includes kinds of routes that do not exist.
   Problem certificate;   // What of `resolved` keeps it from being served.
   Problem conflicted;
-  std::vector<std::string> kinds;  // Of routes that may attach.
+  Problem overlapping;             // TLS listeners beside it that share hostnames with it.
+  std::vector<std::string> kinds;  // Of routes of the Gateway API's group that may attach, sorted.
   std::vector<std::string> certificates;
   int attached_routes = 0;
 
@@ -36,14 +42,24 @@ struct ListenerState {
   bool Served() const { return Attachable() && certificate.empty() && !kinds.empty(); }
 };
 
+// A ListenerSet that names a Gateway of ours as its parent.
+struct ListenerSetState {
+  const v1::ListenerSet* set = nullptr;
+  Problem accepted;  // Empty: its listeners are among the Gateway's.
+};
+
 struct GatewayState {
   const v1::Gateway* gateway = nullptr;
-  std::vector<std::string> addresses;  // As in spec; none: the agents' own.
+  std::vector<std::string> addresses;  // To be bound; none: the agents' own.
   Problem accepted;
+  // Its own in the order of its spec, then those of ListenerSets, in the order of precedence.
   std::vector<ListenerState> listeners;
+  std::vector<ListenerSetState> listener_sets;  // Oldest first.
 
   // The listener, one of this Gateway's, is part of the snapshot.
   bool Serves(const ListenerState& listener) const { return accepted.empty() && listener.Served(); }
+  // One of the listeners of `set` is part of the snapshot; nullptr asks for the Gateway's own.
+  bool ServesAnyOf(const v1::ListenerSet* set) const;
 };
 
 // GatewayClasses whose controller this is, by name.
@@ -53,9 +69,17 @@ std::vector<std::string> OurClasses(const ResourceSet& resources);
 std::vector<GatewayState> EvaluateGateways(const ResourceSet& resources,
                                            SnapshotAssembly& assembly);
 
-// With routes counted: the status of one Gateway, of one class.
-v1::GatewayStatus StatusOf(const GatewayState& state, const FleetReport& fleet,
+// What agents make of the snapshot that is being made.
+struct Serving {
+  const FleetReport& fleet;
+  bool confirmed = false;  // Each one that is connected runs it.
+};
+
+// With routes counted: the status of one Gateway, of one of its ListenerSets, of one class.
+v1::GatewayStatus StatusOf(const GatewayState& state, const Serving& serving,
                            const std::string& now);
+v1::ListenerSetStatus StatusOf(const GatewayState& gateway, const ListenerSetState& state,
+                               const Serving& serving, const std::string& now);
 v1::GatewayClassStatus StatusOf(const v1::GatewayClass& gateway_class, const std::string& now);
 
 }  // namespace apk

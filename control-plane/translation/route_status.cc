@@ -28,7 +28,7 @@ v1::RouteStatus StatusOf(const RouteView& route, const Attachments& attachments,
     v1::RouteParentStatus* const entry = status.add_parents();
     *entry->mutable_parent_ref() = *parent.reference;
     entry->mutable_parent_ref()->set_group(kGatewayGroup);
-    entry->mutable_parent_ref()->set_kind("Gateway");
+    if (!entry->parent_ref().has_kind()) entry->mutable_parent_ref()->set_kind("Gateway");
     entry->set_controller_name(kControllerName);
     const ConditionScope scope{.generation = route.metadata.generation(),
                                .now = &now,

@@ -96,6 +96,23 @@ void UpdateClasses(const ResourceSet& resources, const std::string& now, Transla
   }
 }
 
+Serving ServingOf(const FleetReport& fleet, const std::string& newest) {
+  return {.fleet = fleet,
+          .confirmed =
+              std::all_of(fleet.versions.begin(), fleet.versions.end(),
+                          [&newest](const std::string& version) { return version == newest; })};
+}
+
+void UpdateGateways(const std::vector<GatewayState>& gateways, const Serving& serving,
+                    const std::string& now, Translation& translation) {
+  for (const GatewayState& gateway : gateways) {
+    UpdateStatus(*gateway.gateway, StatusOf(gateway, serving, now), translation);
+    for (const ListenerSetState& set : gateway.listener_sets) {
+      UpdateStatus(*set.set, StatusOf(gateway, set, serving, now), translation);
+    }
+  }
+}
+
 // What the schema gives to a new Gateway. One without a class of ours has it, too: nothing that
 // this control plane said of it is true any longer.
 v1::GatewayStatus UnclaimedStatus() {
@@ -219,9 +236,7 @@ class Translator::Pass {
     snapshot->resources = TakeResources();
     snapshot->version = VersionOf(snapshot->resources);
     snapshot->revision = revision;
-    for (const GatewayState& gateway : gateways_) {
-      UpdateStatus(*gateway.gateway, StatusOf(gateway, fleet, now_), translation_);
-    }
+    UpdateGateways(gateways_, ServingOf(fleet, snapshot->version), now_, translation_);
     UpdateUnclaimed(resources_, gateways_, translation_);
     UpdateClasses(resources_, now_, translation_);
     UpdateBackends();

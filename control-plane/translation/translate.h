@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,12 @@ struct FleetReport {
   struct ListenerError {
     std::string agent;
     std::string message;
+    std::string address;            // Of the listener's addresses; "": the agent's own.
+    bool address_unusable = false;  // The agent's node does not have it.
   };
   int agents_connected = 0;
+  // Of the snapshots that they run. None: not told, and not held against them.
+  std::set<std::string> versions;
   std::vector<std::string>
       agent_addresses;  // Default addresses of connected agents, sorted, unique.
   std::map<std::string, std::vector<ListenerError>> listener_errors;  // By ListenerConfig name.

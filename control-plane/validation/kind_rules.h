@@ -10,6 +10,7 @@
 #include "apk/v1/backend_tls_policy.pb.h"
 #include "apk/v1/core.pb.h"
 #include "apk/v1/gateway.pb.h"
+#include "apk/v1/listener_set.pb.h"
 #include "apk/v1/policies.pb.h"
 #include "apk/v1/routes.pb.h"
 #include "apk/v1/tls_route.pb.h"
@@ -46,8 +47,12 @@ void CheckBackendReference(const Reference& reference, const std::string& path, 
 
 void CheckGateway(const v1::Gateway& gateway, IssueList& issues);
 void CheckGatewayTls(const v1::Gateway& gateway, IssueList& issues);
+// `path`: of the listener's field tls.
+void CheckListenerTls(const v1::GatewayListener& listener, const std::string& path,
+                      IssueList& issues);
 void CheckTlsRoute(const v1::TLSRoute& route, IssueList& issues);
 void CheckBackendTlsPolicy(const v1::BackendTLSPolicy& policy, IssueList& issues);
+void CheckListenerSet(const v1::ListenerSet& set, IssueList& issues);
 void CheckHttpRoute(const v1::HTTPRoute& route, IssueList& issues);
 void CheckBackend(const v1::Backend& backend, IssueList& issues);
 void CheckApi(const v1::API& api, IssueList& issues);

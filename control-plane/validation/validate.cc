@@ -68,6 +68,7 @@ void CheckMetadata(const Kind& kind, const v1::ObjectMeta& metadata, IssueList& 
 void CheckKind(const Message& object, IssueList& issues) {
   const std::string& name = object.GetDescriptor()->name();
   if (name == "Gateway") CheckGateway(static_cast<const v1::Gateway&>(object), issues);
+  if (name == "ListenerSet") CheckListenerSet(static_cast<const v1::ListenerSet&>(object), issues);
   if (name == "HTTPRoute") CheckHttpRoute(static_cast<const v1::HTTPRoute&>(object), issues);
   if (name == "TLSRoute") CheckTlsRoute(static_cast<const v1::TLSRoute&>(object), issues);
   if (name == "BackendTLSPolicy") {
@@ -106,10 +107,16 @@ void NormalizeRoute(v1::HTTPRoute& route) {
   }
 }
 
-void NormalizeGateway(v1::Gateway& gateway) {
-  for (v1::GatewayListener& listener : *gateway.mutable_spec()->mutable_listeners()) {
+void NormalizeListeners(google::protobuf::RepeatedPtrField<v1::GatewayListener>& listeners) {
+  for (v1::GatewayListener& listener : listeners) {
     listener.mutable_allowed_routes()->mutable_namespaces();
   }
+}
+
+void NormalizeGateway(v1::Gateway& gateway) {
+  v1::GatewaySpec& spec = *gateway.mutable_spec();
+  NormalizeListeners(*spec.mutable_listeners());
+  if (spec.has_allowed_listeners()) spec.mutable_allowed_listeners()->mutable_namespaces();
 }
 
 void NormalizeApi(v1::API& api) {
@@ -153,6 +160,9 @@ void Normalize(Message& object) {
   const Kind& kind = *FindKind(object.GetDescriptor());
   if (kind.name == "HTTPRoute") NormalizeRoute(static_cast<v1::HTTPRoute&>(object));
   if (kind.name == "Gateway") NormalizeGateway(static_cast<v1::Gateway&>(object));
+  if (kind.name == "ListenerSet") {
+    NormalizeListeners(*static_cast<v1::ListenerSet&>(object).mutable_spec()->mutable_listeners());
+  }
   if (kind.name == "API") NormalizeApi(static_cast<v1::API&>(object));
   if (kind.name == "Secret") NormalizeSecret(static_cast<v1::Secret&>(object));
   FillDefaults(object);

@@ -60,9 +60,6 @@ void WarnOfUnusedSettings(const v1::BackendSpec& spec, IssueList& issues) {
     issues.Warning("spec.retry", "has no effect in this version",
                    "use retry in the rule of an HTTPRoute");
   }
-  if (spec.has_health_check()) {
-    issues.Warning("spec.healthCheck", "has no effect in this version");
-  }
 }
 
 }  // namespace

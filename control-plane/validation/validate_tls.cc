@@ -26,36 +26,6 @@ void CheckOptions(const google::protobuf::Map<std::string, std::string>& options
   }
 }
 
-void CheckListenerTls(const v1::GatewayListener& listener, const std::string& path,
-                      IssueList& issues) {
-  const std::string& protocol = listener.protocol();
-  const v1::ListenerTls& tls = listener.tls();
-  const bool passthrough = tls.mode() == "Passthrough";
-  CheckOptions(tls.options(), path + ".options", issues);
-  if (protocol == "HTTP" || protocol == "TCP" || protocol == "UDP") {
-    if (listener.has_tls()) {
-      issues.Error(path, Concat("must not be set for protocol ", protocol),
-                   "remove it, or use protocol HTTPS");
-    }
-    return;
-  }
-  if (protocol == "TLS" && !listener.has_tls()) {
-    issues.Error(path, "is required for protocol TLS",
-                 "set mode: Terminate with certificateRefs, or mode: Passthrough");
-    return;
-  }
-  if (protocol == "HTTPS" && passthrough) {
-    issues.Error(path + ".mode", "must be Terminate for protocol HTTPS",
-                 "for Passthrough use protocol TLS and a TLSRoute");
-    return;
-  }
-  const bool terminates = protocol == "HTTPS" || (listener.has_tls() && !passthrough);
-  if (terminates && tls.certificate_refs().empty() && tls.options().empty()) {
-    issues.Error(path + ".certificateRefs", Concat("is required for protocol ", protocol),
-                 "name a Secret of type kubernetes.io/tls");
-  }
-}
-
 // The CEL rules of parentRefs: to name one parent twice takes two sectionNames.
 void CheckParents(const google::protobuf::RepeatedPtrField<v1::ParentReference>& parents,
                   IssueList& issues) {
@@ -121,11 +91,38 @@ void CheckSubjectAltName(const v1::SubjectAltName& name, const std::string& path
 
 }  // namespace
 
+void CheckListenerTls(const v1::GatewayListener& listener, const std::string& path,
+                      IssueList& issues) {
+  const std::string& protocol = listener.protocol();
+  const v1::ListenerTls& tls = listener.tls();
+  const bool passthrough = tls.mode() == "Passthrough";
+  CheckOptions(tls.options(), path + ".options", issues);
+  if (protocol == "HTTP" || protocol == "TCP" || protocol == "UDP") {
+    if (listener.has_tls()) {
+      issues.Error(path, Concat("must not be set for protocol ", protocol),
+                   "remove it, or use protocol HTTPS");
+    }
+    return;
+  }
+  if (protocol == "TLS" && !listener.has_tls()) {
+    issues.Error(path, "is required for protocol TLS",
+                 "set mode: Terminate with certificateRefs, or mode: Passthrough");
+    return;
+  }
+  if (protocol == "HTTPS" && passthrough) {
+    issues.Error(path + ".mode", "must be Terminate for protocol HTTPS",
+                 "for Passthrough use protocol TLS and a TLSRoute");
+    return;
+  }
+  const bool terminates = listener.has_tls() && !passthrough;
+  if (terminates && tls.certificate_refs().empty() && tls.options().empty()) {
+    issues.Error(path + ".certificateRefs", Concat("is required for protocol ", protocol),
+                 "name a Secret of type kubernetes.io/tls");
+  }
+}
+
 void CheckGatewayTls(const v1::Gateway& gateway, IssueList& issues) {
   const v1::GatewaySpec& spec = gateway.spec();
-  for (int i = 0; i < spec.listeners_size(); ++i) {
-    CheckListenerTls(spec.listeners(i), At("spec.listeners", i) + ".tls", issues);
-  }
   const v1::GatewayFrontendTls& frontend = spec.tls().frontend();
   std::map<int, int> ports;
   for (int i = 0; i < frontend.per_port_size(); ++i) {

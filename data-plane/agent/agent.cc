@@ -29,6 +29,8 @@ void ReportPortErrors(const RouteTable& table, const std::vector<PortError>& err
       v1::ResourceError* const entry = request.add_listener_errors();
       entry->set_name(listener.name);
       entry->set_message(error.message);
+      entry->set_address(error.address);
+      entry->set_address_unusable(error.address_unusable);
     }
   }
 }

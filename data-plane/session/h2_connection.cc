@@ -107,6 +107,10 @@ struct H2Connection::Callbacks {
     H2Connection& self = Of(user);
     // A peer that reads much opens its windows often.
     if (frame->hd.type == NGHTTP2_DATA) self.allowance_.Refund(2);
+    // The answer says that the peer has read the notice.
+    if (frame->hd.type == NGHTTP2_GOAWAY && self.draining_ && !self.said_goodbye_) {
+      nghttp2_submit_ping(self.session_, NGHTTP2_FLAG_NONE, nullptr);
+    }
     // Streams that a client makes us reset cost as much as those that it resets.
     const bool made_to_reset =
         frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR;
@@ -346,7 +350,6 @@ void H2Connection::Drain() {
   if (draining_ || closing_) return;
   draining_ = true;
   nghttp2_submit_shutdown_notice(session_);
-  nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
   Send();
 }
 

@@ -90,22 +90,28 @@ bool ConnectionPool::TakeStream(EndpointPool& endpoint, Lease& lease) {
 }
 
 // One connection is opened at a time; who comes meanwhile waits for it.
-Task<DialError> ConnectionPool::OpenStream(const Backend* backend, Lease* lease,
-                                           TimePoint deadline) {
+Task<DialError> ConnectionPool::OpenStream(const Backend* backend, Lease* lease, TimePoint latest) {
   EndpointPool& endpoint = pools_[lease->key]->endpoints[lease->endpoint];
   if (TakeStream(endpoint, *lease)) co_return DialError::kNone;
   while (endpoint.dialling != nullptr) {
     const std::shared_ptr<Dialling> dialling = endpoint.dialling;
-    co_await dialling->over.async_wait(kTuple);
-    if (dialling->error != DialError::kNone) co_return dialling->error;
+    Timer over(executor_, latest);
+    dialling->waiting.push_back(&over);
+    const auto [cancelled] = co_await over.async_wait(kTuple);
+    std::erase(dialling->waiting, &over);
+    if (!cancelled) co_return DialError::kTimeout;
+    // Who opened it may have had less time than this one has.
+    const bool in_vain =
+        dialling->error != DialError::kNone && dialling->error != DialError::kTimeout;
+    if (in_vain) co_return dialling->error;
     if (TakeStream(endpoint, *lease)) co_return DialError::kNone;
   }
-  const auto dialling = std::make_shared<Dialling>(executor_);
+  const auto dialling = std::make_shared<Dialling>();
   endpoint.dialling = dialling;
-  DialResult result = co_await Dial(backend, lease, deadline);
+  DialResult result = co_await Dial(backend, lease, latest);
   endpoint.dialling = nullptr;
   dialling->error = result.error;
-  dialling->over.cancel();
+  for (Timer* const over : dialling->waiting) over->cancel();
   if (result.error != DialError::kNone) co_return result.error;
   const bool secure = backend->tls.has_value();
   if (secure && !result.http2) {
@@ -122,8 +128,10 @@ Task<DialError> ConnectionPool::OpenStream(const Backend* backend, Lease* lease,
 }
 
 Task<DialError> ConnectionPool::Open(const Backend* backend, Lease* lease, TimePoint deadline) {
-  if (backend->http2) co_return co_await OpenStream(backend, lease, deadline);
-  DialResult result = co_await Dial(backend, lease, deadline);
+  const TimePoint latest =
+      std::min(deadline, std::chrono::steady_clock::now() + limits_.connect_timeout);
+  if (backend->http2) co_return co_await OpenStream(backend, lease, latest);
+  DialResult result = co_await Dial(backend, lease, latest);
   if (result.error == DialError::kNone) {
     lease->connection = std::make_unique<H1ClientConnection>(std::move(result.stream));
   }
@@ -131,7 +139,7 @@ Task<DialError> ConnectionPool::Open(const Backend* backend, Lease* lease, TimeP
 }
 
 Task<DialResult> ConnectionPool::Dial(const Backend* backend, const Lease* lease,
-                                      TimePoint deadline) {
+                                      TimePoint latest) {
   const Endpoint& endpoint = backend->endpoints[lease->endpoint];
   DialTarget target;
   target.host = endpoint.host;
@@ -143,8 +151,6 @@ Task<DialResult> ConnectionPool::Dial(const Backend* backend, const Lease* lease
     target.allowed_names = backend->tls->allowed_sans;
     target.offer_http2 = backend->http2;
   }
-  const TimePoint latest =
-      std::min(deadline, std::chrono::steady_clock::now() + limits_.connect_timeout);
   DialResult result = co_await dialer_.Dial(std::move(target), latest);
   EndpointPool& dialled = pools_[lease->key]->endpoints[lease->endpoint];
   if (result.error != DialError::kNone) {

@@ -82,11 +82,10 @@ class ConnectionPool {
   void CloseExpired();
 
  private:
+  using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
+                                           asio::wait_traits<std::chrono::steady_clock>, Executor>;
   struct Dialling {
-    explicit Dialling(Executor executor) : over(executor, TimePoint::max()) {}
-    asio::basic_waitable_timer<std::chrono::steady_clock,
-                               asio::wait_traits<std::chrono::steady_clock>, Executor>
-        over;  // Cancelled then.
+    std::vector<Timer*> waiting;  // Cancelled when it is over.
     DialError error = DialError::kNone;
   };
   struct EndpointPool {
@@ -111,8 +110,8 @@ class ConnectionPool {
 
   // A stream on a connection that has room for it.
   static bool TakeStream(EndpointPool& endpoint, Lease& lease);
-  Task<DialError> OpenStream(const Backend* backend, Lease* lease, TimePoint deadline);
-  Task<DialResult> Dial(const Backend* backend, const Lease* lease, TimePoint deadline);
+  Task<DialError> OpenStream(const Backend* backend, Lease* lease, TimePoint latest);
+  Task<DialResult> Dial(const Backend* backend, const Lease* lease, TimePoint latest);
 
   PoolLimits limits_;
   SharedBackends& shared_;

@@ -31,6 +31,15 @@ std::string FingerprintOf(const std::vector<ServerCertificate>& certificates) {
 
 }  // namespace
 
+PortError MakePortError(const Port& port, const std::string& address,
+                        const boost::system::error_code& error) {
+  return {.address = port.address,
+          .port = port.port,
+          .message = Concat("can't listen on ", address, ":", std::to_string(port.port), ": ",
+                            error.message()),
+          .address_unusable = error == boost::system::errc::address_not_available};
+}
+
 SslContext PortContexts::Find(const std::string& address, uint16_t port) const {
   const auto found = by_port.find({address, port});
   return found == by_port.end() ? nullptr : found->second.context;

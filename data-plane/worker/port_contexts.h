@@ -5,6 +5,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <boost/system/error_code.hpp>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -23,7 +24,12 @@ struct PortError {
   std::string address;
   uint16_t port = 0;
   std::string message;
+  bool address_unusable = false;  // This node does not have the address.
 };
+
+// `address`: where the port was to be bound, which is not empty.
+PortError MakePortError(const Port& port, const std::string& address,
+                        const boost::system::error_code& error);
 
 struct PortContexts {
   struct Entry {

@@ -171,11 +171,7 @@ std::vector<PortError> Worker::UpdateAcceptors(const RouteTable& table) {
         std::make_shared<Acceptor>(io_.get_executor(), port.address, port.port, port.tls);
     if (!error) error = OpenAcceptor(acceptor->socket, TcpEndpoint(parsed, port.port));
     if (error) {
-      PortError& failed = errors.emplace_back();
-      failed.address = port.address;
-      failed.port = port.port;
-      failed.message = Concat("can't listen on ", address, ":", std::to_string(port.port), ": ",
-                              error.message());
+      errors.push_back(MakePortError(port, address, error));
       continue;
     }
     acceptors_.push_back(acceptor);

@@ -78,11 +78,7 @@ std::vector<PortError> WorkerGroup::FindTakenPorts(const RouteTable& table) cons
     if (!error) probe.set_option(asio::socket_base::reuse_address(true), error);
     if (!error) probe.bind(endpoint, error);
     if (!error) continue;
-    PortError& failed = taken.emplace_back();
-    failed.address = port.address;
-    failed.port = port.port;
-    failed.message =
-        Concat("can't listen on ", address, ":", std::to_string(port.port), ": ", error.message());
+    taken.push_back(MakePortError(port, address, error));
   }
   return taken;
 }

@@ -134,13 +134,23 @@ FleetReport ReadFleet(std::string_view input) {
     } else if (directive == "error") {
       std::string message;
       std::getline(words, message);
-      fleet.listener_errors[argument].push_back({.agent = "a1", .message = message});
+      fleet.listener_errors[argument].push_back(
+          {.agent = "a1", .message = message, .address = "", .address_unusable = false});
+    } else if (directive == "unusable") {
+      FleetReport::ListenerError error{
+          .agent = "a1", .message = "", .address = "", .address_unusable = true};
+      words >> error.address >> std::ws;
+      std::getline(words, error.message);
+      fleet.listener_errors[argument].push_back(error);
     } else {
       ADD_FAILURE() << "unknown directive: " << line;
     }
   }
   if (!given)
-    fleet = {.agents_connected = 1, .agent_addresses = {"127.0.0.1"}, .listener_errors = {}};
+    fleet = {.agents_connected = 1,
+             .versions = {},
+             .agent_addresses = {"127.0.0.1"},
+             .listener_errors = {}};
   return fleet;
 }
 

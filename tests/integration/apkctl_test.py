@@ -37,6 +37,9 @@ class Apkctl(unittest.TestCase):
     def setUpClass(cls):
         cls.gateway = Gateway(agents=0)
         cls.addClassCleanup(cls.gateway.close)
+        names = ("completed", "doomed", "flagged", "labelled", "large", "watched")
+        cls.gateway.apply("".join(f"---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n"
+                                  for name in names))
 
     def refused(self, text, *expected):
         before = self.gateway.get("httproutes,configmaps,backends,services", "-A")

@@ -2,7 +2,9 @@
 import concurrent.futures
 import os
 import pathlib
+import socket
 import subprocess
+import time
 import unittest
 
 import harness
@@ -76,12 +78,10 @@ endpoints: [{{addresses: [127.0.0.1]}}]
         self.assertEqual(answer.body, self.big)
 
     def test_trailers_of_the_backend_pass(self):
-        with RawClient("127.0.0.1", self.port) as client:
-            client.send("POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
-            head = harness.read_head(client.stream)
-            trailers = []
-            self.assertEqual(harness.read_body(client.stream, head, trailers), (b"abc", True))
-            self.assertEqual(trailers, ["x-sum: 6"])
+        got = subprocess.run(["nghttp", "-v", f"--data={self.root}/small", f"http://127.0.0.1:{self.port}/x"],
+                             capture_output=True, text=True, timeout=harness.PATIENCE)
+        answer = got.stdout[got.stdout.index("First response header"):]
+        self.assertIn("x-sum: 6", answer, got.stdout)
 
     def connections(self):
         """To the backend, by the kernel's table."""
@@ -105,6 +105,52 @@ endpoints: [{{addresses: [127.0.0.1]}}]
         cls.origin = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
         harness.eventually(self.listens, "nghttpd listens again")
         harness.eventually(lambda: self.ask("GET /small HTTP/1.1\r\nHost: a\r\n\r\n")[0] == 200, "served again")
+
+
+class Waiting(unittest.TestCase):
+    def test_who_waits_for_a_connection_that_another_opens_waits_no_longer_than_its_own_time(self):
+        gateway = Gateway()
+        self.addCleanup(gateway.close)
+        silent = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self.addCleanup(silent.close)
+        for _ in range(2):  # The queue is full: a connection is neither accepted nor refused.
+            filler = socket.socket()
+            self.addCleanup(filler.close)
+            filler.setblocking(False)
+            filler.connect_ex(silent.getsockname())
+        port = free_port()
+        gateway.apply(plain_gateway(port) + f"""
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: silent}}
+spec: {{ports: [{{name: h2, port: 80, appProtocol: kubernetes.io/h2c}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: silent-1, labels: {{kubernetes.io/service-name: silent}}}}
+addressType: IPv4
+ports: [{{name: h2, port: {silent.getsockname()[1]}}}]
+endpoints: [{{addresses: [127.0.0.1]}}]
+""" + harness.route("waiting", """
+  - matches: [{path: {type: PathPrefix, value: /long}}]
+    backendRefs: [{name: silent, port: 80}]
+  - matches: [{path: {type: PathPrefix, value: /short}}]
+    timeouts: {request: 300ms}
+    backendRefs: [{name: silent, port: 80}]
+"""))
+        clients = [RawClient("127.0.0.1", port) for _ in range(6)]
+        for client in clients:  # Of both workers.
+            self.addCleanup(client.close)
+            client.send("GET /long HTTP/1.1\r\nHost: a\r\n\r\n")
+        begun = time.monotonic()
+        for _ in range(4):
+            with RawClient("127.0.0.1", port) as client:
+                client.send("GET /short HTTP/1.1\r\nHost: a\r\n\r\n")
+                self.assertEqual(client.read_response()[0], 504)
+        self.assertLess(time.monotonic() - begun, 4)  # Opening it is given up after 5 s.
+        for client in clients:
+            self.assertEqual(client.read_response()[0], 504)
 
 
 if __name__ == "__main__":

@@ -264,7 +264,7 @@ spec:
         self.assertEqual(self.refused(request("/a%2fb")), 400)
         self.assertIn(self.refused(request("http://a/")), (-PROTOCOL_ERROR, 400))
         self.assertEqual(self.refused(request(extra=[("host", "other")])), 400)
-        self.assertEqual(self.refused(request(authority="a b")), 400)
+        self.assertIn(self.refused(request(authority="a b")), (-PROTOCOL_ERROR, 400))
         self.assertEqual(self.refused(request("/" + "x" * 17_000)[:16_000], flags=END_STREAM, then=frame(
             CONTINUATION, END_HEADERS, 1, request("/" + "x" * 17_000)[16_000:])), 414)
         self.assertEqual(self.refused(request(extra=[(f"x-{i}", "1") for i in range(200)])), 431)

@@ -110,7 +110,7 @@ TEST(Validate, NamesTheFieldAndWhatIsWrong) {
        "spec.rules[0].filters[0].requestRedirect.statusCode: 305 is not allowed"},
       {Rule("{backendRefs: [{name: s, port: 1}], filters: [{type: RequestRedirect, requestRedirect: {port: 1}}]}"),
        "spec.rules[0].backendRefs: must not be set beside a RequestRedirect filter"},
-      {Listener("{name: a, port: 1, protocol: HTTPS}"),
+      {Listener("{name: a, port: 1, protocol: HTTPS, tls: {}}"),
        "spec.listeners[0].tls.certificateRefs: is required for protocol HTTPS"},
       {Listener("{name: a, port: 1, protocol: HTTP, tls: {}}"),
        "spec.listeners[0].tls: must not be set for protocol HTTP"},
@@ -348,7 +348,6 @@ TEST(Validate, WarnsOfWhatItTakesAndCanNotHonour) {
                                   "{authTypes: {testConsoleKey: {}}}"),
        "spec.default.authTypes.testConsoleKey"},
       {Backend("services: [{host: a, port: 1}], retry: {count: 2}"), "spec.retry"},
-      {Backend("services: [{host: a, port: 1}], healthCheck: {interval: 2}"), "spec.healthCheck"},
       {Backend("services: [{host: a, port: 1}], circuitBreaker: {maxRetries: 2}"),
        "spec.circuitBreaker"},
   };
