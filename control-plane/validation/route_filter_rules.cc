@@ -50,6 +50,7 @@ void CheckNewPath(const std::string& value, const std::string& path, IssueList& 
 void CheckPathModifier(const v1::HTTPPathModifier& modifier, const std::string& path,
                        const v1::HTTPRouteRule& rule, IssueList& issues) {
   const bool full = modifier.type() == "ReplaceFullPath";
+  if (!full && modifier.type() != "ReplacePrefixMatch") return;  // Which its field's rules say.
   CheckNewPath(modifier.replace_full_path(), path + ".replaceFullPath", issues);
   CheckNewPath(modifier.replace_prefix_match(), path + ".replacePrefixMatch", issues);
   if (full && !modifier.has_replace_full_path()) {
@@ -116,6 +117,7 @@ void CheckCors(const v1::HTTPCORSFilter& cors, const std::string& path, IssueLis
 void CheckExternalAuth(const v1::HTTPExternalAuthFilter& auth, const std::string& path,
                        IssueList& issues) {
   CheckBackendReference(auth.backend_ref(), path + ".backendRef", issues);
+  if (auth.protocol().empty()) return;  // Which its field's rules say.
   for (const auto& [protocol, member, present] :
        {std::make_tuple("GRPC", ".grpc", auth.has_grpc()),
         std::make_tuple("HTTP", ".http", auth.has_http())}) {

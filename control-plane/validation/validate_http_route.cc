@@ -100,7 +100,8 @@ void CheckSessionPersistence(const v1::SessionPersistence& session, const std::s
     if (session.has_header()) {
       issues.Error(path + ".header", "must not be set where type is Cookie");
     }
-    if (!session.has_cookie() && !older_form) {
+    const bool of_cookie = !session.has_type() || session.type() == "Cookie";
+    if (of_cookie && !session.has_cookie() && !older_form) {
       issues.Error(path + ".cookie", "is required where type is Cookie", "cookie: {} will do");
     }
   }

@@ -84,22 +84,22 @@ class Endpoints(suite.SuiteTest):
 
 class ParentPorts(suite.SuiteTest):
     BACKENDS = ["v1", "v2", "v3"]
-    GATEWAYS = {"ports": [{"name": "one", "port": 80}, {"name": "two", "port": 8080}, {"name": "three", "port": 8090}]}
+    GATEWAYS = {"ports": [{"name": "one", "port": 8081}, {"name": "two", "port": 8080}, {"name": "three", "port": 8090}]}
     MANIFEST = [
-        http_route("by-port", [{"name": "ports", "port": 80}], [{"backendRefs": [to("v1")]}]),
+        http_route("by-port", [{"name": "ports", "port": 8081}], [{"backendRefs": [to("v1")]}]),
         http_route("by-name-and-port", [{"name": "ports", "port": 8080, "sectionName": "two"}],
                    [{"backendRefs": [to("v2")]}]),
-        http_route("two-ports", [{"name": "ports", "port": 80}, {"name": "ports", "port": 8090}],
+        http_route("two-ports", [{"name": "ports", "port": 8081}, {"name": "ports", "port": 8090}],
                    [{"matches": [path("/both")], "backendRefs": [to("v3")]}]),
-        http_route("disagree", [{"name": "ports", "port": 80, "sectionName": "two"}], [{"backendRefs": [to("v1")]}]),
-        http_route("no-port", [{"name": "ports", "port": 81}], [{"backendRefs": [to("v1")]}]),
+        http_route("disagree", [{"name": "ports", "port": 8081, "sectionName": "two"}], [{"backendRefs": [to("v1")]}]),
+        http_route("no-port", [{"name": "ports", "port": 8099}], [{"backendRefs": [to("v1")]}]),
     ]
 
     def test_a_route_serves_the_port_that_it_names(self):
-        self.expect_backend("v1", ("ports", 80))
+        self.expect_backend("v1", ("ports", 8081))
         self.expect_backend("v2", ("ports", 8080))
         self.expect_status(404, ("ports", 8090))
-        self.expect_backend("v3", ("ports", 80), "/both")
+        self.expect_backend("v3", ("ports", 8081), "/both")
         self.expect_backend("v2", ("ports", 8080), "/both")
         self.expect_backend("v3", ("ports", 8090), "/both")
 

@@ -65,7 +65,7 @@ TEST(ValidateHttpRoute, ParentRefs) {
   ExpectEach({
       {Parents(Repeated("{name: g%}", 33)), "spec.parentRefs: has 33 items, at most 32 are allowed"},
       {Parents("{group: A.b, name: g}"), "spec.parentRefs[0].group: \"A.b\" is malformed"},
-      {Parents("{kind: 9, name: g}"), "spec.parentRefs[0].kind: \"9\" is malformed"},
+      {Parents("{kind: '9', name: g}"), "spec.parentRefs[0].kind: \"9\" is malformed"},
       {Parents("{}"), "spec.parentRefs[0].name: is required"},
       {Parents("{name: g, namespace: A}"), "spec.parentRefs[0].namespace: \"A\" is malformed"},
       {Parents("{name: g, sectionName: -}"), "spec.parentRefs[0].sectionName: \"-\" is malformed"},
