@@ -97,6 +97,7 @@ class RuleTranslator {
                  const ApiBinding* binding, BackendResolver& backends, RouteTranslation& result)
       : resources_(resources),
         namespace_(route.metadata().namespace_()),
+        grpc_(route.kind() == "GRPCRoute"),
         binding_(binding),
         backends_(backends),
         result_(result) {}
@@ -127,9 +128,16 @@ class RuleTranslator {
   }
 
  private:
+  template <class Reference>
+  BackendReference Refer(const Reference& written) const {
+    BackendReference reference = ReferenceOf(written, namespace_);
+    reference.of_grpc = grpc_;
+    return reference;
+  }
+
   void AddMirror(const v1::HTTPRequestMirrorFilter& mirror, const std::string& where,
                  v1::RuleConfig* config) {
-    const BackendReference reference = ReferenceOf(mirror.backend_ref(), namespace_);
+    const BackendReference reference = Refer(mirror.backend_ref());
     v1::MirrorConfig* const entry = config->add_mirrors();
     entry->set_name(reference.ToString());
     entry->set_backend(backends_.Resolve(reference, namespace_, where + ".requestMirror.backendRef",
@@ -168,8 +176,7 @@ class RuleTranslator {
     const std::string where = Concat(path_, ".backendRefs[", std::to_string(index), "]");
     v1::WeightedBackendConfig* const entry = config->add_backends();
     entry->set_weight(backend.has_weight() ? static_cast<uint32_t>(backend.weight()) : 1);
-    entry->set_backend(
-        backends_.Resolve(ReferenceOf(backend, namespace_), namespace_, where, result_.resolved));
+    entry->set_backend(backends_.Resolve(Refer(backend), namespace_, where, result_.resolved));
     for (int i = 0; i < backend.filters_size(); ++i) {
       v1::FilterConfig filter;
       if (FillFilter(backend.filters(i), &filter)) {
@@ -210,6 +217,7 @@ class RuleTranslator {
 
   const ResourceSet& resources_;
   const std::string& namespace_;
+  const bool grpc_;
   const ApiBinding* binding_;
   BackendResolver& backends_;
   RouteTranslation& result_;
@@ -223,7 +231,8 @@ RouteTranslation TranslateRoute(const ResourceSet& resources, const v1::HTTPRout
                                 BackendResolver& backends) {
   RouteTranslation result;
   const v1::ObjectMeta& metadata = route.metadata();
-  const ApiBinding* const binding = apis.Find(metadata.namespace_(), metadata.name());
+  const ApiBinding* const binding =
+      route.kind() == "GRPCRoute" ? nullptr : apis.Find(metadata.namespace_(), metadata.name());
   result.config.set_name(Concat(metadata.namespace_(), "/", metadata.name()));
   result.config.set_created_unix_seconds(UnixSeconds(metadata.creation_timestamp()));
   for (const v1::RouteAttachment& attachment : attachments.listeners) {
