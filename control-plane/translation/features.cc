@@ -5,6 +5,8 @@ namespace apk {
 
 const std::vector<std::string_view>& SupportedFeatures() {
   static const auto* const features = new std::vector<std::string_view>{
+      "GRPCRoute",
+      "GRPCRouteNamedRouteRule",
       "Gateway",
       "GatewayAddressEmpty",
       "GatewayHTTPListenerIsolation",

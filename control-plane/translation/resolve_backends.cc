@@ -202,6 +202,9 @@ bool IsKnownProtocol(const std::string& app_protocol) {
          app_protocol == "kubernetes.io/ws" || app_protocol == "kubernetes.io/wss";
 }
 
+// gRPC and HTTP may reach the same backend by different protocols.
+const char* Suffix(const BackendReference& reference) { return reference.of_grpc ? "#grpc" : ""; }
+
 // The same number may stand for several protocols; HTTP goes over TCP.
 const v1::ServicePort* FindPort(const v1::Service& service, int number) {
   for (const v1::ServicePort& port : service.spec().ports()) {
@@ -275,15 +278,17 @@ std::string BackendResolver::Resolve(const BackendReference& reference,
                        "\" can't be a backend; Service and dp.wso2.com Backend can"));
     return "";
   }
-  const ReferenceFrom from{kGatewayGroup, "HTTPRoute", route_namespace};
+  const std::string route_kind = reference.of_grpc ? "GRPCRoute" : "HTTPRoute";
+  const ReferenceFrom from{kGatewayGroup, route_kind, route_namespace};
   const ResourceKey to{.group = reference.group,
                        .kind = reference.kind,
                        .namespace_name = reference.namespace_name,
                        .name = reference.name};
   if (!ReferenceAllowed(resources_, from, to)) {
-    problem.Add("RefNotPermitted",
-                Concat(where, ": no ReferenceGrant in namespace ", reference.namespace_name,
-                       " permits ", reference.ToString(), " to HTTPRoutes of ", route_namespace));
+    problem.Add(
+        "RefNotPermitted",
+        Concat(where, ": no ReferenceGrant in namespace ", reference.namespace_name, " permits ",
+               reference.ToString(), " to ", route_kind, "s of ", route_namespace));
     return "";
   }
   if (log_ == nullptr) return ResolveKnown(reference, where, problem);
@@ -311,7 +316,7 @@ std::string BackendResolver::ResolveBackend(const BackendReference& reference,
     return "";
   }
   const std::string name =
-      Concat("backend/Backend/", reference.namespace_name, "/", reference.name);
+      Concat("backend/Backend/", reference.namespace_name, "/", reference.name, Suffix(reference));
   if (assembly_.Has(name)) return name;
   Problem own;
   v1::BackendConfig config;
@@ -322,6 +327,7 @@ std::string BackendResolver::ResolveBackend(const BackendReference& reference,
                 Concat(where, ": ", reference.ToString(), " can't be used: ", own.message()));
     return "";
   }
+  if (reference.of_grpc) config.set_protocol(v1::BackendConfig::HTTP2);
   *assembly_.Resource(name).mutable_backend() = std::move(config);
   return name;
 }
@@ -348,7 +354,7 @@ std::string BackendResolver::ResolveService(const BackendReference& reference,
     return "";
   }
   const std::string name = Concat("backend/Service/", reference.namespace_name, "/", reference.name,
-                                  ":", std::to_string(reference.port));
+                                  ":", std::to_string(reference.port), Suffix(reference));
   if (assembly_.Has(name)) return name;
   v1::BackendConfig config;
   if (log_ != nullptr) log_->Note(HashOfSlicesRead(reference.namespace_name, reference.name));
@@ -364,7 +370,9 @@ std::string BackendResolver::ResolveService(const BackendReference& reference,
     endpoint->set_host(service->spec().external_name());
     endpoint->set_port(static_cast<uint32_t>(port->port()));
   }
-  if (port->app_protocol() == "kubernetes.io/h2c") config.set_protocol(v1::BackendConfig::HTTP2);
+  if (reference.of_grpc || port->app_protocol() == "kubernetes.io/h2c") {
+    config.set_protocol(v1::BackendConfig::HTTP2);
+  }
   *assembly_.Resource(name).mutable_backend() = std::move(config);
   return name;
 }

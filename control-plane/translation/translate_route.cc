@@ -126,6 +126,7 @@ class RuleTranslator {
                  const ApiBinding* binding, BackendResolver& backends, RouteTranslation& result)
       : resources_(resources),
         namespace_(route.metadata().namespace_()),
+        grpc_(route.kind() == "GRPCRoute"),
         binding_(binding),
         backends_(backends),
         result_(result) {}
@@ -163,13 +164,20 @@ class RuleTranslator {
   }
 
  private:
+  template <class Reference>
+  BackendReference Refer(const Reference& written) const {
+    BackendReference reference = ReferenceOf(written, namespace_);
+    reference.of_grpc = grpc_;
+    return reference;
+  }
+
   void Refuse(std::string_view reason, std::string_view message) {
     result_.invalid_rules.Add(reason, message);
   }
 
   void FillMirror(const v1::HTTPRequestMirrorFilter& mirror, const std::string& where,
                   v1::MirrorConfig* entry) {
-    const BackendReference reference = ReferenceOf(mirror.backend_ref(), namespace_);
+    const BackendReference reference = Refer(mirror.backend_ref());
     entry->set_name(reference.ToString());
     entry->set_backend(backends_.Resolve(reference, namespace_, where + ".requestMirror.backendRef",
                                          result_.resolved));
@@ -207,8 +215,7 @@ class RuleTranslator {
     const std::string where = Concat(path_, ".backendRefs[", std::to_string(index), "]");
     v1::WeightedBackendConfig entry;
     entry.set_weight(backend.has_weight() ? static_cast<uint32_t>(backend.weight()) : 1);
-    entry.set_backend(
-        backends_.Resolve(ReferenceOf(backend, namespace_), namespace_, where, result_.resolved));
+    entry.set_backend(backends_.Resolve(Refer(backend), namespace_, where, result_.resolved));
     if (!AddBackendFilters(rule, backend, where, &entry)) {
       // Without the filter nothing may reach the backend; the other shares are served.
       entry.Clear();
@@ -290,6 +297,7 @@ class RuleTranslator {
 
   const ResourceSet& resources_;
   const std::string& namespace_;
+  const bool grpc_;
   const ApiBinding* binding_;
   BackendResolver& backends_;
   RouteTranslation& result_;
@@ -303,7 +311,8 @@ RouteTranslation TranslateRoute(const ResourceSet& resources, const v1::HTTPRout
                                 BackendResolver& backends) {
   RouteTranslation result;
   const v1::ObjectMeta& metadata = route.metadata();
-  const ApiBinding* const binding = apis.Find(metadata.namespace_(), metadata.name());
+  const ApiBinding* const binding =
+      route.kind() == "GRPCRoute" ? nullptr : apis.Find(metadata.namespace_(), metadata.name());
   result.config.set_name(Concat(metadata.namespace_(), "/", metadata.name()));
   result.config.set_created_unix_seconds(UnixSeconds(metadata.creation_timestamp()));
   for (const v1::RouteAttachment& attachment : attachments.listeners) {

@@ -69,6 +69,7 @@ void CheckKind(const Message& object, IssueList& issues) {
   const std::string& name = object.GetDescriptor()->name();
   if (name == "Gateway") CheckGateway(static_cast<const v1::Gateway&>(object), issues);
   if (name == "ListenerSet") CheckListenerSet(static_cast<const v1::ListenerSet&>(object), issues);
+  if (name == "GRPCRoute") CheckGrpcRoute(static_cast<const v1::GRPCRoute&>(object), issues);
   if (name == "HTTPRoute") CheckHttpRoute(static_cast<const v1::HTTPRoute&>(object), issues);
   if (name == "TLSRoute") CheckTlsRoute(static_cast<const v1::TLSRoute&>(object), issues);
   if (name == "BackendTLSPolicy") {
