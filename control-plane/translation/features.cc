@@ -5,6 +5,8 @@ namespace apk {
 
 const std::vector<std::string_view>& SupportedFeatures() {
   static const auto* const features = new std::vector<std::string_view>{
+      "GRPCRoute",
+      "GRPCRouteNamedRouteRule",
       "Gateway",
       "GatewayAddressEmpty",
       "GatewayHTTPListenerIsolation",
@@ -18,7 +20,11 @@ const std::vector<std::string_view>& SupportedFeatures() {
       "HTTPRouteBackendProtocolH2C",
       "HTTPRouteBackendProtocolWebSocket",
       "HTTPRouteBackendRequestHeaderModification",
+      "HTTPRouteBackendRequestRedirect",
       "HTTPRouteBackendTimeout",
+      "HTTPRouteBackendURLRewrite",
+      "HTTPRouteCORS",
+      "HTTPRouteDestinationPortMatching",
       "HTTPRouteHostRewrite",
       "HTTPRouteMethodMatching",
       "HTTPRouteNamedRouteRule",
@@ -32,6 +38,9 @@ const std::vector<std::string_view>& SupportedFeatures() {
       "HTTPRouteRequestPercentageMirror",
       "HTTPRouteRequestTimeout",
       "HTTPRouteResponseHeaderModification",
+      "HTTPRouteRetry",
+      "HTTPRouteRetryBackendTimeout",
+      "HTTPRouteRetryConnectionError",
       "HTTPRouteSchemeRedirect",
       "ListenerSet",
       "ReferenceGrant",

@@ -32,7 +32,7 @@ std::string ListenerName(const v1::Gateway& gateway, const v1::ListenerSet* set,
 
 // Kinds of routes that a protocol can carry; none: it is not served.
 std::vector<std::string> KindsOf(const std::string& protocol) {
-  if (protocol == "HTTP" || protocol == "HTTPS") return {"HTTPRoute"};
+  if (protocol == "HTTP" || protocol == "HTTPS") return {"GRPCRoute", "HTTPRoute"};
   return {};
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +31,8 @@ struct ListenerState {
   Problem conflicted;
   Problem overlapping;             // TLS listeners beside it that share hostnames with it.
   std::vector<std::string> kinds;  // Of routes of the Gateway API's group that may attach, sorted.
+  // Hostnames of attached routes, by kind: HTTPRoutes and GRPCRoutes may not share one.
+  std::map<std::string, std::set<std::string>> hostnames;
   std::vector<std::string> certificates;
   int attached_routes = 0;
 

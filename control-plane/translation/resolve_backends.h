@@ -23,7 +23,8 @@ struct BackendReference {
   std::string kind;
   std::string namespace_name;
   std::string name;
-  int port = 0;  // 0: none.
+  int port = 0;          // 0: none.
+  bool of_grpc = false;  // A GRPCRoute's: HTTP/2 whatever the backend says.
 
   // "Service default/a:80".
   std::string ToString() const;
@@ -42,8 +43,8 @@ BackendReference ReferenceOf(const Reference& reference, const std::string& rout
 
 class BackendResolver {
  public:
-  // `log`, where it is given, observes the resources: each Resolve tells it all that the answer depends
-  // on, whether it was read now or by an earlier one.
+  // `log`, where it is given, observes the resources: each Resolve tells it all that the answer
+  // depends on, whether it was read now or by an earlier one.
   BackendResolver(const ResourceSet& resources, SnapshotAssembly& assembly, ReadLog* log = nullptr);
 
   // The name of its BackendConfig, which is then in the assembly; "" where it does not resolve,
