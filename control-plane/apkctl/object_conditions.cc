@@ -132,7 +132,7 @@ class Collector {
         Concat(" [", condition.type(), "=", condition.status(), ", ", condition.reason(), "]");
     std::string_view rest = condition.message();
     if (const size_t colon = rest.find(": spec."); colon != std::string_view::npos)
-      rest.remove_prefix(colon + 2);  // "rules that are not served: spec.rules[0]: …"
+      rest.remove_prefix(colon + 2);  // "Dropped Rule(s), answered 500: spec.rules[0]: …"
     while (!rest.empty()) {
       const size_t end = rest.find("; spec.");
       std::string_view part = rest.substr(0, end);

@@ -8,6 +8,7 @@
 #include "apk/v1/backend.pb.h"
 #include "apk/v1/core.pb.h"
 #include "apk/v1/gateway.pb.h"
+#include "apk/v1/grpc_route.pb.h"
 #include "apk/v1/listener_set.pb.h"
 #include "apk/v1/policies.pb.h"
 #include "apk/v1/routes.pb.h"
@@ -152,6 +153,7 @@ Columns ColumnsOf(const Message& object) {
   if (kind == "ListenerSet") return Of(static_cast<const v1::ListenerSet&>(object));
   if (kind == "HTTPRoute") return OfRoute(static_cast<const v1::HTTPRoute&>(object));
   if (kind == "TLSRoute") return OfRoute(static_cast<const v1::TLSRoute&>(object));
+  if (kind == "GRPCRoute") return OfRoute(static_cast<const v1::GRPCRoute&>(object));
   if (kind == "Backend") return Of(static_cast<const v1::Backend&>(object));
   if (kind == "API") return Of(static_cast<const v1::API&>(object));
   if (kind == "Service") return Of(static_cast<const v1::Service&>(object));

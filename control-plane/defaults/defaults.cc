@@ -1,6 +1,8 @@
 // Built as messages: the server reads no YAML.
 #include "control-plane/defaults/defaults.h"
 
+#include <openssl/rand.h>
+
 #include "apk/v1/backend.pb.h"
 #include "apk/v1/core.pb.h"
 #include "apk/v1/gateway.pb.h"
@@ -10,6 +12,7 @@
 #include "common/strings.h"
 #include "control-plane/identity/token_issuer.h"
 #include "control-plane/resources/kind_registry.h"
+#include "control-plane/translation/session_persistence.h"
 
 namespace apk {
 namespace {
@@ -66,6 +69,16 @@ absl::Status AddGateway(const DefaultsOptions& options, const CertificateAuthori
   AddListener("idplistener", kTokenHost, options.gateway_port, gateway.mutable_spec());
   Add(gateway, request);
   return absl::OkStatus();
+}
+
+// Signs the sessions of session persistence.
+void AddSessionSecret(v1::ApplyRequest& request) {
+  constexpr size_t kKeyBytes = 32;
+  std::string key(kKeyBytes, '\0');
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(key.data()), kKeyBytes) != 1) return;
+  auto secret = NewObject<v1::Secret>(kSessionSecretNamespace, kSessionSecretName);
+  (*secret.mutable_data())["key"] = key;
+  Add(secret, request);
 }
 
 }  // namespace
@@ -126,6 +139,7 @@ v1::ApplyRequest MakeEssentials() {
   gateway_class.mutable_spec()->set_controller_name("apk.dev/gateway-controller");
   gateway_class.mutable_spec()->set_description("The mirroring API gateway");
   Add(gateway_class, request);
+  AddSessionSecret(request);
   return request;
 }
 

@@ -26,7 +26,7 @@ inline constexpr char kJwksPath[] = "/oauth2/jwks";
 std::string JwksUrl(const DefaultsOptions& options);
 
 // What the gateway can't do without: the namespaces of objects without one and of its own objects,
-// and the GatewayClass.
+// the GatewayClass, and the Secret that signs sessions.
 v1::ApplyRequest MakeEssentials();
 
 absl::StatusOr<v1::ApplyRequest> MakeDefaults(const DefaultsOptions& options,

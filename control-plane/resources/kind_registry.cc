@@ -8,6 +8,7 @@
 #include "apk/v1/backend_tls_policy.pb.h"
 #include "apk/v1/core.pb.h"
 #include "apk/v1/gateway.pb.h"
+#include "apk/v1/grpc_route.pb.h"
 #include "apk/v1/listener_set.pb.h"
 #include "apk/v1/policies.pb.h"
 #include "apk/v1/routes.pb.h"
@@ -55,9 +56,9 @@ std::unique_ptr<google::protobuf::Message> Kind::New() const {
 const std::vector<Kind>& AllKinds() {
   static const auto* const kinds = new std::vector<Kind>(
       ReadKinds<v1::Namespace, v1::Service, v1::Secret, v1::ConfigMap, v1::EndpointSlice,
-                v1::GatewayClass, v1::Gateway, v1::ListenerSet, v1::HTTPRoute, v1::TLSRoute,
-                v1::BackendTLSPolicy, v1::ReferenceGrant, v1::Backend, v1::API, v1::Authentication,
-                v1::TokenIssuer>());
+                v1::GatewayClass, v1::Gateway, v1::ListenerSet, v1::HTTPRoute, v1::GRPCRoute,
+                v1::TLSRoute, v1::BackendTLSPolicy, v1::ReferenceGrant, v1::Backend, v1::API,
+                v1::Authentication, v1::TokenIssuer>());
   return *kinds;
 }
 

@@ -59,6 +59,7 @@ class Attacher {
     size_t candidates = 0;
     size_t allowed = 0;
     size_t attached = 0;
+    size_t taken = 0;
     for (ListenerState& listener : parent.gateway->listeners) {
       if (listener.set != parent.set) continue;
       if (!reference.section_name().empty() && reference.section_name() != listener.spec->name())
@@ -73,10 +74,22 @@ class Attacher {
       ++allowed;
       const std::vector<std::string> common = IntersectHostnames(listener.hostname, hostnames_);
       if (common.empty() || !listener.Attachable()) continue;
+      if (TakenByOtherKind(listener, common)) {
+        ++taken;
+        continue;
+      }
       ++attached;
       Join(listener, common);
     }
-    if (attached == 0) Explain(parent, candidates, allowed, outcome.problem);
+    if (attached > 0) return outcome;
+    if (taken > 0) {
+      outcome.problem.Add(
+          "HostnameConflict",
+          Concat("an older ", route_.kind == "GRPCRoute" ? "HTTPRoute" : "GRPCRoute",
+                 " has a hostname of this route on the same listener"));
+      return outcome;
+    }
+    Explain(parent, candidates, allowed, outcome.problem);
     return outcome;
   }
 
@@ -95,6 +108,19 @@ class Attacher {
     auto& joined = attachments_[listener.name];
     if (joined.empty()) ++listener.attached_routes;
     joined.insert(hostnames.begin(), hostnames.end());
+    listener.hostnames[route_.kind].insert(hostnames.begin(), hostnames.end());
+  }
+
+  // HTTPRoutes and GRPCRoutes may not share a hostname; a TLSRoute is on listeners of its own.
+  bool TakenByOtherKind(const ListenerState& listener,
+                        const std::vector<std::string>& hostnames) const {
+    for (const auto& [kind, taken] : listener.hostnames) {
+      if (kind == route_.kind) continue;
+      for (const std::string& other : taken) {
+        if (!IntersectHostnames(other, hostnames).empty()) return true;
+      }
+    }
+    return false;
   }
 
   void Explain(const Parent& parent, size_t candidates, size_t allowed, Problem& problem) const {

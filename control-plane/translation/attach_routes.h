@@ -44,7 +44,8 @@ struct Attachments {
   std::vector<v1::RouteAttachment> listeners;  // By name, each once.
 };
 
-// Counts the route in the listeners that it attaches to.
+// Counts the route in the listeners that it attaches to. Older routes must come first: where
+// HTTPRoutes and GRPCRoutes share a hostname on a listener, the first one has it.
 Attachments AttachRoute(const ResourceSet& resources, const RouteView& route,
                         std::vector<GatewayState>& gateways);
 

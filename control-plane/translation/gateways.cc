@@ -28,7 +28,7 @@ std::string ListenerName(const v1::Gateway& gateway, const v1::ListenerSet* set,
 
 // Kinds of routes that a protocol can carry; none: it is not served.
 std::vector<std::string> KindsOf(const std::string& protocol) {
-  if (protocol == "HTTP" || protocol == "HTTPS") return {"HTTPRoute"};
+  if (protocol == "HTTP" || protocol == "HTTPS") return {"GRPCRoute", "HTTPRoute"};
   if (protocol == "TLS") return {"TLSRoute"};
   return {};
 }
@@ -130,11 +130,8 @@ void PutListeners(const GatewayState& state, SnapshotAssembly& certificates,
     if (listener.client_validation.has_value()) {
       *config.mutable_client_validation() = *listener.client_validation;
     }
-    config.set_backend_client_certificate(state.backend_certificate);
-    *config.mutable_certificates() = {listener.certificates.begin(), listener.certificates.end()};
-    std::vector<std::string> used = listener.certificates;
-    if (!state.backend_certificate.empty()) used.push_back(state.backend_certificate);
-    for (const std::string& certificate : used) {
+    for (const std::string& certificate : listener.certificates) {
+      config.add_certificates(certificate);
       *assembly.Resource(certificate).mutable_certificate() =
           certificates.Resource(certificate).certificate();
     }

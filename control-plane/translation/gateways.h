@@ -2,7 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +33,8 @@ struct ListenerState {
   Problem conflicted;
   Problem overlapping;             // TLS listeners beside it that share hostnames with it.
   std::vector<std::string> kinds;  // Of routes of the Gateway API's group that may attach, sorted.
+  // Hostnames of attached routes, by kind: HTTPRoutes and GRPCRoutes may not share one.
+  std::map<std::string, std::set<std::string>> hostnames;
   std::vector<std::string> certificates;
   std::optional<v1::ClientValidationConfig> client_validation;
   int attached_routes = 0;
@@ -56,7 +60,8 @@ struct GatewayState {
   std::vector<std::string> addresses;  // To be bound; none: the agents' own.
   Problem accepted;
   Problem resolved;                 // What the Gateway itself refers to.
-  std::string backend_certificate;  // That is shown to backends; or "".
+  std::string backend_certificate;  // Name of the one that is shown to backends; or "".
+  v1::CertificateConfig backend_certificate_config;
   bool insecure_frontend = false;   // A port takes clients without a valid certificate.
   // Its own in the order of its spec, then those of ListenerSets, in the order of precedence.
   std::vector<ListenerState> listeners;

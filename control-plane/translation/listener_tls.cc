@@ -98,6 +98,8 @@ void EvaluateTls(const ResourceSet& resources, GatewayState& state,
       ResolveCertificate(resources, from, tls.backend().client_certificate_ref(),
                          "spec.tls.backend.clientCertificateRef", "InvalidClientCertificateRef",
                          state.resolved, certificates);
+  if (state.backend_certificate.empty()) return;
+  state.backend_certificate_config = certificates.Resource(state.backend_certificate).certificate();
 }
 
 }  // namespace apk

@@ -156,25 +156,53 @@ bool IsReady(const v1::SliceEndpoint& endpoint) {
   return !endpoint.conditions().has_ready() || endpoint.conditions().ready();
 }
 
-// Ready endpoints of the Service's port, each once.
+// On its way out but still answering: `serving` is what `ready` would be without the termination.
+bool IsServingUntilGone(const v1::SliceEndpoint& endpoint) {
+  const v1::EndpointConditions& conditions = endpoint.conditions();
+  return conditions.terminating() && conditions.serving();
+}
+
+// A port without number leaves the choice to the reader: the pods' port, which the Service names.
+int PortOf(const v1::SlicePort& slice_port, const v1::ServicePort& port) {
+  if (slice_port.port() != 0) return slice_port.port();
+  const std::string& target = port.target_port();
+  const bool number = !target.empty() && target.size() <= 5 &&
+                      target.find_first_not_of("0123456789") == std::string::npos;
+  return number ? std::stoi(target) : port.port();
+}
+
+// The endpoints of the Service's port that `wanted` takes, each once.
 void AddSliceEndpoints(const std::vector<const v1::EndpointSlice*>& slices,
-                       const v1::ServicePort& port, v1::BackendConfig* config) {
+                       const v1::ServicePort& port, bool (*wanted)(const v1::SliceEndpoint&),
+                       v1::BackendConfig* config) {
   std::set<std::pair<std::string, int>> seen;
   for (const v1::EndpointSlice* const slice : slices) {
     for (const v1::SlicePort& slice_port : slice->ports()) {
-      if (slice_port.name() != port.name() || slice_port.port() == 0) continue;
+      const bool tcp = !slice_port.has_protocol() || slice_port.protocol() == "TCP";
+      if (!tcp || slice_port.name() != port.name()) continue;
+      const int number = PortOf(slice_port, port);
       for (const v1::SliceEndpoint& endpoint : slice->endpoints()) {
         // All addresses of one endpoint are the same pod: the first serves.
-        if (!IsReady(endpoint) || endpoint.addresses().empty()) continue;
+        if (!wanted(endpoint) || endpoint.addresses().empty()) continue;
         const std::string& address = endpoint.addresses(0);
-        if (address.empty() || !seen.emplace(address, slice_port.port()).second) continue;
+        if (address.empty() || !seen.emplace(address, number).second) continue;
         v1::EndpointConfig* const added = config->add_endpoints();
         added->set_host(address);
-        added->set_port(static_cast<uint32_t>(slice_port.port()));
+        added->set_port(static_cast<uint32_t>(number));
       }
     }
   }
 }
+
+// Names of IANA and of nobody's domain say what the bytes are and change nothing; those with a
+// domain ask for something, which must be known here.
+bool IsKnownProtocol(const std::string& app_protocol) {
+  return app_protocol.find('/') == std::string::npos || app_protocol == "kubernetes.io/h2c" ||
+         app_protocol == "kubernetes.io/ws" || app_protocol == "kubernetes.io/wss";
+}
+
+// gRPC and HTTP may reach the same backend by different protocols.
+const char* Suffix(const BackendReference& reference) { return reference.of_grpc ? "#grpc" : ""; }
 
 // The same number may stand for several protocols; HTTP goes over TCP.
 const v1::ServicePort* FindPort(const v1::Service& service, int number) {
@@ -288,7 +316,7 @@ std::string BackendResolver::ResolveBackend(const BackendReference& reference,
     return "";
   }
   const std::string name =
-      Concat("backend/Backend/", reference.namespace_name, "/", reference.name);
+      Concat("backend/Backend/", reference.namespace_name, "/", reference.name, Suffix(reference));
   if (assembly_.Has(name)) return name;
   Problem own;
   v1::BackendConfig config;
@@ -299,6 +327,7 @@ std::string BackendResolver::ResolveBackend(const BackendReference& reference,
                 Concat(where, ": ", reference.ToString(), " can't be used: ", own.message()));
     return "";
   }
+  if (reference.of_grpc) config.set_protocol(v1::BackendConfig::HTTP2);
   *assembly_.Resource(name).mutable_backend() = std::move(config);
   return name;
 }
@@ -319,8 +348,14 @@ std::string BackendResolver::ResolveService(const BackendReference& reference,
                        " has no TCP port ", std::to_string(reference.port)));
     return "";
   }
+  if (!IsKnownProtocol(port->app_protocol())) {
+    problem.Add("UnsupportedProtocol",
+                Concat(where, ": appProtocol ", port->app_protocol(), " of ", reference.ToString(),
+                       " is not supported; kubernetes.io/h2c, ws and wss are"));
+    return "";
+  }
   const std::string name = Concat("backend/Service/", reference.namespace_name, "/", reference.name,
-                                  ":", std::to_string(reference.port));
+                                  ":", std::to_string(reference.port), Suffix(reference));
   if (log_ != nullptr) log_->Note(policy_reads_);
   const BackendTlsPolicies::Effect* const policy = policies_.Find(*service, *port);
   if (policy != nullptr && !policy->valid) return "";
@@ -333,13 +368,19 @@ std::string BackendResolver::ResolveService(const BackendReference& reference,
   }
   const auto slices = slices_.find({reference.namespace_name, reference.name});
   if (slices != slices_.end()) {
-    AddSliceEndpoints(slices->second, *port, &config);
+    AddSliceEndpoints(slices->second, *port, IsReady, &config);
+    // The last ones out serve until others are ready, as in Kubernetes.
+    if (config.endpoints().empty()) {
+      AddSliceEndpoints(slices->second, *port, IsServingUntilGone, &config);
+    }
   } else if (service->spec().type() == "ExternalName" && !service->spec().external_name().empty()) {
     v1::EndpointConfig* const endpoint = config.add_endpoints();
     endpoint->set_host(service->spec().external_name());
     endpoint->set_port(static_cast<uint32_t>(port->port()));
   }
-  if (port->app_protocol() == "kubernetes.io/h2c") config.set_protocol(v1::BackendConfig::HTTP2);
+  if (reference.of_grpc || port->app_protocol() == "kubernetes.io/h2c") {
+    config.set_protocol(v1::BackendConfig::HTTP2);
+  }
   *assembly_.Resource(name).mutable_backend() = std::move(config);
   return name;
 }

@@ -26,7 +26,8 @@ struct BackendReference {
   std::string kind;
   std::string namespace_name;
   std::string name;
-  int port = 0;  // 0: none.
+  int port = 0;          // 0: none.
+  bool of_grpc = false;  // A GRPCRoute's: HTTP/2 whatever the backend says.
 
   // "Service default/a:80".
   std::string ToString() const;

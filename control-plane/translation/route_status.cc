@@ -49,7 +49,7 @@ v1::RouteStatus StatusOf(const RouteView& route, const Attachments& attachments,
                  resolved.empty() ? "all references resolve" : resolved.message(), conditions);
     if (!problems.invalid_rules.empty() && !problems.all_invalid) {
       SetCondition(scope, "PartiallyInvalid", true, problems.invalid_rules.reason(),
-                   Concat("rules that are not served: ", problems.invalid_rules.message()),
+                   Concat("Dropped Rule(s), answered 500: ", problems.invalid_rules.message()),
                    conditions);
     }
   }

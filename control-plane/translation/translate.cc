@@ -6,14 +6,18 @@
 #include <google/protobuf/util/message_differencer.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "apk/v1/api.pb.h"
 #include "apk/v1/backend.pb.h"
 #include "apk/v1/gateway.pb.h"
 #include "common/strings.h"
+#include "control-plane/resources/grpc_route.h"
+#include "control-plane/translation/age_order.h"
 #include "control-plane/translation/api_binding.h"
 #include "control-plane/translation/attach_routes.h"
 #include "control-plane/translation/backend_tls_policies.h"
@@ -154,7 +158,10 @@ void KeepServed(const SnapshotAssembly& assembly, Route& route) {
 std::vector<std::string> ReferencesOf(const v1::RouteConfig& route) {
   std::set<std::string> names;
   for (const v1::RuleConfig& rule : route.rules()) {
-    for (const auto& backend : rule.backends()) names.insert(backend.backend());
+    for (const auto& backend : rule.backends()) {
+      names.insert(backend.backend());
+      for (const auto& mirror : backend.mirrors()) names.insert(mirror.backend());
+    }
     for (const auto& mirror : rule.mirrors()) names.insert(mirror.backend());
     for (const auto& issuer : rule.authentication().token_issuers()) names.insert(issuer);
   }
@@ -174,17 +181,51 @@ std::string TextOf(const ApiBinding* binding) {
   return text;
 }
 
+// An HTTPRoute, or a GRPCRoute and the HTTPRoute that says the same.
+struct AnyRoute {
+  std::string name;  // Of its piece.
+  std::shared_ptr<const v1::HTTPRoute> http;
+  const v1::GRPCRoute* grpc = nullptr;
+
+  const google::protobuf::Message& object() const {
+    return grpc == nullptr ? static_cast<const google::protobuf::Message&>(*http) : *grpc;
+  }
+  RouteView view() const { return grpc == nullptr ? ViewOf(*http) : ViewOf(*grpc); }
+};
+
+// By age where there are both kinds. HTTPRoutes are not owned: the set outlives the translation.
+std::vector<AnyRoute> AllRoutes(const ResourceSet& resources) {
+  std::vector<AnyRoute> routes;
+  for (const v1::HTTPRoute* const http : resources.All<v1::HTTPRoute>()) {
+    AnyRoute& any = routes.emplace_back();
+    any.name = Concat(http->metadata().namespace_(), "/", http->metadata().name());
+    any.http = std::shared_ptr<const v1::HTTPRoute>(std::shared_ptr<const v1::HTTPRoute>(), http);
+  }
+  const size_t http_routes = routes.size();
+  for (const v1::GRPCRoute* const grpc : resources.All<v1::GRPCRoute>()) {
+    AnyRoute& any = routes.emplace_back();
+    any.name = Concat("grpc/", grpc->metadata().namespace_(), "/", grpc->metadata().name());
+    any.http = std::make_shared<v1::HTTPRoute>(AsHttpRoute(*grpc));
+    any.grpc = grpc;
+  }
+  if (routes.size() == http_routes) return routes;
+  std::sort(routes.begin(), routes.end(), [](const AnyRoute& a, const AnyRoute& b) {
+    return OlderFirst(a.http.get(), b.http.get());
+  });
+  return routes;
+}
+
 // The outcome for one route, and what it came from.
 struct RoutePiece {
   Reads reads;
   std::string binding;
-  const v1::HTTPRoute* object = nullptr;  // With the status that was compared last.
+  const google::protobuf::Message* object = nullptr;  // With the status that was compared last.
   v1::RouteStatus status;
-  std::vector<std::string> listeners;   // That it attaches to, served or not.
-  std::vector<std::string> references;  // Backends and issuers of a route that is served.
-  std::set<ServiceName> services;       // That it refers to.
-  SharedResource resource;              // nullptr where the route is not served.
-  uint64_t pass = 0;                    // The last that it was part of.
+  std::vector<std::string> listeners;     // That it attaches to, served or not.
+  std::vector<std::string> references;    // Backends and issuers of a route that is served.
+  std::set<ServiceName> services;         // That it refers to.
+  std::vector<SharedResource> resources;  // None where the route is not served.
+  uint64_t pass = 0;                      // The last that it was part of.
 };
 
 // The same for a Backend's status.
@@ -214,7 +255,8 @@ struct Translator::Memory {
   ResourceSet resources;  // As the last pass left them: with the statuses that it gave.
   Reads gateway_reads;
   std::unique_ptr<ApiPieces> apis;
-  StringMap<RoutePiece> routes;         // By namespace/name.
+  StringMap<RoutePiece> routes;         // By AnyRoute's name.
+  bool mixed_routes = false;            // Of both kinds.
   StringMap<BackendPiece> backends;     // By namespace/name.
   StringMap<SharedResource> available;  // What served routes refer to, by name.
 };
@@ -281,17 +323,17 @@ class Translator::Pass {
     log_.Begin();
     BackendResolver backends(resources_, *policies_, std::move(policy_reads), backends_, &log_);
     const Reads of_all = log_.End();
-    const std::vector<const v1::HTTPRoute*> routes = resources_.All<v1::HTTPRoute>();
-    for (const v1::HTTPRoute* const route : routes) {
-      const v1::ObjectMeta& metadata = route->metadata();
-      RoutePiece& piece = memory_.routes[Concat(metadata.namespace_(), "/", metadata.name())];
-      if (!IsValid(piece, *route)) TranslateOne(*route, of_all, backends, piece);
-      if (piece.object != route) piece.object = UpdateStatus(*route, piece.status, translation_);
+    const std::vector<AnyRoute> routes = AllRoutes(resources_);
+    const bool all_anew = MustTranslateAll(routes);
+    for (const AnyRoute& route : routes) {
+      RoutePiece& piece = memory_.routes[route.name];
+      if (all_anew || !IsValid(piece, route)) TranslateOne(route, of_all, backends, piece);
+      if (piece.object != &route.object()) UpdateRoute(route, piece);
       piece.pass = memory_.pass;
       for (const std::string& listener : piece.listeners) ++attached_[listener];
       AddAncestors(piece.listeners, piece.services);
-      if (piece.resource == nullptr) continue;
-      route_resources_.push_back(piece.resource);
+      route_resources_.insert(route_resources_.end(), piece.resources.begin(),
+                              piece.resources.end());
       references_.insert(piece.references.begin(), piece.references.end());
     }
     ForgetOld(memory_.routes, routes.size());
@@ -334,57 +376,145 @@ class Translator::Pass {
       }
       AddAncestors(listeners, backends.TakeServices());
       KeepServed(assembly_, translated.config);
-      if (translated.config.attachments().empty()) continue;
-      for (const auto& backend : translated.config.backends()) {
-        if (backend.backend().empty()) continue;
-        Remember(backend.backend());
-        references_.insert(backend.backend());
+      for (auto& [gateway, config] : ByBackendCertificate(std::move(translated.config))) {
+        ShowCertificate(*gateway, *config.mutable_backends());
+        for (const auto& backend : config.backends()) {
+          if (backend.backend().empty()) continue;
+          Remember(backend.backend());
+          references_.insert(backend.backend());
+        }
+        v1::SnapshotResource resource;
+        resource.set_name(ResourceName("tls-route/", config.name(), *gateway));
+        *resource.mutable_tls_route() = std::move(config);
+        route_resources_.push_back(Seal(std::move(resource)));
       }
-      v1::SnapshotResource resource;
-      resource.set_name(Concat("tls-route/", translated.config.name()));
-      *resource.mutable_tls_route() = std::move(translated.config);
-      route_resources_.push_back(Seal(std::move(resource)));
     }
   }
 
-  bool IsValid(RoutePiece& piece, const v1::HTTPRoute& route) {
+  // The older one of an HTTPRoute and a GRPCRoute has a hostname that both want: where there are
+  // both kinds, each route that changes may change any other.
+  bool MustTranslateAll(const std::vector<AnyRoute>& routes) {
+    const bool was_mixed = std::exchange(
+        memory_.mixed_routes, std::any_of(routes.begin(), routes.end(), [](const AnyRoute& route) {
+          return route.grpc != nullptr;
+        }));
+    if (!was_mixed && !memory_.mixed_routes) return false;
+    if (was_mixed != memory_.mixed_routes || memory_.routes.size() != routes.size()) return true;
+    return std::any_of(routes.begin(), routes.end(), [this](const AnyRoute& route) {
+      return !IsValid(memory_.routes[route.name], route);
+    });
+  }
+
+  void UpdateRoute(const AnyRoute& route, RoutePiece& piece) {
+    if (route.grpc == nullptr) {
+      piece.object = UpdateStatus(*route.http, piece.status, translation_);
+    } else {
+      piece.object = UpdateStatus(*route.grpc, piece.status, translation_);
+    }
+  }
+
+  bool IsValid(const RoutePiece& piece, const AnyRoute& route) const {
     if (piece.pass == 0 || gateways_changed_ || changes_.Touch(piece.reads)) return false;
     if (!apis_changed_) return true;
     return piece.binding == TextOf(BindingOf(route));
   }
 
-  const ApiBinding* BindingOf(const v1::HTTPRoute& route) const {
-    return memory_.apis->bindings.Find(route.metadata().namespace_(), route.metadata().name());
+  // APIs name HTTPRoutes.
+  const ApiBinding* BindingOf(const AnyRoute& route) const {
+    if (route.grpc != nullptr) return nullptr;
+    const v1::ObjectMeta& metadata = route.http->metadata();
+    return memory_.apis->bindings.Find(metadata.namespace_(), metadata.name());
   }
 
-  void TranslateOne(const v1::HTTPRoute& route, const Reads& of_all, BackendResolver& backends,
+  void TranslateOne(const AnyRoute& route, const Reads& of_all, BackendResolver& backends,
                     RoutePiece& piece) {
     ++routes_translated_;
     log_.Begin();
     log_.Note(of_all);
-    log_.Note(HashOfRead(KeyOf(route)));
-    const Attachments attachments = AttachRoute(resources_, ViewOf(route), gateways_);
+    log_.Note(HashOfRead(KeyOf(route.object())));
+    const Attachments attachments = AttachRoute(resources_, route.view(), gateways_);
     RouteTranslation translated =
-        TranslateRoute(resources_, route, attachments, memory_.apis->bindings, backends);
+        TranslateRoute(resources_, *route.http, attachments, memory_.apis->bindings, backends);
     piece.reads = log_.End();
     piece.binding = TextOf(BindingOf(route));
     piece.object = nullptr;
-    piece.status = StatusOf(ViewOf(route), attachments, translated, now_);
+    piece.status = StatusOf(route.view(), attachments, translated, now_);
     piece.listeners.clear();
     for (const v1::RouteAttachment& attachment : attachments.listeners) {
       piece.listeners.push_back(attachment.listener());
     }
     piece.services = backends.TakeServices();
     KeepServed(assembly_, translated.config);
-    piece.resource = nullptr;
+    piece.resources.clear();
     piece.references.clear();
-    if (translated.config.attachments().empty()) return;
-    piece.references = ReferencesOf(translated.config);
-    for (const std::string& name : piece.references) Remember(name);
-    v1::SnapshotResource resource;
-    resource.set_name(Concat("route/", translated.config.name()));
-    *resource.mutable_route() = std::move(translated.config);
-    piece.resource = Seal(std::move(resource));
+    for (auto& [gateway, config] : ByBackendCertificate(std::move(translated.config))) {
+      for (v1::RuleConfig& rule : *config.mutable_rules()) {
+        ShowCertificate(*gateway, *rule.mutable_mirrors());
+        for (auto& backend : *rule.mutable_backends()) {
+          ShowCertificate(*gateway, *backend.mutable_mirrors());
+        }
+        ShowCertificate(*gateway, *rule.mutable_backends());
+      }
+      for (const std::string& name : ReferencesOf(config)) {
+        Remember(name);
+        piece.references.push_back(name);
+      }
+      v1::SnapshotResource resource;
+      const char* const folder = route.grpc == nullptr ? "route/" : "grpc-route/";
+      resource.set_name(ResourceName(folder, config.name(), *gateway));
+      *resource.mutable_route() = std::move(config);
+      piece.resources.push_back(Seal(std::move(resource)));
+    }
+  }
+
+  const GatewayState* GatewayOf(const std::string& listener) const {
+    for (const GatewayState& gateway : gateways_) {
+      for (const ListenerState& own : gateway.listeners) {
+        if (own.name == listener) return &gateway;
+      }
+    }
+    return nullptr;
+  }
+
+  // A route whose Gateways show different certificates to backends is there once for each, with a
+  // Gateway that shows it.
+  template <class Route>
+  std::vector<std::pair<const GatewayState*, Route>> ByBackendCertificate(Route route) const {
+    std::map<std::string, std::pair<const GatewayState*, Route>> routes;
+    google::protobuf::RepeatedPtrField<v1::RouteAttachment> attachments;
+    attachments.Swap(route.mutable_attachments());
+    for (v1::RouteAttachment& attachment : attachments) {
+      const GatewayState* const gateway = GatewayOf(attachment.listener());
+      if (gateway == nullptr) continue;
+      const auto [entry, is_new] = routes.try_emplace(gateway->backend_certificate, gateway, route);
+      *entry->second.second.add_attachments() = std::move(attachment);
+    }
+    std::vector<std::pair<const GatewayState*, Route>> result;
+    for (auto& [certificate, entry] : routes) result.push_back(std::move(entry));
+    return result;
+  }
+
+  static std::string ResourceName(std::string_view prefix, const std::string& route,
+                                  const GatewayState& gateway) {
+    const std::string& certificate = gateway.backend_certificate;
+    return certificate.empty() ? Concat(prefix, route) : Concat(prefix, route, " as ", certificate);
+  }
+
+  // Has what refers to TLS backends refer to them with the Gateway's certificate. REQUIRES: they
+  // were resolved in this pass.
+  template <class References>
+  void ShowCertificate(const GatewayState& gateway, References& references) {
+    if (gateway.backend_certificate.empty()) return;
+    for (auto& reference : references) {
+      if (!backends_.Has(reference.backend())) continue;
+      v1::BackendConfig backend = backends_.Resource(reference.backend()).backend();
+      if (!backend.tls_enabled()) continue;
+      const v1::CertificateConfig& certificate = gateway.backend_certificate_config;
+      backend.mutable_tls()->set_client_certificate_pem(certificate.certificate_chain_pem());
+      backend.mutable_tls()->set_client_key_pem(certificate.private_key_pem());
+      reference.set_backend(Concat(reference.backend(), " as ", gateway.backend_certificate));
+      *backends_.Resource(reference.backend()).mutable_backend() = std::move(backend);
+    }
   }
 
   // A backend that this pass resolved; issuers are looked up at the end.

@@ -1,9 +1,12 @@
 // Field by field; what does not resolve stays in the rule as a share that is answered 500.
 #include "control-plane/translation/translate_route.h"
 
+#include <algorithm>
+
 #include "common/strings.h"
 #include "control-plane/resources/duration.h"
 #include "control-plane/translation/age_order.h"
+#include "control-plane/translation/session_persistence.h"
 
 namespace apk {
 namespace {
@@ -55,6 +58,15 @@ void FillPathModifier(const v1::HTTPPathModifier& modifier, v1::PathModifierConf
   }
 }
 
+void FillCors(const v1::HTTPCORSFilter& cors, v1::CorsConfig* config) {
+  *config->mutable_allow_origins() = cors.allow_origins();
+  config->set_allow_credentials(cors.allow_credentials());
+  *config->mutable_allow_methods() = cors.allow_methods();
+  *config->mutable_allow_headers() = cors.allow_headers();
+  *config->mutable_expose_headers() = cors.expose_headers();
+  config->set_max_age_seconds(static_cast<uint32_t>(cors.max_age()));
+}
+
 // False for kinds that are no value filter (mirrors, extensions).
 bool FillFilter(const v1::HTTPRouteFilter& filter, v1::FilterConfig* config) {
   if (filter.type() == "RequestHeaderModifier") {
@@ -77,10 +89,28 @@ bool FillFilter(const v1::HTTPRouteFilter& filter, v1::FilterConfig* config) {
     redirect->set_status_code(from.has_status_code() ? static_cast<uint32_t>(from.status_code())
                                                      : 302);
     if (from.has_path()) FillPathModifier(from.path(), redirect->mutable_path());
+  } else if (filter.type() == "CORS") {
+    FillCors(filter.cors(), config->mutable_cors());
   } else {
     return false;
   }
   return true;
+}
+
+void FillRetry(const v1::HTTPRouteRetry& retry, v1::RetryConfig* config) {
+  constexpr uint32_t kAttempts = 1;
+  constexpr uint32_t kBackoffMs = 25;
+  for (const int32_t code : retry.codes()) config->add_codes(static_cast<uint32_t>(code));
+  config->set_attempts(retry.has_attempts() ? static_cast<uint32_t>(retry.attempts()) : kAttempts);
+  config->set_backoff_ms(retry.has_backoff() ? ParseDurationMs(retry.backoff()).value_or(kBackoffMs)
+                                             : kBackoffMs);
+}
+
+bool ReplacesPath(const v1::HTTPRouteFilter& filter) { return filter.url_rewrite().has_path(); }
+
+bool ReplacesPrefix(const v1::HTTPRouteFilter& filter) {
+  return filter.url_rewrite().path().type() == "ReplacePrefixMatch" ||
+         filter.request_redirect().path().type() == "ReplacePrefixMatch";
 }
 
 // Rules of one route, one after the other.
@@ -90,7 +120,8 @@ class RuleTranslator {
                  const ApiBinding* binding, BackendResolver& backends, RouteTranslation& result)
       : resources_(resources),
         namespace_(route.metadata().namespace_()),
-        from_{kGatewayGroup, "HTTPRoute", namespace_},
+        grpc_(route.kind() == "GRPCRoute"),
+        from_{kGatewayGroup, grpc_ ? "GRPCRoute" : "HTTPRoute", namespace_},
         binding_(binding),
         backends_(backends),
         result_(result) {}
@@ -107,24 +138,41 @@ class RuleTranslator {
       const std::string where = Concat(path_, ".filters[", std::to_string(i), "]");
       const v1::HTTPRouteFilter& filter = rule.filters(i);
       if (filter.type() == "RequestMirror") {
-        AddMirror(filter.request_mirror(), where, config);
+        FillMirror(filter.request_mirror(), where, config->add_mirrors());
       } else if (filter.type() == "ExtensionRef") {
         authentication = FindExtension(filter.extension_ref(), where, config);
+      } else if (v1::FilterConfig value; FillFilter(filter, &value)) {
+        *config->add_filters() = std::move(value);
       } else {
-        FillFilter(filter, config->add_filters());
+        config->set_invalid(true);
+        Refuse("UnsupportedValue", Concat(where, ": ", filter.type(), " is not supported"));
       }
     }
-    for (int i = 0; i < rule.backend_refs_size(); ++i) AddBackend(rule.backend_refs(i), i, config);
+    for (int i = 0; i < rule.backend_refs_size(); ++i) AddBackend(rule, i, config);
     SetTimeouts(rule.timeouts(), config);
+    if (rule.has_retry()) FillRetry(rule.retry(), config->mutable_retry());
+    if (rule.has_session_persistence()) {
+      SetSessionPersistence(rule.session_persistence(), index, config);
+    }
     SetAuthentication(authentication, config);
     return !config->invalid();
   }
 
  private:
-  void AddMirror(const v1::HTTPRequestMirrorFilter& mirror, const std::string& where,
-                 v1::RuleConfig* config) {
-    const BackendReference reference = ReferenceOf(mirror.backend_ref(), namespace_);
-    v1::MirrorConfig* const entry = config->add_mirrors();
+  template <class Reference>
+  BackendReference Refer(const Reference& written) const {
+    BackendReference reference = ReferenceOf(written, namespace_);
+    reference.of_grpc = grpc_;
+    return reference;
+  }
+
+  void Refuse(std::string_view reason, std::string_view message) {
+    result_.invalid_rules.Add(reason, message);
+  }
+
+  void FillMirror(const v1::HTTPRequestMirrorFilter& mirror, const std::string& where,
+                  v1::MirrorConfig* entry) {
+    const BackendReference reference = Refer(mirror.backend_ref());
     entry->set_name(reference.ToString());
     entry->set_backend(
         backends_.Resolve(reference, from_, where + ".requestMirror.backendRef", result_.resolved));
@@ -150,31 +198,72 @@ class RuleTranslator {
         known ? resources_.Find<v1::Authentication>(namespace_, reference.name()) : nullptr;
     if (found != nullptr) return found;
     config->set_invalid(true);
-    result_.invalid_rules.Add(
-        "UnsupportedValue",
-        Concat(where, ".extensionRef: ", reference.kind(), " ", reference.name(),
-               known ? Concat(" not found in namespace ", namespace_)
-                     : Concat(" of group \"", reference.group(), "\" is no filter known here")));
+    Refuse("UnsupportedValue",
+           Concat(where, ".extensionRef: ", reference.kind(), " ", reference.name(),
+                  known ? Concat(" not found in namespace ", namespace_)
+                        : Concat(" of group \"", reference.group(), "\" is no filter known here")));
     return nullptr;
   }
 
-  void AddBackend(const v1::HTTPBackendRef& backend, int index, v1::RuleConfig* config) {
+  void AddBackend(const v1::HTTPRouteRule& rule, int index, v1::RuleConfig* config) {
+    const v1::HTTPBackendRef& backend = rule.backend_refs(index);
     const std::string where = Concat(path_, ".backendRefs[", std::to_string(index), "]");
-    v1::WeightedBackendConfig* const entry = config->add_backends();
-    entry->set_weight(backend.has_weight() ? static_cast<uint32_t>(backend.weight()) : 1);
-    entry->set_backend(
-        backends_.Resolve(ReferenceOf(backend, namespace_), from_, where, result_.resolved));
-    for (int i = 0; i < backend.filters_size(); ++i) {
-      v1::FilterConfig filter;
-      if (FillFilter(backend.filters(i), &filter)) {
-        *entry->add_filters() = std::move(filter);
-        continue;
-      }
-      config->set_invalid(true);
-      result_.invalid_rules.Add("UnsupportedValue", Concat(where, ".filters[", std::to_string(i),
-                                                           "]: ", backend.filters(i).type(),
-                                                           " is not supported on a backendRef"));
+    v1::WeightedBackendConfig entry;
+    entry.set_weight(backend.has_weight() ? static_cast<uint32_t>(backend.weight()) : 1);
+    entry.set_backend(backends_.Resolve(Refer(backend), from_, where, result_.resolved));
+    if (!AddBackendFilters(rule, backend, where, &entry)) {
+      // Without the filter nothing may reach the backend; the other shares are served.
+      entry.Clear();
+      entry.set_weight(backend.has_weight() ? static_cast<uint32_t>(backend.weight()) : 1);
+      config->set_invalid(rule.backend_refs_size() == 1);
     }
+    *config->add_backends() = std::move(entry);
+  }
+
+  // False where a filter can't be served.
+  bool AddBackendFilters(const v1::HTTPRouteRule& rule, const v1::HTTPBackendRef& backend,
+                         const std::string& where, v1::WeightedBackendConfig* entry) {
+    const bool path_replaced =
+        std::any_of(rule.filters().begin(), rule.filters().end(), ReplacesPath);
+    bool served = true;
+    for (int i = 0; i < backend.filters_size(); ++i) {
+      const v1::HTTPRouteFilter& filter = backend.filters(i);
+      const std::string at = Concat(where, ".filters[", std::to_string(i), "]");
+      v1::FilterConfig value;
+      if (filter.type() == "RequestMirror") {
+        FillMirror(filter.request_mirror(), at, entry->add_mirrors());
+      } else if (path_replaced && ReplacesPrefix(filter)) {
+        Refuse("IncompatibleFilters",
+               Concat(at,
+                      ": ReplacePrefixMatch has no prefix left once a filter of the rule has "
+                      "replaced the path"));
+        served = false;
+      } else if (FillFilter(filter, &value)) {
+        *entry->add_filters() = std::move(value);
+      } else {
+        Refuse("UnsupportedValue",
+               Concat(at, ": ", filter.type(), " is not supported on a backendRef"));
+        served = false;
+      }
+    }
+    return served;
+  }
+
+  void SetSessionPersistence(const v1::SessionPersistence& session, int index,
+                             v1::RuleConfig* config) {
+    const std::string rule =
+        Concat(result_.config.name(), "/",
+               config->name().empty() ? std::to_string(index) : config->name());
+    const std::string key = SessionKeyFor(resources_, rule);
+    if (key.empty()) {
+      config->set_invalid(true);
+      Refuse("UnsupportedValue",
+             Concat(path_, ".sessionPersistence: Secret ", kSessionSecretNamespace, "/",
+                    kSessionSecretName,
+                    " that signs sessions is missing; the control plane makes one as it starts"));
+      return;
+    }
+    FillSessionPersistence(session, rule, key, config->mutable_session_persistence());
   }
 
   // A check that no API gives issuers to could not be made: better no answer than one without it.
@@ -188,9 +277,8 @@ class RuleTranslator {
       return;
     }
     config->set_invalid(true);
-    result_.invalid_rules.Add("UnsupportedValue",
-                              Concat(path_, ": Authentication ", of_rule->metadata().name(),
-                                     " can't be enforced: no API names this route"));
+    Refuse("UnsupportedValue", Concat(path_, ": Authentication ", of_rule->metadata().name(),
+                                      " can't be enforced: no API names this route"));
   }
 
   void SetTimeouts(const v1::HTTPRouteTimeouts& timeouts, v1::RuleConfig* config) {
@@ -204,6 +292,7 @@ class RuleTranslator {
 
   const ResourceSet& resources_;
   const std::string& namespace_;
+  const bool grpc_;
   const ReferenceFrom from_;
   const ApiBinding* binding_;
   BackendResolver& backends_;
@@ -218,7 +307,8 @@ RouteTranslation TranslateRoute(const ResourceSet& resources, const v1::HTTPRout
                                 BackendResolver& backends) {
   RouteTranslation result;
   const v1::ObjectMeta& metadata = route.metadata();
-  const ApiBinding* const binding = apis.Find(metadata.namespace_(), metadata.name());
+  const ApiBinding* const binding =
+      route.kind() == "GRPCRoute" ? nullptr : apis.Find(metadata.namespace_(), metadata.name());
   result.config.set_name(Concat(metadata.namespace_(), "/", metadata.name()));
   result.config.set_created_unix_seconds(UnixSeconds(metadata.creation_timestamp()));
   for (const v1::RouteAttachment& attachment : attachments.listeners) {

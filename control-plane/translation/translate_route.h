@@ -1,4 +1,5 @@
-// One HTTPRoute: its rules as agents run them, and what its status says. Pure.
+// One HTTPRoute, or a GRPCRoute as one: its rules as agents run them, and what its status says.
+// Pure.
 #pragma once
 
 #include <optional>

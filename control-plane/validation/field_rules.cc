@@ -108,6 +108,24 @@ class Walker {
       CheckValue(message, field, i, rules, Concat(path, "[", std::to_string(i), "]"));
     }
     if (!rules.unique_by().empty()) CheckUnique(message, field, rules, path);
+    if (rules.unique_items()) CheckUniqueItems(message, field, path);
+  }
+
+  void CheckUniqueItems(const Message& message, const FieldDescriptor& field,
+                        const std::string& path) {
+    const Reflection& reflection = *message.GetReflection();
+    std::map<std::string, int> seen;
+    for (int i = 0; i < reflection.FieldSize(message, &field); ++i) {
+      const std::string item =
+          field.cpp_type() == FieldDescriptor::CPPTYPE_STRING
+              ? reflection.GetRepeatedString(message, &field, i)
+              : std::to_string(reflection.GetRepeatedInt32(message, &field, i));
+      const auto [first, is_new] = seen.emplace(item, i);
+      if (is_new) continue;
+      Add(Concat(path, "[", std::to_string(i), "]"),
+          Concat(Quoted(item), " stands twice, first as item ", std::to_string(first->second)),
+          "each may stand once");
+    }
   }
 
   void CheckUnique(const Message& message, const FieldDescriptor& field,

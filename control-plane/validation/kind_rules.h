@@ -10,6 +10,7 @@
 #include "apk/v1/backend_tls_policy.pb.h"
 #include "apk/v1/core.pb.h"
 #include "apk/v1/gateway.pb.h"
+#include "apk/v1/grpc_route.pb.h"
 #include "apk/v1/listener_set.pb.h"
 #include "apk/v1/policies.pb.h"
 #include "apk/v1/routes.pb.h"
@@ -28,6 +29,12 @@ class IssueList {
   void Warning(std::string path, std::string message, std::string hint = "") {
     issues_.push_back(
         {FieldIssue::Severity::kWarning, std::move(path), std::move(message), std::move(hint)});
+  }
+  bool HasErrors() const {
+    for (const FieldIssue& issue : issues_) {
+      if (issue.severity == FieldIssue::Severity::kError) return true;
+    }
+    return false;
   }
 
  private:
@@ -53,6 +60,7 @@ void CheckListenerTls(const v1::GatewayListener& listener, const std::string& pa
 void CheckTlsRoute(const v1::TLSRoute& route, IssueList& issues);
 void CheckBackendTlsPolicy(const v1::BackendTLSPolicy& policy, IssueList& issues);
 void CheckListenerSet(const v1::ListenerSet& set, IssueList& issues);
+void CheckGrpcRoute(const v1::GRPCRoute& route, IssueList& issues);
 void CheckHttpRoute(const v1::HTTPRoute& route, IssueList& issues);
 void CheckBackend(const v1::Backend& backend, IssueList& issues);
 void CheckApi(const v1::API& api, IssueList& issues);

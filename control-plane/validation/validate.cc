@@ -69,6 +69,7 @@ void CheckKind(const Message& object, IssueList& issues) {
   const std::string& name = object.GetDescriptor()->name();
   if (name == "Gateway") CheckGateway(static_cast<const v1::Gateway&>(object), issues);
   if (name == "ListenerSet") CheckListenerSet(static_cast<const v1::ListenerSet&>(object), issues);
+  if (name == "GRPCRoute") CheckGrpcRoute(static_cast<const v1::GRPCRoute&>(object), issues);
   if (name == "HTTPRoute") CheckHttpRoute(static_cast<const v1::HTTPRoute&>(object), issues);
   if (name == "TLSRoute") CheckTlsRoute(static_cast<const v1::TLSRoute&>(object), issues);
   if (name == "BackendTLSPolicy") {
@@ -87,15 +88,22 @@ void CheckKind(const Message& object, IssueList& issues) {
   if (name == "ConfigMap") CheckConfigMap(static_cast<const v1::ConfigMap&>(object), issues);
 }
 
+void NormalizeFilters(google::protobuf::RepeatedPtrField<v1::HTTPRouteFilter>& filters) {
+  for (v1::HTTPRouteFilter& filter : filters) {
+    if (filter.has_request_redirect() && !filter.request_redirect().has_status_code()) {
+      filter.mutable_request_redirect()->set_status_code(302);
+    }
+  }
+}
+
 void NormalizeRoute(v1::HTTPRoute& route) {
   if (route.spec().rules().empty()) route.mutable_spec()->add_rules();
   for (v1::HTTPRouteRule& rule : *route.mutable_spec()->mutable_rules()) {
     if (rule.matches().empty()) rule.add_matches();
     for (v1::HTTPRouteMatch& match : *rule.mutable_matches()) match.mutable_path();
-    for (v1::HTTPRouteFilter& filter : *rule.mutable_filters()) {
-      if (filter.has_request_redirect() && !filter.request_redirect().has_status_code()) {
-        filter.mutable_request_redirect()->set_status_code(302);
-      }
+    NormalizeFilters(*rule.mutable_filters());
+    for (v1::HTTPBackendRef& backend : *rule.mutable_backend_refs()) {
+      NormalizeFilters(*backend.mutable_filters());
     }
   }
 }

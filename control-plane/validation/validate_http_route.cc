@@ -3,21 +3,19 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "common/strings.h"
 #include "control-plane/resources/duration.h"
 #include "control-plane/validation/field_rules.h"
 #include "control-plane/validation/kind_rules.h"
+#include "control-plane/validation/route_filter_rules.h"
 
 namespace apk {
 namespace {
 
 constexpr size_t kExpressionSizeMax = 1024;
 constexpr int kMatchesTotalMax = 128;
-
-std::string At(const std::string& path, int index) {
-  return Concat(path, "[", std::to_string(index), "]");
-}
 
 void CheckExpression(const std::string& expression, const std::string& path, IssueList& issues) {
   RE2::Options options(RE2::Quiet);
@@ -43,13 +41,20 @@ void CheckPath(const v1::HTTPPathMatch& match, const std::string& path, IssueLis
     return;
   }
   for (const char* const bad : {"//", "/./", "/../", "%2f", "%2F", "#"}) {
-    if (value.find(bad) != std::string::npos) {
-      issues.Error(path + ".value", Concat("must not contain \"", bad, "\""));
-    }
+    if (value.find(bad) == std::string::npos) continue;
+    issues.Error(path + ".value", Concat("must not contain \"", bad, "\""));
+    return;
   }
   for (const char* const bad : {"/..", "/."}) {
-    if (value.ends_with(bad))
-      issues.Error(path + ".value", Concat("must not end with \"", bad, "\""));
+    if (!value.ends_with(bad)) continue;
+    issues.Error(path + ".value", Concat("must not end with \"", bad, "\""));
+    return;
+  }
+  static const std::string kPathCharacters =
+      "^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|[%][0-9a-fA-F]{2})+$";
+  if (!MatchesPattern(kPathCharacters, value)) {
+    issues.Error(path + ".value", Concat("\"", value, "\" has characters that no path has"),
+                 "write them as %XX");
   }
 }
 
@@ -68,180 +73,6 @@ void CheckMatch(const v1::HTTPRouteMatch& match, const std::string& path, IssueL
   }
 }
 
-void CheckModifiedName(const std::string& name, const std::string& path, IssueList& issues) {
-  static constexpr std::string_view kOwned[] = {
-      "host",    "connection", "content-length", "keep-alive",       "transfer-encoding",
-      "upgrade", "te",         "trailer",        "proxy-connection", "http2-settings"};
-  static const std::string kToken = "^[A-Za-z0-9!#$%&'*+\\-.^_\\x60|~]{1,256}$";
-  const std::string lower = ToLower(name);
-  if (!MatchesPattern(kToken, name)) {
-    issues.Error(path, Concat("\"", name, "\" is no header name"));
-  }
-  if (std::find(std::begin(kOwned), std::end(kOwned), lower) != std::end(kOwned)) {
-    issues.Error(
-        path, Concat(name, " can't be changed by a header modifier"),
-        lower == "host" ? "use a URLRewrite filter with hostname" : "the gateway sets it itself");
-  }
-}
-
-void CheckModifiedValue(const std::string& value, const std::string& path, IssueList& issues) {
-  for (const char c : value) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte < 0x20 && c != '\t') || byte == 0x7f) {
-      issues.Error(path, "must not contain control characters");
-      return;
-    }
-  }
-}
-
-void CheckModifier(const v1::HTTPHeaderFilter& filter, const std::string& path, IssueList& issues) {
-  for (int i = 0; i < filter.set_size(); ++i) {
-    CheckModifiedName(filter.set(i).name(), At(path + ".set", i) + ".name", issues);
-    CheckModifiedValue(filter.set(i).value(), At(path + ".set", i) + ".value", issues);
-  }
-  for (int i = 0; i < filter.add_size(); ++i) {
-    CheckModifiedName(filter.add(i).name(), At(path + ".add", i) + ".name", issues);
-    CheckModifiedValue(filter.add(i).value(), At(path + ".add", i) + ".value", issues);
-  }
-  for (int i = 0; i < filter.remove_size(); ++i) {
-    CheckModifiedName(filter.remove(i), At(path + ".remove", i), issues);
-  }
-}
-
-bool HasOnePrefixMatch(const v1::HTTPRouteRule& rule) {
-  if (rule.matches().empty()) return true;  // Defaults to the prefix "/".
-  if (rule.matches_size() != 1) return false;
-  const v1::HTTPPathMatch& path = rule.matches(0).path();
-  return !path.has_type() || path.type() == "PathPrefix";
-}
-
-// What replaces a path goes into a request line as it stands.
-void CheckNewPath(const std::string& value, const std::string& path, IssueList& issues) {
-  const bool plain = std::all_of(value.begin(), value.end(), [](char c) {
-    return c > 0x20 && c < 0x7f && c != '?' && c != '#';
-  });
-  if (!plain) {
-    issues.Error(path, "must be a path: no query, fragment, white space or bytes beyond ASCII",
-                 "write other characters as %XX");
-  }
-}
-
-void CheckPathModifier(const v1::HTTPPathModifier& modifier, const std::string& path,
-                       const v1::HTTPRouteRule& rule, IssueList& issues) {
-  const bool full = modifier.type() == "ReplaceFullPath";
-  CheckNewPath(modifier.replace_full_path(), path + ".replaceFullPath", issues);
-  CheckNewPath(modifier.replace_prefix_match(), path + ".replacePrefixMatch", issues);
-  if (full && !modifier.has_replace_full_path()) {
-    issues.Error(path + ".replaceFullPath", "is required where type is ReplaceFullPath");
-  }
-  if (!full && !modifier.has_replace_prefix_match()) {
-    issues.Error(path + ".replacePrefixMatch", "is required where type is ReplacePrefixMatch");
-  }
-  if (full && modifier.has_replace_prefix_match()) {
-    issues.Error(path + ".replacePrefixMatch", "must not be set where type is ReplaceFullPath");
-  }
-  if (!full && modifier.has_replace_full_path()) {
-    issues.Error(path + ".replaceFullPath", "must not be set where type is ReplacePrefixMatch");
-  }
-  if (!full && !HasOnePrefixMatch(rule)) {
-    issues.Error(path, "ReplacePrefixMatch needs exactly one match, of type PathPrefix",
-                 "split the rule, or use ReplaceFullPath");
-  }
-}
-
-void CheckMirror(const v1::HTTPRequestMirrorFilter& mirror, const std::string& path,
-                 IssueList& issues) {
-  CheckBackendReference(mirror.backend_ref(), path + ".backendRef", issues);
-  if (mirror.has_percent() && mirror.has_fraction()) {
-    issues.Error(path, "percent and fraction are both set", "keep one");
-  }
-  if (mirror.has_fraction()) {
-    const int denominator =
-        mirror.fraction().has_denominator() ? mirror.fraction().denominator() : 100;
-    if (mirror.fraction().numerator() > denominator) {
-      issues.Error(path + ".fraction", "numerator must not be greater than denominator");
-    }
-  }
-}
-
-// The member that a filter of a type carries.
-const char* MemberOf(const std::string& type) {
-  static const std::map<std::string, const char*> kMembers = {
-      {"RequestHeaderModifier", "requestHeaderModifier"},
-      {"ResponseHeaderModifier", "responseHeaderModifier"},
-      {"RequestMirror", "requestMirror"},
-      {"RequestRedirect", "requestRedirect"},
-      {"URLRewrite", "urlRewrite"},
-      {"ExtensionRef", "extensionRef"}};
-  const auto found = kMembers.find(type);
-  return found == kMembers.end() ? nullptr : found->second;
-}
-
-void CheckMembers(const v1::HTTPRouteFilter& filter, const std::string& path, IssueList& issues) {
-  const char* const wanted = MemberOf(filter.type());
-  if (wanted == nullptr) return;
-  bool found = false;
-  const auto* const descriptor = filter.GetDescriptor();
-  for (int i = 0; i < descriptor->field_count(); ++i) {
-    const auto* const field = descriptor->field(i);
-    if (field->name() == "type" || !filter.GetReflection()->HasField(filter, field)) continue;
-    if (field->json_name() == wanted) {
-      found = true;
-    } else {
-      issues.Error(Concat(path, ".", field->json_name()),
-                   Concat("does not belong to type ", filter.type()), Concat("set ", wanted));
-    }
-  }
-  if (!found)
-    issues.Error(Concat(path, ".", wanted), Concat("is required where type is ", filter.type()));
-}
-
-void CheckFilter(const v1::HTTPRouteFilter& filter, const std::string& path,
-                 const v1::HTTPRouteRule& rule, IssueList& issues) {
-  CheckMembers(filter, path, issues);
-  CheckModifier(filter.request_header_modifier(), path + ".requestHeaderModifier", issues);
-  CheckModifier(filter.response_header_modifier(), path + ".responseHeaderModifier", issues);
-  if (filter.has_request_mirror())
-    CheckMirror(filter.request_mirror(), path + ".requestMirror", issues);
-  if (filter.url_rewrite().has_path()) {
-    CheckPathModifier(filter.url_rewrite().path(), path + ".urlRewrite.path", rule, issues);
-  }
-  const v1::HTTPRequestRedirectFilter& redirect = filter.request_redirect();
-  if (redirect.has_path()) {
-    CheckPathModifier(redirect.path(), path + ".requestRedirect.path", rule, issues);
-  }
-  if (redirect.has_status_code()) {
-    static constexpr int kCodes[] = {301, 302, 303, 307, 308};
-    if (std::find(std::begin(kCodes), std::end(kCodes), redirect.status_code()) ==
-        std::end(kCodes)) {
-      issues.Error(path + ".requestRedirect.statusCode",
-                   Concat(std::to_string(redirect.status_code()), " is not allowed"),
-                   "use one of 301, 302, 303, 307, 308");
-    }
-  }
-}
-
-template <class Filters>
-void CheckFilters(const Filters& filters, const std::string& path, const v1::HTTPRouteRule& rule,
-                  IssueList& issues) {
-  std::map<std::string, int> first;
-  for (int i = 0; i < filters.size(); ++i) {
-    const v1::HTTPRouteFilter& filter = filters.Get(i);
-    CheckFilter(filter, At(path, i), rule, issues);
-    const bool may_repeat = filter.type() == "RequestMirror" || filter.type() == "ExtensionRef";
-    const auto [earlier, is_new] = first.emplace(filter.type(), i);
-    if (!is_new && !may_repeat) {
-      issues.Error(
-          At(path, i),
-          Concat(filter.type(), " stands twice, first as filter ", std::to_string(earlier->second)),
-          "join the two");
-    }
-  }
-  if (first.contains("URLRewrite") && first.contains("RequestRedirect")) {
-    issues.Error(path, "URLRewrite and RequestRedirect can't be combined", "keep one of them");
-  }
-}
-
 void CheckTimeouts(const v1::HTTPRouteTimeouts& timeouts, const std::string& path,
                    IssueList& issues) {
   if (!timeouts.has_request() || !timeouts.has_backend_request()) return;
@@ -249,6 +80,78 @@ void CheckTimeouts(const v1::HTTPRouteTimeouts& timeouts, const std::string& pat
   const auto backend = ParseDurationMs(timeouts.backend_request());
   if (request.value_or(0) != 0 && backend.value_or(0) > *request) {
     issues.Error(path + ".backendRequest", "must not be longer than request");
+  }
+}
+
+// The cookie or header of the session has its settings under the member of its type.
+void CheckSessionPersistence(const v1::SessionPersistence& session, const std::string& path,
+                             IssueList& issues) {
+  const bool in_header = session.type() == "Header";
+  const bool older_form = session.has_session_name() || session.has_cookie_config();
+  if (in_header) {
+    if (session.has_cookie()) {
+      issues.Error(path + ".cookie", "must not be set where type is Header");
+    }
+    if (!session.has_header() && !session.has_session_name()) {
+      issues.Error(path + ".header", "is required where type is Header", "set header.name");
+    }
+    CheckModifiedName(session.header().name(), path + ".header.name", issues);
+  } else {
+    if (session.has_header()) {
+      issues.Error(path + ".header", "must not be set where type is Cookie");
+    }
+    const bool of_cookie = !session.has_type() || session.type() == "Cookie";
+    if (of_cookie && !session.has_cookie() && !older_form) {
+      issues.Error(path + ".cookie", "is required where type is Cookie", "cookie: {} will do");
+    }
+  }
+  const bool permanent = session.cookie().lifetime_type() == "Permanent" ||
+                         session.cookie_config().lifetime_type() == "Permanent";
+  if (permanent && !session.has_absolute_timeout()) {
+    issues.Error(path + ".absoluteTimeout", "is required where lifetimeType is Permanent");
+  }
+  static const std::string kCookiePath = "^[!-:<-~]*$";  // RFC 6265 4.1.1, path-value.
+  if (!MatchesPattern(kCookiePath, session.cookie().path())) {
+    issues.Error(path + ".cookie.path", "must not have ';', white space or control characters");
+  }
+  static const std::string kToken = "^[A-Za-z0-9!#$%&'*+\\-.^_\\x60|~]+$";
+  if (session.has_session_name() && !MatchesPattern(kToken, session.session_name())) {
+    issues.Error(path + ".sessionName", Concat("\"", session.session_name(), "\" is malformed"),
+                 "a cookie's or header's name");
+  }
+}
+
+bool SameParent(const v1::ParentReference& a, const v1::ParentReference& b) {
+  const auto key = [](const v1::ParentReference& parent) {
+    return std::make_tuple(
+        parent.has_group() ? parent.group() : std::string("gateway.networking.k8s.io"),
+        parent.has_kind() ? parent.kind() : std::string("Gateway"), parent.namespace_(),
+        parent.name());
+  };
+  return key(a) == key(b);
+}
+
+// References to one parent tell different parts of it, and all tell them in the same way.
+void CheckParents(const google::protobuf::RepeatedPtrField<v1::ParentReference>& parents,
+                  IssueList& issues) {
+  for (int i = 0; i < parents.size(); ++i) {
+    for (int j = 0; j < i; ++j) {
+      const v1::ParentReference& one = parents.Get(i);
+      const v1::ParentReference& other = parents.Get(j);
+      if (!SameParent(one, other)) continue;
+      const std::string earlier = At("parentRefs", j);
+      if (one.section_name().empty() != other.section_name().empty() ||
+          (one.port() == 0) != (other.port() == 0)) {
+        issues.Error(At("spec.parentRefs", i), Concat("names the same parent as ", earlier,
+                                                      ": both must set sectionName, or both port"));
+        break;
+      }
+      if (one.section_name() == other.section_name() && one.port() == other.port()) {
+        issues.Error(At("spec.parentRefs", i), Concat("names the same parent as ", earlier),
+                     "remove it, or set another sectionName or port");
+        break;
+      }
+    }
   }
 }
 
@@ -262,6 +165,9 @@ void CheckRule(const v1::HTTPRouteRule& rule, const std::string& path, IssueList
     CheckFilters(rule.backend_refs(i).filters(), reference + ".filters", rule, issues);
   }
   CheckTimeouts(rule.timeouts(), path + ".timeouts", issues);
+  if (rule.has_session_persistence()) {
+    CheckSessionPersistence(rule.session_persistence(), path + ".sessionPersistence", issues);
+  }
   const bool redirects = std::any_of(rule.filters().begin(), rule.filters().end(),
                                      [](const auto& f) { return f.type() == "RequestRedirect"; });
   if (redirects && !rule.backend_refs().empty()) {
@@ -294,6 +200,11 @@ void CheckHttpRoute(const v1::HTTPRoute& route, IssueList& issues) {
   }
   if (matches > kMatchesTotalMax) {
     issues.Error("spec.rules", "there are more than 128 matches in all rules", "split the route");
+  }
+  CheckParents(spec.parent_refs(), issues);
+  if (spec.has_use_default_gateways() && spec.use_default_gateways() == "All") {
+    issues.Warning("spec.useDefaultGateways", "has no effect: no Gateway here is a default",
+                   "name Gateways in parentRefs");
   }
   if (spec.parent_refs().empty()) {
     issues.Warning("spec.parentRefs", "is empty: the route attaches to no Gateway",

@@ -6,7 +6,6 @@
 #include "common/log.h"
 #include "common/strings.h"
 #include "data-plane/forward/failure.h"
-#include "data-plane/routing/compile.h"
 
 namespace apk {
 namespace {
@@ -40,7 +39,7 @@ void ReportPortErrors(const RouteTable& table, const std::vector<PortError>& err
 
 Agent::Outcome Agent::Serve(const v1::Snapshot& snapshot) {
   Outcome outcome;
-  CompileResult compiled = Compile(snapshot);
+  CompileResult compiled = compiler_.Compile(snapshot);
   if (compiled.table == nullptr) {
     outcome.errors = std::move(compiled.errors);
     return outcome;

@@ -54,6 +54,7 @@ class Agent {
   WorkerGroup& workers_;
   LastGoodSnapshot& disk_;
   SnapshotBuilder builder_;
+  Compiler compiler_;
   std::function<void()> on_ready_;
   std::function<void(const RouteTable&)> on_issuers_;
 

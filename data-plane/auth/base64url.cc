@@ -36,4 +36,22 @@ std::optional<std::string> DecodeBase64Url(std::string_view text) {
   return bytes;
 }
 
+std::string EncodeBase64Url(std::string_view bytes) {
+  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  std::string text;
+  text.reserve((bytes.size() * 4 + 2) / 3);
+  uint32_t pending = 0;
+  int pending_bits = 0;
+  for (const char c : bytes) {
+    pending = (pending << 8) | static_cast<unsigned char>(c);
+    pending_bits += 8;
+    while (pending_bits >= 6) {
+      pending_bits -= 6;
+      text += kDigits[(pending >> pending_bits) & 0x3f];
+    }
+  }
+  if (pending_bits > 0) text += kDigits[(pending << (6 - pending_bits)) & 0x3f];
+  return text;
+}
+
 }  // namespace apk

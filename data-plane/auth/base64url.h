@@ -11,4 +11,6 @@ namespace apk {
 // byte string has one spelling.
 std::optional<std::string> DecodeBase64Url(std::string_view text);
 
+std::string EncodeBase64Url(std::string_view bytes);
+
 }  // namespace apk

@@ -1,8 +1,6 @@
 // One function per kind of filter; std::visit makes the compiler check that none is forgotten.
 #include "data-plane/filters/filter.h"
 
-#include <algorithm>
-
 #include "common/strings.h"
 #include "data-plane/filters/redirect.h"
 #include "data-plane/filters/rewrite_path.h"
@@ -30,8 +28,7 @@ void Modify(const HeaderModifier& modifier, HeaderMap& headers) {
   for (const std::string& name : modifier.remove) headers.Remove(name);
 }
 
-void Rewrite(const UrlRewrite& rewrite, const MatchedPath& matched, size_t prefix_size,
-             RequestHead& request) {
+void Rewrite(const UrlRewrite& rewrite, const MatchedPath& matched, RequestHead& request) {
   if (!rewrite.hostname.empty()) request.authority = rewrite.hostname;
   switch (rewrite.path.kind) {
     case PathModifier::Kind::kNone:
@@ -40,24 +37,15 @@ void Rewrite(const UrlRewrite& rewrite, const MatchedPath& matched, size_t prefi
       request.path = ExpandGroups(rewrite.path.value, matched.groups);
       break;
     case PathModifier::Kind::kReplacePrefixMatch:
-      ReplacePathPrefix(request.path, prefix_size, rewrite.path.value);
+      ReplacePathPrefix(request.path, matched.prefix.size(), rewrite.path.value);
       break;
   }
 }
 
-void CutBasePath(size_t base_size, bool drop_trailing_slash, std::string& path) {
-  path.erase(0, base_size);
-  if (path.empty()) path = "/";
-  if (drop_trailing_slash && path.size() > 1 && path.ends_with('/')) path.pop_back();
-}
-
 class RequestHalf {
  public:
-  RequestHalf(const FilterContext& context, RequestHead& request, std::string_view original_path)
-      : context_(context),
-        prefix_size_(context.path->prefix.size()),
-        request_(request),
-        original_path_(original_path) {}
+  RequestHalf(const FilterContext& context, RequestHead& request)
+      : context_(context), request_(request) {}
 
   std::optional<Reply> operator()(const RequestHeaderModifier& modifier) const {
     Modify(modifier, request_.headers);
@@ -65,45 +53,54 @@ class RequestHalf {
   }
   std::optional<Reply> operator()(const ResponseHeaderModifier&) const { return std::nullopt; }
   std::optional<Reply> operator()(const UrlRewrite& rewrite) const {
-    Rewrite(rewrite, *context_.path, prefix_size_, request_);
+    Rewrite(rewrite, *context_.path, request_);
     return std::nullopt;
   }
   std::optional<Reply> operator()(const RequestRedirect& redirect) const {
-    return Redirect(redirect, context_, request_, original_path_);
+    return Redirect(redirect, context_, request_);
   }
+  std::optional<Reply> operator()(const Cors&) const { return std::nullopt; }
 
  private:
   const FilterContext& context_;
-  const size_t prefix_size_;  // The views in context_ end with the first change of the path.
   RequestHead& request_;
-  std::string_view original_path_;
 };
 
 }  // namespace
 
+void CutBasePath(const MatchedPath& path, RequestHead& request) {
+  request.path.erase(0, path.base_path.size());
+  if (request.path.empty()) request.path = "/";
+  if (path.drop_trailing_slash && request.path.size() > 1 && request.path.ends_with('/')) {
+    request.path.pop_back();
+  }
+}
+
 std::optional<Reply> ApplyRequestFilters(std::span<const Filter> filters,
                                          const FilterContext& context, RequestHead& request) {
-  const MatchedPath& matched = *context.path;
-  // Only a redirect looks at the path as the client sent it, so nothing else pays for the copy.
-  const bool redirects = std::any_of(filters.begin(), filters.end(), [](const Filter& filter) {
-    return std::holds_alternative<RequestRedirect>(filter);
-  });
-  const std::string original_path = redirects ? request.path : std::string();
-  CutBasePath(matched.base_path.size(), matched.drop_trailing_slash, request.path);
-
-  const RequestHalf apply(context, request, original_path);
+  const RequestHalf apply(context, request);
   for (const Filter& filter : filters) {
     if (std::optional<Reply> reply = std::visit(apply, filter)) return reply;
   }
   return std::nullopt;
 }
 
-void ApplyResponseFilters(std::span<const Filter> filters, ResponseHead& response) {
+void ApplyResponseFilters(std::span<const Filter> filters, const FilterContext& context,
+                          ResponseHead& response) {
   for (const Filter& filter : filters) {
     if (const auto* modifier = std::get_if<ResponseHeaderModifier>(&filter)) {
       Modify(*modifier, response.headers);
+    } else if (const auto* cors = std::get_if<Cors>(&filter)) {
+      GrantOrigin(*cors, context.origin, response);
     }
   }
+}
+
+std::optional<Reply> AnswerPreflight(std::span<const Filter> filters, const RequestHead& request) {
+  for (const Filter& filter : filters) {
+    if (const auto* cors = std::get_if<Cors>(&filter)) return AnswerPreflight(*cors, request);
+  }
+  return std::nullopt;
 }
 
 }  // namespace apk

@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "data-plane/filters/cors.h"
 #include "data-plane/http/message.h"
 
 namespace apk {
@@ -54,7 +55,7 @@ struct RequestRedirect {
 };
 
 using Filter =
-    std::variant<RequestHeaderModifier, ResponseHeaderModifier, UrlRewrite, RequestRedirect>;
+    std::variant<RequestHeaderModifier, ResponseHeaderModifier, UrlRewrite, RequestRedirect, Cors>;
 
 // The gateway answers itself.
 struct Reply {
@@ -64,18 +65,28 @@ struct Reply {
   std::string body;
 };
 
-// What filters need to know of the exchange beside the head.
+// What filters need to know of the exchange beside the head, which they change.
 struct FilterContext {
-  const MatchedPath* path = nullptr;
+  const MatchedPath* path = nullptr;  // Once the path has changed, sizes and groups count alone.
   uint16_t listener_port = 0;
+  std::string original_path;  // As it was matched; only where a filter of the rule redirects.
+  std::string origin;         // Of the request; only where a filter of the rule is Cors.
 };
 
-// Cuts the API's base path (and a tolerated trailing slash) off request.path, then applies the
-// request half in order. A reply ends the request. A rewritten Host is put into request.authority.
-// REQUIRES: context.path views request.path as it was matched.
+// Cuts the API's base path, and a tolerated trailing slash, off request.path. Once, before all
+// filters. REQUIRES: `path` views request.path as it was matched.
+void CutBasePath(const MatchedPath& path, RequestHead& request);
+
+// Applies the request half in order: those of a rule, then those of the backend that was chosen. A
+// reply ends the request. A rewritten Host is put into request.authority.
 std::optional<Reply> ApplyRequestFilters(std::span<const Filter> filters,
                                          const FilterContext& context, RequestHead& request);
 
-void ApplyResponseFilters(std::span<const Filter> filters, ResponseHead& response);
+void ApplyResponseFilters(std::span<const Filter> filters, const FilterContext& context,
+                          ResponseHead& response);
+
+// The answer to a preflight request; none where no filter is Cors. Asked before authentication: a
+// browser sends no credentials with it.
+std::optional<Reply> AnswerPreflight(std::span<const Filter> filters, const RequestHead& request);
 
 }  // namespace apk

@@ -41,7 +41,7 @@ std::string LocationPath(const RequestRedirect& redirect, const MatchedPath& mat
 }  // namespace
 
 Reply Redirect(const RequestRedirect& redirect, const FilterContext& context,
-               const RequestHead& request, std::string_view original_path) {
+               const RequestHead& request) {
   std::string_view scheme = request.secure ? "https" : "http";
   if (!redirect.scheme.empty()) scheme = redirect.scheme;
   const std::string_view host = redirect.hostname.empty() ? request.host : redirect.hostname;
@@ -52,7 +52,7 @@ Reply Redirect(const RequestRedirect& redirect, const FilterContext& context,
     const uint16_t port = LocationPort(redirect, context, scheme);
     if (port != 0 && port != DefaultPort(scheme)) location += Concat(":", std::to_string(port));
   }
-  location += LocationPath(redirect, *context.path, original_path);
+  location += LocationPath(redirect, *context.path, context.original_path);
   if (request.has_query) location += Concat("?", request.query);
 
   Reply reply;

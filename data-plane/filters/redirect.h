@@ -5,9 +5,9 @@
 
 namespace apk {
 
-// `original_path` is the path as it was matched, the base path included: what the redirect doesn't
-// replace, the client sees again.
+// What the redirect doesn't replace of the path as it was matched, base path included, the client
+// sees again.
 Reply Redirect(const RequestRedirect& redirect, const FilterContext& context,
-               const RequestHead& request, std::string_view original_path);
+               const RequestHead& request);
 
 }  // namespace apk

@@ -38,12 +38,35 @@ bool RequestBody::TakeSlice() {
 
 WriteStatus RequestBody::Begin(ClientExchange& upstream) {
   finished_ = false;
+  replaying_ = whole_;
+  if (replaying_) {
+    slice_ = BodySlice();
+    slice_.data = kept_;
+    slice_.done = true;
+    return upstream.WriteBody(slice_.data, slice_.done);
+  }
+  begun_ = true;
   if (!TakeSlice()) return WriteStatus::kFailed;
+  Keep();
   if (slice_.trailers != nullptr) upstream.WriteTrailers(*slice_.trailers);
   return upstream.WriteBody(slice_.data, slice_.done);
 }
 
+void RequestBody::Keep() {
+  if (keep_bytes_max_ == 0) return;
+  const bool too_large = slice_.data.size() > keep_bytes_max_ - kept_.size();
+  if (too_large || slice_.trailers != nullptr) {
+    keep_bytes_max_ = 0;
+    kept_ = std::string();
+    return;
+  }
+  kept_.append(slice_.data);
+  whole_ = slice_.done;
+}
+
 void RequestBody::Tee() {
+  if (replaying_ && teed_) return;
+  teed_ = true;
   mirrors_.Append(slice_.data);
   if (slice_.done) mirrors_.End();
 }
@@ -91,6 +114,7 @@ Task<> RequestBody::Upload(ClientExchange* upstream, WriteStatus status, Upstrea
       break;
     }
     Tee();
+    Keep();
     if (slice_.trailers != nullptr) upstream->WriteTrailers(*slice_.trailers);
     status = upstream->WriteBody(slice_.data, slice_.done);
   }

@@ -25,7 +25,12 @@ class RequestBody {
   bool empty() const;
   // Its length was said, and is too large.
   bool too_large() const;
-  // Writes what is there, together with the head that `upstream` holds back.
+  // Keeps what goes up, if it is no more than `bytes_max`, for another try. Call before Begin.
+  void KeepForReplay(size_t bytes_max) { keep_bytes_max_ = bytes_max; }
+  // Another try would send all of it: nothing was read so far, or all is kept.
+  bool CanReplay() const { return !begun_ || whole_; }
+  // Writes what is there, together with the head that `upstream` holds back. Once a try: the ones
+  // after the first get what was kept.
   WriteStatus Begin(ClientExchange& upstream);
   // Goes on from there, the mirrors included; returns at once. Both are used until Stop or Settle
   // returns.
@@ -48,6 +53,7 @@ class RequestBody {
   bool TakeSlice();
   Task<> Discard();
   void Tee();
+  void Keep();
 
   asio::io_context& io_;
   ServerExchange& exchange_;
@@ -55,6 +61,12 @@ class RequestBody {
   const uint64_t bytes_max_;
   uint64_t bytes_ = 0;
   BodySlice slice_;
+  size_t keep_bytes_max_ = 0;
+  std::string kept_;
+  bool begun_ = false;
+  bool whole_ = false;      // kept_ is the whole body.
+  bool replaying_ = false;  // This try sends kept_.
+  bool teed_ = false;       // What was read went to the mirrors.
   bool finished_ = false;
   bool running_ = false;
   bool stopping_ = false;

@@ -31,11 +31,12 @@ MirrorTee::~MirrorTee() {
   }
 }
 
-void MirrorTee::Prepare(const Rule& rule, const RequestHead& request) {
+void MirrorTee::Prepare(const Rule& rule, std::span<const Mirror> mirrors,
+                        const RequestHead& request) {
   has_body_ = request.framing.kind != BodyFraming::Kind::kNone;
   std::string host;
-  const bool is_copy = !rule.mirrors.empty() && IsCopy(request);
-  for (const Mirror& mirror : rule.mirrors) {
+  const bool is_copy = !mirrors.empty() && IsCopy(request);
+  for (const Mirror& mirror : mirrors) {
     MirrorStats& stats = worker_.mirror_stats.Find(rule, mirror);
     stats.matched.fetch_add(1, std::memory_order_relaxed);
     if (is_copy) {

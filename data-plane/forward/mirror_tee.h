@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -17,8 +18,9 @@ class MirrorTee {
   MirrorTee(const MirrorTee&) = delete;
   MirrorTee& operator=(const MirrorTee&) = delete;
 
-  // Draws the samples and serializes a head for each mirror. Call once, after the rule's filters.
-  void Prepare(const Rule& rule, const RequestHead& request);
+  // Draws the samples and serializes a head for each mirror: those of the rule after its filters,
+  // those of the chosen backend after the filters of that.
+  void Prepare(const Rule& rule, std::span<const Mirror> mirrors, const RequestHead& request);
   // The gateway answers itself: the copies are skipped.
   void Reject();
   // Sends the copies on their way; body events may follow.

@@ -5,6 +5,7 @@
 #include "data-plane/forward/copy_body.h"
 #include "data-plane/forward/date.h"
 #include "data-plane/forward/mirror_tee.h"
+#include "data-plane/forward/session_value.h"
 #include "data-plane/forward/tunnel.h"
 #include "data-plane/forward/upstream_host.h"
 #include "data-plane/http/grpc.h"
@@ -27,6 +28,38 @@ void AddWebSocketKey(FastRandom& random, HeaderMap& headers) {
               key + "A==");  // 16 bytes in base64: the last digit has two bits.
 }
 
+// A larger body goes up once.
+constexpr size_t kReplayBytesMax = 256 * 1024;
+
+int64_t UnixMilliseconds() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+// A browser's question is answered before anything else: it carries no token, and a rule for one
+// method alone is meant where the page wants to use that method.
+std::optional<Reply> AnswerPreflightFor(const Listener& listener,
+                                        const std::optional<RouteMatch>& match,
+                                        RequestHead& request) {
+  if (!IsPreflight(request)) return std::nullopt;
+  const Rule* rule = match.has_value() ? match->rule : nullptr;
+  if (rule == nullptr) {
+    std::string method(*request.headers.Get("access-control-request-method"));
+    std::swap(request.method, method);
+    const std::optional<RouteMatch> asked = RouteTable::Match(listener, request);
+    std::swap(request.method, method);
+    if (asked.has_value()) rule = asked->rule;
+  }
+  if (rule == nullptr || !rule->cross_origin) return std::nullopt;
+  std::optional<Reply> reply = AnswerPreflight(rule->filters, request);
+  for (const WeightedBackend& backend : rule->backends) {
+    if (reply.has_value()) break;
+    if (backend.weight > 0) reply = AnswerPreflight(backend.filters, request);
+  }
+  return reply;
+}
+
 // The client must ask again on a connection of its own: this one was made for another listener, or
 // under other rules for clients (RFC 9110 15.5.20).
 bool IsMisdirected(const Port& port, const Listener& listener, const Arrival& arrival) {
@@ -36,6 +69,19 @@ bool IsMisdirected(const Port& port, const Listener& listener, const Arrival& ar
   }
   const std::string& server_name = arrival.handshake.server_name;
   return !server_name.empty() && port.FindListener(server_name) != &listener;
+}
+
+// True where the rest of the answer is there already: its connection can be used again.
+bool DiscardAnswer(ClientExchange& upstream) {
+  constexpr int kSlicesMax = 16;
+  for (int i = 0; i < kSlicesMax; ++i) {
+    const BodySlice slice = upstream.NextBody();
+    if (slice.wait || slice.failed) return false;
+    if (!slice.done) continue;
+    upstream.NextBody();  // Gives the last slice back.
+    return true;
+  }
+  return false;
 }
 
 Failure FailureFor(DialError error) {
@@ -66,8 +112,10 @@ Failure FailureFor(ClientExchange::HeadResult result) {
 // One forwarded request: everything that its steps share.
 class Forwarding {
  public:
-  Forwarding(WorkerContext& worker, ServerExchange& exchange, const Rule& rule)
-      : worker_(worker), exchange_(exchange), rule_(rule), mirrors_(worker) {}
+  // `filters` outlives it.
+  Forwarding(WorkerContext& worker, ServerExchange& exchange, const Rule& rule,
+             const FilterContext& filters)
+      : worker_(worker), exchange_(exchange), rule_(rule), filters_(filters), mirrors_(worker) {}
   ~Forwarding() {
     exchange_.AbortWhenCancelled(nullptr);
     worker_.pool.Release(lease_);
@@ -75,19 +123,31 @@ class Forwarding {
   Forwarding(const Forwarding&) = delete;
   Forwarding& operator=(const Forwarding&) = delete;
 
-  Task<> Run(const FilterContext* filters);
+  Task<> Run();
 
  private:
+  // The backend of the request's session, or the one that chance chooses; begins a session where
+  // the rule wants one.
+  void Choose();
   Task<> Answer(Failure failure);
   // The same where the client's own request may be what failed.
   Task<> AnswerFor(Failure failure);
   // The rule has no backend that could answer: its mirrors get the request, the client `failure`.
   Task<> ServeWithoutBackend(Failure failure);
+  // Send, and again where it fails in a way that the rule wants another try for.
+  Task<std::optional<Failure>> SendWithRetries();
+  // No failure: the answer has a status that may be one to try again.
+  bool MayRetry(std::optional<Failure> failure) const;
+  // `retry` counts from 0. Twice as late each time, so that a backend in trouble is left alone.
+  TimePoint NextTry(uint32_t retry);
+  Task<> GiveUpTry(bool answered);
   // Gets the request to the backend and its response head into response_; nothing is left to do but
   // answer with the failure otherwise.
   Task<std::optional<Failure>> Send();
   Task<std::optional<Failure>> SendOnce();
   Task<std::optional<Failure>> ReadResponseHead();
+  // The client is told where its session is, where it does not know yet.
+  void KeepSession();
   Task<> Respond();
   Task<bool> SendWithoutBody(ClientExchange* upstream);
   Task<> Tunnel();
@@ -95,8 +155,10 @@ class Forwarding {
   WorkerContext& worker_;
   ServerExchange& exchange_;
   const Rule& rule_;
+  const FilterContext& filters_;
   MirrorTee mirrors_;
   const WeightedBackend* choice_ = nullptr;
+  std::optional<Session> session_;
   ExchangeDeadlines deadlines_;
   UpstreamGuard guard_{deadlines_};
   ConnectionPool::Lease lease_;
@@ -139,30 +201,38 @@ Task<> Forwarding::ServeWithoutBackend(Failure failure) {
   co_await AnswerFor(failure);
 }
 
-Task<> Forwarding::Run(const FilterContext* filters) {
+void Forwarding::Choose() {
+  if (rule_.session_persistence.has_value() && !rule_.invalid) {
+    session_ =
+        FindSession(*rule_.session_persistence, exchange_.request().headers, UnixMilliseconds());
+    if (session_.has_value()) choice_ = &rule_.backends[session_->target.backend];
+  }
+  if (choice_ == nullptr && !rule_.invalid) {
+    choice_ = ChooseBackend(rule_.backends, rule_.total_weight, worker_.random);
+  }
+}
+
+Task<> Forwarding::Run() {
   RequestHead& request = exchange_.request();
-  mirrors_.Prepare(rule_, request);
+  mirrors_.Prepare(rule_, rule_.mirrors, request);
   if (body_.too_large()) {
     co_await Answer(Failure::kBodyTooLarge);
     co_return;
   }
-  choice_ =
-      rule_.invalid ? nullptr : ChooseBackend(rule_.backends, rule_.total_weight, worker_.random);
+  Choose();
   if (choice_ == nullptr || choice_->backend == nullptr) {
     co_await ServeWithoutBackend(Failure::kNotConfigured);  // The Gateway API's 500.
     co_return;
   }
   const Backend& backend = *choice_->backend;
   if (!choice_->filters.empty()) {
-    FilterContext nothing_to_cut = *filters;
-    const MatchedPath whole;
-    nothing_to_cut.path = &whole;
-    std::optional<Reply> reply = ApplyRequestFilters(choice_->filters, nothing_to_cut, request);
+    std::optional<Reply> reply = ApplyRequestFilters(choice_->filters, filters_, request);
     if (reply.has_value()) {
       co_await AnswerWith(&worker_, &exchange_, *std::move(reply));
       co_return;
     }
   }
+  if (!choice_->mirrors.empty()) mirrors_.Prepare(rule_, choice_->mirrors, request);
   for (const auto& [name, value] : backend.set_headers) request.headers.Set(name, value);
   if (backend.endpoints.empty()) {
     co_await ServeWithoutBackend(Failure::kNoEndpoints);
@@ -173,11 +243,8 @@ Task<> Forwarding::Run(const FilterContext* filters) {
     // Calls carry their own deadlines, and streams may be silent.
     deadlines_.head = deadlines_.stall = kGrpcSilenceMax;
   }
-  if (!worker_.pool.Acquire(backend, lease_)) {
-    co_await Answer(Failure::kOverflow);
-    co_return;
-  }
-  const std::optional<Failure> failure = co_await Send();
+  if (rule_.retry.has_value()) body_.KeepForReplay(kReplayBytesMax);
+  const std::optional<Failure> failure = co_await SendWithRetries();
   if (failure.has_value()) {
     if (lease_.exchange() != nullptr) lease_.exchange()->Abort();
     co_await AnswerFor(*failure);  // At once: the rest of the body is read away after it.
@@ -185,6 +252,62 @@ Task<> Forwarding::Run(const FilterContext* filters) {
     co_return;
   }
   co_await Respond();
+}
+
+bool Forwarding::MayRetry(std::optional<Failure> failure) const {
+  if (!body_.CanReplay() || body_.fault() != ClientFault::kNone) return false;
+  const RetryPolicy& retry = *rule_.retry;
+  if (!failure.has_value()) return retry.Takes(response_.status);
+  switch (*failure) {
+    case Failure::kConnect:
+    case Failure::kConnectTimeout:
+      return true;  // The backend has seen nothing.
+    case Failure::kReset:
+      return IsIdempotent(exchange_.request().method);
+    case Failure::kTimeout:
+      return retry.Takes(504) || IsIdempotent(exchange_.request().method);
+    default:
+      return false;
+  }
+}
+
+TimePoint Forwarding::NextTry(uint32_t retry) {
+  constexpr uint32_t kDoublingsMax = 5;
+  const uint64_t least_ms = uint64_t{rule_.retry->backoff_ms} << std::min(retry, kDoublingsMax);
+  const uint64_t jitter_ms = worker_.random.Below(least_ms / 4 + 1);
+  return std::chrono::steady_clock::now() + std::chrono::milliseconds(least_ms + jitter_ms);
+}
+
+Task<> Forwarding::GiveUpTry(bool answered) {
+  if (ClientExchange* const upstream = lease_.exchange(); upstream != nullptr) {
+    if (!answered || !DiscardAnswer(*upstream)) upstream->Abort();
+  }
+  co_await body_.Settle();
+  exchange_.AbortWhenCancelled(nullptr);
+  worker_.pool.Release(lease_);
+}
+
+Task<std::optional<Failure>> Forwarding::SendWithRetries() {
+  std::optional<size_t> endpoint;
+  if (session_.has_value()) endpoint = session_->target.endpoint;
+  if (!worker_.pool.Acquire(*choice_->backend, lease_, endpoint)) co_return Failure::kOverflow;
+  std::optional<Failure> failure = co_await Send();
+  const uint32_t attempts = rule_.retry.has_value() ? rule_.retry->attempts : 0;
+  for (uint32_t retry = 0; retry < attempts && MayRetry(failure); ++retry) {
+    const TimePoint at = NextTry(retry);
+    if (at >= deadlines_.exchange) break;  // What there is now is the answer.
+    worker_.metrics.upstream_retries.Add();
+    co_await GiveUpTry(!failure.has_value());
+    asio::basic_waitable_timer<std::chrono::steady_clock,
+                               asio::wait_traits<std::chrono::steady_clock>, Executor>
+        timer(worker_.io.get_executor(), at);
+    co_await timer.async_wait(kTuple);
+    // A session stays where it is as long as somebody is there.
+    if (failure.has_value()) endpoint.reset();
+    if (!worker_.pool.Acquire(*choice_->backend, lease_, endpoint)) co_return Failure::kOverflow;
+    failure = co_await Send();
+  }
+  co_return failure;
 }
 
 Task<std::optional<Failure>> Forwarding::Send() {
@@ -253,8 +376,8 @@ Task<bool> Forwarding::SendWithoutBody(ClientExchange* upstream) {
 // The backend has granted a WebSocket.
 Task<> Forwarding::Tunnel() {
   StripHopByHop(response_.headers);
-  ApplyResponseFilters(choice_->filters, response_);
-  ApplyResponseFilters(rule_.filters, response_);
+  ApplyResponseFilters(choice_->filters, filters_, response_);
+  ApplyResponseFilters(rule_.filters, filters_, response_);
   lease_.exchange()->StartTunnel();
   exchange_.StartTunnel(response_);
   worker_.metrics.responses_by_class[1].Add();
@@ -284,6 +407,24 @@ Task<std::optional<Failure>> Forwarding::ReadResponseHead() {
   }
 }
 
+void Forwarding::KeepSession() {
+  const SessionPersistence& policy = *rule_.session_persistence;
+  const int64_t now_ms = UnixMilliseconds();
+  const auto backend = static_cast<uint32_t>(choice_ - rule_.backends.data());
+  const auto here = std::find_if(
+      policy.targets.begin(), policy.targets.end(), [&](const SessionPersistence::Target& target) {
+        return target.backend == backend && target.endpoint == lease_.endpoint;
+      });
+  if (here == policy.targets.end()) return;
+  const bool known = session_.has_value() && session_->target.id == here->id;
+  if (known && !policy.in_header && !NeedsRenewal(policy, *session_, now_ms)) return;
+  Session session;
+  session.target = *here;
+  session.begun_ms = known ? session_->begun_ms : now_ms;
+  session.seen_ms = now_ms;
+  GrantSession(policy, session, exchange_.request().secure, now_ms, response_);
+}
+
 Task<> Forwarding::Respond() {
   if (response_.status == 101) {
     co_await Tunnel();
@@ -291,8 +432,9 @@ Task<> Forwarding::Respond() {
   }
   StripHopByHop(response_.headers);
   if (!response_.headers.Has(HeaderId::kDate)) response_.headers.Add("Date", HttpDate());
-  ApplyResponseFilters(choice_->filters, response_);
-  ApplyResponseFilters(rule_.filters, response_);
+  ApplyResponseFilters(choice_->filters, filters_, response_);
+  ApplyResponseFilters(rule_.filters, filters_, response_);
+  if (rule_.session_persistence.has_value()) KeepSession();
   ClientExchange& upstream = *lease_.exchange();
   exchange_.WriteHead(response_);
   const bool copied = co_await CopyResponseBody(&upstream, &exchange_, &guard_);
@@ -370,6 +512,11 @@ Task<> ServeRequest(WorkerContext* worker, const Arrival* arrival, ServerExchang
     failure = Failure::kUpgrade;
   } else if (listener != nullptr) {
     match = RouteTable::Match(*listener, request);
+    reply = AnswerPreflightFor(*listener, match, request);
+    if (reply.has_value()) {
+      co_await AnswerWith(worker, exchange, *std::move(reply));
+      co_return;
+    }
   }
   if (!match.has_value() && !failure.has_value()) failure = Failure::kNoRoute;
   if (failure.has_value()) {
@@ -386,7 +533,7 @@ Task<> ServeRequest(WorkerContext* worker, const Arrival* arrival, ServerExchang
     if (reply.has_value()) {
       worker->metrics.unauthorized.Add();
       MirrorTee rejected(*worker);
-      rejected.Prepare(rule, request);
+      rejected.Prepare(rule, rule.mirrors, request);
       rejected.Reject();
       co_await AnswerWith(worker, exchange, *std::move(reply));
       co_return;
@@ -410,13 +557,16 @@ Task<> ServeRequest(WorkerContext* worker, const Arrival* arrival, ServerExchang
   FilterContext filters;
   filters.path = &match->path;
   filters.listener_port = arrival->port;
+  if (rule.redirects) filters.original_path = request.path;
+  if (rule.cross_origin) filters.origin = request.headers.Get("origin").value_or("");
+  CutBasePath(match->path, request);
   reply = ApplyRequestFilters(rule.filters, filters, request);
   if (reply.has_value()) {
     co_await AnswerWith(worker, exchange, *std::move(reply));
     co_return;
   }
-  Forwarding forwarding(*worker, *exchange, rule);
-  co_await forwarding.Run(&filters);
+  Forwarding forwarding(*worker, *exchange, rule, filters);
+  co_await forwarding.Run();
 }
 
 }  // namespace apk

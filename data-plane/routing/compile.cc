@@ -1,6 +1,9 @@
 // Builds the table in the order in which its parts refer to each other: backends, certificates,
 // token issuers, listeners, routes. Errors are collected, so that one NACK tells them all.
+// Hostnames whose routes are the same as before keep their indexes.
 #include "data-plane/routing/compile.h"
+
+#include <absl/container/flat_hash_set.h>
 
 #include <algorithm>
 #include <map>
@@ -10,7 +13,10 @@
 #include "data-plane/filters/rewrite_path.h"
 #include "data-plane/routing/certificate_check.h"
 #include "data-plane/routing/compile_filters.h"
+#include "data-plane/routing/compile_policies.h"
+#include "data-plane/routing/compiled_route.h"
 #include "data-plane/routing/host_table.h"
+#include "data-plane/routing/part_list.h"
 #include "data-plane/routing/sni_table.h"
 
 namespace apk {
@@ -55,12 +61,21 @@ uint64_t ConnectionKey(const Backend& backend) {
     for (const std::string& name : backend.tls->allowed_sans) hasher.Add(name);
     hasher.Add(uint64_t{backend.tls->allowed_sans.size()});
     for (const std::string& uri : backend.tls->allowed_uris) hasher.Add(uri);
-    if (backend.tls->client_certificate != nullptr) {
-      hasher.Add(backend.tls->client_certificate->chain_pem);
-      hasher.Add(backend.tls->client_certificate->key_pem);
-    }
+    hasher.Add(backend.tls->certificate_pem);
+    hasher.Add(backend.tls->key_pem);
   }
   return hasher.value();
+}
+
+template <class Kind>
+bool HasFilter(const Rule& rule) {
+  const auto among = [](const std::vector<Filter>& filters) {
+    return std::any_of(filters.begin(), filters.end(),
+                       [](const Filter& filter) { return std::holds_alternative<Kind>(filter); });
+  };
+  return among(rule.filters) ||
+         std::any_of(rule.backends.begin(), rule.backends.end(),
+                     [&](const WeightedBackend& backend) { return among(backend.filters); });
 }
 
 // Never 0.
@@ -75,11 +90,16 @@ bool WantsGroups(const Rule& rule) {
   const auto refers = [](const PathModifier& path) {
     return path.kind == PathModifier::Kind::kReplaceFullPath && RefersToGroups(path.value);
   };
-  return std::any_of(rule.filters.begin(), rule.filters.end(), [&](const Filter& filter) {
-    if (const auto* rewrite = std::get_if<UrlRewrite>(&filter)) return refers(rewrite->path);
-    if (const auto* redirect = std::get_if<RequestRedirect>(&filter)) return refers(redirect->path);
-    return false;
-  });
+  const auto any_refers = [&](const std::vector<Filter>& filters) {
+    return std::any_of(filters.begin(), filters.end(), [&](const Filter& filter) {
+      if (const auto* rewrite = std::get_if<UrlRewrite>(&filter)) return refers(rewrite->path);
+      const auto* redirect = std::get_if<RequestRedirect>(&filter);
+      return redirect != nullptr && refers(redirect->path);
+    });
+  };
+  return any_refers(rule.filters) ||
+         std::any_of(rule.backends.begin(), rule.backends.end(),
+                     [&](const WeightedBackend& backend) { return any_refers(backend.filters); });
 }
 
 // Most specific first: exact, then wildcards by length, then any.
@@ -92,103 +112,280 @@ bool MoreSpecific(const Listener& a, const Listener& b) {
   return key(a) < key(b);
 }
 
+// The routes of one listener by hostname, and the look-up made of them.
+struct ListenerHosts {
+  StringMap<std::vector<const CompiledRoute*>> routes;
+  std::shared_ptr<const HostTable> table = std::make_shared<HostTable>();
+};
+
+// nullptr where there is nothing.
+std::shared_ptr<const PathIndex> IndexOf(const std::vector<const CompiledRoute*>& routes) {
+  if (routes.empty()) return nullptr;
+  auto index = std::make_shared<PathIndex>();
+  for (const CompiledRoute* const route : routes) {
+    for (const auto& match : route->matches) {
+      for (const std::string& base_path : route->base_paths) index->Add(base_path, *match);
+    }
+  }
+  index->Sort();
+  return index;
+}
+
 }  // namespace
+
+// What the last table was made of.
+struct Compiler::Past {
+  std::shared_ptr<const RouteTable> table = std::make_shared<RouteTable>();
+  StringMap<ListenerHosts> listeners;  // Their routes are the table's.
+};
 
 class RouteTableBuilder {
  public:
-  explicit RouteTableBuilder(const v1::Snapshot& snapshot)
-      : snapshot_(snapshot), table_(std::make_shared<RouteTable>()) {}
+  RouteTableBuilder(const v1::Snapshot& snapshot, const RouteTable& before)
+      : snapshot_(snapshot), before_(before), table_(std::make_shared<RouteTable>()) {}
 
-  CompileResult Build();
+  // True where all is well; hosts are then still to be built.
+  bool Build();
+  // Brings `listeners`, those of the table before, up to date and completes the table.
+  std::shared_ptr<const RouteTable> Finish(StringMap<ListenerHosts>& listeners);
+  std::vector<CompileError>& errors() { return errors_; }
 
  private:
   void Fail(std::string_view resource, std::string_view message) {
     if (errors_.size() < kMaxErrors)
       errors_.push_back({std::string(resource), std::string(message)});
   }
-  template <class Value>
-  Value* Find(const StringMap<Value*>& map, const std::string& name, std::string_view resource) {
-    const auto it = map.find(name);
-    if (it != map.end()) return it->second;
-    Fail(resource, Concat("refers to ", name, ", which is not in the snapshot"));
-    return nullptr;
+  template <class T>
+  const T* Find(const PartList<T>& parts, const std::string& name, std::string_view resource) {
+    const T* const found = FindPart(parts, name);
+    if (found == nullptr) {
+      Fail(resource, Concat("refers to ", name, ", which is not in the snapshot"));
+    } else if (route_ != nullptr) {
+      route_->refers_to.push_back(found);
+    }
+    return found;
   }
 
-  void AddBackend(const std::string& name, const v1::BackendConfig& config);
-  void AddCertificate(const std::string& name, const v1::CertificateConfig& config);
-  void AddTokenIssuer(const std::string& name, const v1::TokenIssuerConfig& config);
-  void AddListener(const std::string& name, const v1::ListenerConfig& config);
-  void SetClientValidation(const std::string& name, const v1::ListenerConfig& config,
-                           Listener& listener);
-  // The backend as the Gateway that is being looked at connects to it.
-  const Backend* FindBackend(const std::string& name, const std::string& resource);
-  // The certificates that the Gateways of a route show to backends; nullptr stands for none.
-  template <class Route>
-  std::vector<const Certificate*> ClientCertificatesOf(const Route& route) const;
-  bool IsLookedAt(const std::string& listener) const;
-  void AddRoute(const std::string& resource, const v1::RouteConfig& config);
-  void AddTlsRoutes();
+  std::vector<const v1::SnapshotResource*> SortedResources();
+  void AddParts(const std::vector<const v1::SnapshotResource*>& resources);
+  void AddRoutes(const std::vector<const v1::SnapshotResource*>& resources);
+  void AddTlsRoutes(const std::vector<const v1::SnapshotResource*>& resources);
   void AddTlsRoute(const std::string& resource, const v1::TlsRouteConfig& config);
-  Rule* AddRule(const std::string& resource, const v1::RouteConfig& route, int index);
-  void AddBackends(const std::string& resource,
-                   const google::protobuf::RepeatedPtrField<v1::WeightedBackendConfig>& configs,
-                   std::vector<WeightedBackend>& backends, uint64_t& total_weight);
+  void AddBackend(const v1::SnapshotResource& resource, const v1::BackendConfig& config);
+  void AddCertificate(const v1::SnapshotResource& resource, const v1::CertificateConfig& config);
+  void AddTokenIssuer(const v1::SnapshotResource& resource, const v1::TokenIssuerConfig& config);
+  void AddListener(const std::string& name, const v1::ListenerConfig& config);
+  std::shared_ptr<const CompiledRoute> MakeRoute(const v1::SnapshotResource& resource,
+                                                 const v1::RouteConfig& config);
+  const Rule* AddRule(const std::string& resource, const v1::RouteConfig& route, int index);
   void AddDestinations(const std::string& resource, const v1::RuleConfig& config, Rule& rule);
+  void AddMirrors(const std::string& resource,
+                  const google::protobuf::RepeatedPtrField<v1::MirrorConfig>& configs,
+                  std::vector<Mirror>& mirrors);
   void AddAuthentication(const std::string& resource, const v1::AuthenticationConfig& config,
                          Rule& rule);
-  void Attach(const std::string& resource, const v1::RouteConfig& route,
-              const std::shared_ptr<const RequestMatch>& match);
+  void AddAttachments(const std::string& resource, const v1::RouteConfig& config);
+  void CheckAttachments(const CompiledRoute& route);
   void FinishPorts();
 
   const v1::Snapshot& snapshot_;
+  const RouteTable& before_;
   std::shared_ptr<RouteTable> table_;
   std::vector<CompileError> errors_;
-  StringMap<const Backend*> backends_;
-  StringMap<const Certificate*> certificates_;
-  StringMap<const TokenIssuer*> issuers_;
-  StringMap<HostTable*> host_tables_;  // By listener resource; owned by the listeners.
-  StringMap<SniTable*> sni_tables_;    // The same of those that are no HTTP.
-  // By listener resource, of those whose Gateway has one.
-  StringMap<const Certificate*> client_certificates_;
-  // Rules are made once for each certificate that is shown to backends; this is the one now.
-  const Certificate* client_certificate_ = nullptr;
+  absl::flat_hash_set<const void*> gone_;  // Parts of the table before that this one has not.
+  std::vector<std::shared_ptr<const CompiledRoute>> new_routes_;
+  std::vector<const CompiledRoute*> old_routes_;                             // Replaced or removed.
+  std::shared_ptr<CompiledRoute> route_;                                     // Under way.
+  absl::flat_hash_set<std::string, StringHash, std::equal_to<>> listeners_;  // By resource.
+  StringMap<SniTable*> sni_tables_;  // Of listeners of protocol TLS, by resource; theirs.
   std::map<std::pair<std::string, uint16_t>, Port> ports_;
 };
 
-CompileResult RouteTableBuilder::Build() {
+bool RouteTableBuilder::Build() {
   table_->version_ = snapshot_.version();
   table_->revision_ = snapshot_.revision();
-  for (const auto& resource : snapshot_.resources()) {
-    if (resource.has_backend()) AddBackend(resource.name(), resource.backend());
-    if (resource.has_certificate()) AddCertificate(resource.name(), resource.certificate());
-    if (resource.has_token_issuer()) AddTokenIssuer(resource.name(), resource.token_issuer());
-  }
-  for (const auto& resource : snapshot_.resources()) {
-    if (resource.has_listener()) AddListener(resource.name(), resource.listener());
-    if (resource.body_case() == v1::SnapshotResource::BODY_NOT_SET) {
-      Fail(resource.name(), "is of a kind that this agent does not know");
+  const std::vector<const v1::SnapshotResource*> resources = SortedResources();
+  AddParts(resources);
+  for (const auto* const resource : resources) {
+    if (resource->has_listener()) AddListener(resource->name(), resource->listener());
+    if (resource->body_case() == v1::SnapshotResource::BODY_NOT_SET) {
+      Fail(resource->name(), "is of a kind that this agent does not know");
     }
   }
-  for (const auto& resource : snapshot_.resources()) {
-    if (!resource.has_route()) continue;
-    for (const Certificate* const certificate : ClientCertificatesOf(resource.route())) {
-      client_certificate_ = certificate;
-      AddRoute(resource.name(), resource.route());
-    }
-  }
-  AddTlsRoutes();
-  for (auto& [name, hosts] : host_tables_) hosts->Sort();
   FinishPorts();
-  CompileResult result;
-  result.errors = std::move(errors_);
-  if (result.errors.empty()) result.table = std::move(table_);
-  return result;
+  AddRoutes(resources);
+  AddTlsRoutes(resources);
+  return errors_.empty();
 }
 
-void RouteTableBuilder::AddBackend(const std::string& name, const v1::BackendConfig& config) {
-  auto backend = std::make_unique<Backend>();
+std::vector<const v1::SnapshotResource*> RouteTableBuilder::SortedResources() {
+  std::vector<const v1::SnapshotResource*> resources;
+  resources.reserve(static_cast<size_t>(snapshot_.resources_size()));
+  for (const auto& resource : snapshot_.resources()) resources.push_back(&resource);
+  const auto by_name = [](const auto* a, const auto* b) { return a->name() < b->name(); };
+  if (!std::is_sorted(resources.begin(), resources.end(), by_name)) {
+    std::stable_sort(resources.begin(), resources.end(), by_name);
+  }
+  for (size_t i = 1; i < resources.size(); ++i) {
+    if (resources[i]->name() == resources[i - 1]->name()) {
+      Fail(resources[i]->name(), "stands twice in the snapshot");
+    }
+  }
+  return resources;
+}
+
+void RouteTableBuilder::AddParts(const std::vector<const v1::SnapshotResource*>& resources) {
+  PartsBefore<Backend> backends(before_.backends_);
+  PartsBefore<Certificate> certificates(before_.certificates_);
+  PartsBefore<TokenIssuer> issuers(before_.token_issuers_);
+  for (const auto* const resource : resources) {
+    if (resource->has_backend()) {
+      if (auto same = backends.Take(resource->name(), resource->hash())) {
+        table_->backends_.push_back(std::move(same));
+      } else {
+        AddBackend(*resource, resource->backend());
+      }
+    } else if (resource->has_certificate()) {
+      if (auto same = certificates.Take(resource->name(), resource->hash())) {
+        table_->certificates_.push_back(std::move(same));
+      } else {
+        AddCertificate(*resource, resource->certificate());
+      }
+    } else if (resource->has_token_issuer()) {
+      if (auto same = issuers.Take(resource->name(), resource->hash())) {
+        table_->token_issuers_.push_back(std::move(same));
+      } else {
+        AddTokenIssuer(*resource, resource->token_issuer());
+      }
+    }
+  }
+  gone_ = backends.Gone();
+  gone_.insert(issuers.Gone().begin(), issuers.Gone().end());
+}
+
+void RouteTableBuilder::AddRoutes(const std::vector<const v1::SnapshotResource*>& resources) {
+  PartsBefore<CompiledRoute> routes(before_.routes_);
+  const bool listener_gone =
+      std::any_of(before_.ports_.begin(), before_.ports_.end(), [this](const Port& port) {
+        return std::any_of(
+            port.listeners.begin(), port.listeners.end(),
+            [this](const Listener& listener) { return !listeners_.contains(listener.name); });
+      });
+  for (const auto* const resource : resources) {
+    if (!resource->has_route()) continue;
+    std::shared_ptr<const CompiledRoute> same = routes.Take(resource->name(), resource->hash());
+    if (same != nullptr && !gone_.empty() &&
+        std::any_of(same->refers_to.begin(), same->refers_to.end(),
+                    [this](const void* part) { return gone_.contains(part); })) {
+      old_routes_.push_back(same.get());
+      same = nullptr;
+    }
+    if (same == nullptr) {
+      same = MakeRoute(*resource, resource->route());
+      new_routes_.push_back(same);
+    } else if (listener_gone) {
+      CheckAttachments(*same);
+    }
+    table_->routes_.push_back(std::move(same));
+  }
+  for (const void* const route : routes.Gone()) {
+    old_routes_.push_back(static_cast<const CompiledRoute*>(route));
+  }
+}
+
+// Anew each time: a TLS route is a few names. Oldest first, then by name: of two for one hostname
+// the first stays.
+void RouteTableBuilder::AddTlsRoutes(const std::vector<const v1::SnapshotResource*>& resources) {
+  std::vector<const v1::SnapshotResource*> routes;
+  for (const auto* const resource : resources) {
+    if (resource->has_tls_route()) routes.push_back(resource);
+  }
+  std::stable_sort(routes.begin(), routes.end(), [](const auto* a, const auto* b) {
+    const auto& left = a->tls_route();
+    const auto& right = b->tls_route();
+    return std::make_tuple(left.created_unix_seconds(), std::string_view(left.name())) <
+           std::make_tuple(right.created_unix_seconds(), std::string_view(right.name()));
+  });
+  for (const auto* const route : routes) AddTlsRoute(route->name(), route->tls_route());
+}
+
+void RouteTableBuilder::AddTlsRoute(const std::string& resource, const v1::TlsRouteConfig& config) {
+  auto rule = std::make_unique<TlsRule>();
+  rule->route = config.name();
+  for (const auto& backend : config.backends()) {
+    WeightedBackend& weighted = rule->backends.emplace_back();
+    weighted.weight = backend.weight();
+    rule->total_weight += backend.weight();
+    if (backend.backend().empty()) continue;
+    weighted.backend = Find(table_->backends_, backend.backend(), resource);
+  }
+  for (const auto& attachment : config.attachments()) {
+    const auto names = sni_tables_.find(attachment.listener());
+    if (names == sni_tables_.end()) {
+      Fail(resource, Concat("refers to ", attachment.listener(),
+                            ", which is no TLS listener of the snapshot"));
+      continue;
+    }
+    for (const std::string& hostname : attachment.hostnames()) {
+      names->second->Add(ToLower(hostname), rule.get());
+    }
+    if (attachment.hostnames().empty()) names->second->Add("", rule.get());
+  }
+  table_->tls_rules_.push_back(std::move(rule));
+}
+
+void RouteTableBuilder::CheckAttachments(const CompiledRoute& route) {
+  for (const CompiledRoute::Attachment& attachment : route.attachments) {
+    if (listeners_.contains(attachment.listener)) continue;
+    Fail(route.name, Concat("refers to ", attachment.listener, ", which is not in the snapshot"));
+  }
+}
+
+std::shared_ptr<const RouteTable> RouteTableBuilder::Finish(StringMap<ListenerHosts>& listeners) {
+  absl::erase_if(listeners,
+                 [this](const auto& entry) { return !listeners_.contains(entry.first); });
+  StringMap<absl::flat_hash_set<std::string>> changed;  // Hostnames by listener.
+  const auto for_each_host = [&](const CompiledRoute& route, const auto& change) {
+    for (const CompiledRoute::Attachment& attachment : route.attachments) {
+      if (!listeners_.contains(attachment.listener)) continue;
+      auto& hosts = listeners[attachment.listener].routes;
+      for (const std::string& hostname : attachment.hostnames) {
+        change(hosts[hostname]);
+        changed[attachment.listener].insert(hostname);
+      }
+    }
+  };
+  const absl::flat_hash_set<const CompiledRoute*> old(old_routes_.begin(), old_routes_.end());
+  for (const CompiledRoute* const route : old_routes_) {
+    for_each_host(*route, [&old](auto& routes) {
+      std::erase_if(routes, [&old](const auto* other) { return old.contains(other); });
+    });
+  }
+  for (const auto& route : new_routes_) {
+    for_each_host(*route, [&route](auto& routes) { routes.push_back(route.get()); });
+  }
+  for (const auto& [listener, hostnames] : changed) {
+    ListenerHosts& hosts = listeners[listener];
+    auto table = std::make_shared<HostTable>(*hosts.table);
+    for (const std::string& hostname : hostnames) {
+      const auto& routes = hosts.routes[hostname];
+      table->Put(hostname, IndexOf(routes));
+      if (routes.empty()) hosts.routes.erase(hostname);
+    }
+    hosts.table = std::move(table);
+  }
+  for (Port& port : table_->ports_) {
+    for (Listener& listener : port.listeners) listener.hosts = listeners[listener.name].table;
+  }
+  return std::move(table_);
+}
+
+void RouteTableBuilder::AddBackend(const v1::SnapshotResource& resource,
+                                   const v1::BackendConfig& config) {
+  const std::string& name = resource.name();
+  auto backend = std::make_shared<Backend>();
   backend->name = name;
-  backend->index = static_cast<uint32_t>(table_->backends_.size());
+  backend->hash = resource.hash();
   for (const auto& endpoint : config.endpoints()) {
     if (endpoint.host().empty()) Fail(name, "has an endpoint without host");
     if (endpoint.port() == 0 || endpoint.port() > 65535) {
@@ -197,11 +394,18 @@ void RouteTableBuilder::AddBackend(const std::string& name, const v1::BackendCon
     backend->endpoints.push_back({endpoint.host(), static_cast<uint16_t>(endpoint.port())});
   }
   if (config.tls_enabled()) {
+    const v1::BackendTlsConfig& from = config.tls();
     BackendTls& tls = backend->tls.emplace();
-    tls.ca_pem = config.tls().ca_pem();
-    tls.server_name = config.tls().server_name();
-    tls.allowed_sans.assign(config.tls().allowed_sans().begin(), config.tls().allowed_sans().end());
-    tls.allowed_uris.assign(config.tls().allowed_uris().begin(), config.tls().allowed_uris().end());
+    tls.ca_pem = from.ca_pem();
+    tls.server_name = from.server_name();
+    tls.allowed_sans.assign(from.allowed_sans().begin(), from.allowed_sans().end());
+    tls.allowed_uris.assign(from.allowed_uris().begin(), from.allowed_uris().end());
+    tls.certificate_pem = from.client_certificate_pem();
+    tls.key_pem = from.client_key_pem();
+    if (!tls.certificate_pem.empty()) {
+      const absl::Status status = CheckCertificate(tls.certificate_pem, tls.key_pem);
+      if (!status.ok()) Fail(name, std::string(status.message()));
+    }
   }
   if (!config.base_path().empty() && !config.base_path().starts_with('/')) {
     Fail(name, Concat("base path '", config.base_path(), "' does not begin with '/'"));
@@ -229,29 +433,29 @@ void RouteTableBuilder::AddBackend(const std::string& name, const v1::BackendCon
   }
   backend->http2 = config.protocol() == v1::BackendConfig::HTTP2;
   backend->connection_key = ConnectionKey(*backend);
-  backends_[name] = backend.get();
   table_->backends_.push_back(std::move(backend));
 }
 
-void RouteTableBuilder::AddCertificate(const std::string& name,
+void RouteTableBuilder::AddCertificate(const v1::SnapshotResource& resource,
                                        const v1::CertificateConfig& config) {
+  const std::string& name = resource.name();
   const absl::Status status =
       CheckCertificate(config.certificate_chain_pem(), config.private_key_pem());
   if (!status.ok()) Fail(name, std::string(status.message()));
-  auto certificate = std::make_unique<Certificate>(Certificate{
-      name, config.certificate_chain_pem(), config.private_key_pem(), config.ocsp_response()});
-  certificates_[name] = certificate.get();
-  table_->certificates_.push_back(std::move(certificate));
+  table_->certificates_.push_back(std::make_shared<const Certificate>(
+      Certificate{name, resource.hash(), config.certificate_chain_pem(), config.private_key_pem(),
+                  config.ocsp_response()}));
 }
 
-void RouteTableBuilder::AddTokenIssuer(const std::string& name,
+void RouteTableBuilder::AddTokenIssuer(const v1::SnapshotResource& resource,
                                        const v1::TokenIssuerConfig& config) {
-  auto issuer = std::make_unique<TokenIssuer>(TokenIssuer{
-      name, config.issuer(), config.jwks_url(), config.jwks_ca_pem(), config.certificate_pem()});
+  const std::string& name = resource.name();
+  auto issuer = std::make_shared<const TokenIssuer>(
+      TokenIssuer{name, resource.hash(), config.issuer(), config.jwks_url(), config.jwks_ca_pem(),
+                  config.certificate_pem()});
   if (issuer->jwks_url.empty() == issuer->certificate_pem.empty()) {
     Fail(name, "must have either a JWKS URL or a certificate");
   }
-  issuers_[name] = issuer.get();
   table_->token_issuers_.push_back(std::move(issuer));
 }
 
@@ -260,26 +464,21 @@ void RouteTableBuilder::AddListener(const std::string& name, const v1::ListenerC
     Fail(name, Concat("port ", std::to_string(config.port()), " is none"));
     return;
   }
+  listeners_.insert(name);
   const bool http = config.protocol() != v1::ListenerConfig::TLS;
   const bool tls = !http || config.protocol() == v1::ListenerConfig::HTTPS;
   if (!tls && config.protocol() != v1::ListenerConfig::HTTP) Fail(name, "has no known protocol");
-  auto hosts = std::make_shared<HostTable>();
   auto names = std::make_shared<SniTable>();
-  if (http) {
-    host_tables_[name] = hosts.get();
-  } else {
-    sni_tables_[name] = names.get();
-  }
+  if (!http) sni_tables_[name] = names.get();
   Listener listener;
   listener.name = name;
   listener.gateway = config.gateway();
   listener.hostname = ToLower(config.hostname());
-  listener.hosts = hosts;
-  listener.names = names;
   listener.http = http;
   listener.passthrough = config.tls_passthrough();
+  listener.names = std::move(names);
   for (const std::string& certificate : config.certificates()) {
-    if (const auto* found = Find(certificates_, certificate, name)) {
+    if (const auto* found = Find(table_->certificates_, certificate, name)) {
       listener.certificates.push_back(found);
     }
   }
@@ -287,7 +486,14 @@ void RouteTableBuilder::AddListener(const std::string& name, const v1::ListenerC
     Fail(name, "terminates TLS and has no certificate");
   }
   if (http && listener.passthrough) Fail(name, "passes HTTP through, which takes protocol TLS");
-  SetClientValidation(name, config, listener);
+  if (config.has_client_validation()) {
+    const v1::ClientValidationConfig& validation = config.client_validation();
+    listener.client_validation = ClientValidation{
+        .ca_pem = validation.ca_pem(), .insecure_fallback = validation.allow_insecure_fallback()};
+    listener.client_rules = ClientRules(*listener.client_validation);
+    const absl::Status status = CheckCaCertificates(validation.ca_pem());
+    if (!status.ok()) Fail(name, std::string(status.message()));
+  }
 
   std::vector<std::string> addresses(config.addresses().begin(), config.addresses().end());
   if (addresses.empty()) addresses.emplace_back();
@@ -308,141 +514,60 @@ void RouteTableBuilder::AddListener(const std::string& name, const v1::ListenerC
   }
 }
 
-void RouteTableBuilder::SetClientValidation(const std::string& name,
-                                            const v1::ListenerConfig& config, Listener& listener) {
-  if (config.has_client_validation()) {
-    listener.client_validation =
-        ClientValidation{.ca_pem = config.client_validation().ca_pem(),
-                         .insecure_fallback = config.client_validation().allow_insecure_fallback()};
-    listener.client_rules = ClientRules(*listener.client_validation);
-    const absl::Status status = CheckCaCertificates(listener.client_validation->ca_pem);
-    if (!status.ok()) Fail(name, std::string(status.message()));
-  }
-  if (!config.backend_client_certificate().empty()) {
-    if (const auto* found = Find(certificates_, config.backend_client_certificate(), name)) {
-      client_certificates_[name] = found;
-    }
-  }
-}
-
-const Backend* RouteTableBuilder::FindBackend(const std::string& name,
-                                              const std::string& resource) {
-  const Backend* const plain = Find(backends_, name, resource);
-  if (plain == nullptr || client_certificate_ == nullptr || !plain->tls.has_value()) return plain;
-  const Backend*& with_certificate = backends_[Concat(name, " as ", client_certificate_->name)];
-  if (with_certificate != nullptr) return with_certificate;
-  auto copy = std::make_unique<Backend>(*plain);
-  copy->index = static_cast<uint32_t>(table_->backends_.size());
-  copy->tls->client_certificate = client_certificate_;
-  copy->connection_key = ConnectionKey(*copy);
-  with_certificate = copy.get();
-  table_->backends_.push_back(std::move(copy));
-  return with_certificate;
-}
-
-template <class Route>
-std::vector<const Certificate*> RouteTableBuilder::ClientCertificatesOf(const Route& route) const {
-  std::vector<const Certificate*> certificates;
-  for (const auto& attachment : route.attachments()) {
-    const auto found = client_certificates_.find(attachment.listener());
-    const Certificate* const certificate =
-        found == client_certificates_.end() ? nullptr : found->second;
-    if (std::find(certificates.begin(), certificates.end(), certificate) == certificates.end()) {
-      certificates.push_back(certificate);
-    }
-  }
-  if (certificates.empty()) certificates.push_back(nullptr);
-  return certificates;
-}
-
-bool RouteTableBuilder::IsLookedAt(const std::string& listener) const {
-  const auto found = client_certificates_.find(listener);
-  return client_certificate_ == (found == client_certificates_.end() ? nullptr : found->second);
-}
-
-// Oldest first, then by name: of two for one hostname the first stays.
-void RouteTableBuilder::AddTlsRoutes() {
-  std::vector<const v1::SnapshotResource*> routes;
-  for (const auto& resource : snapshot_.resources()) {
-    if (resource.has_tls_route()) routes.push_back(&resource);
-  }
-  std::stable_sort(routes.begin(), routes.end(), [](const auto* a, const auto* b) {
-    const auto& left = a->tls_route();
-    const auto& right = b->tls_route();
-    return std::make_tuple(left.created_unix_seconds(), std::string_view(left.name())) <
-           std::make_tuple(right.created_unix_seconds(), std::string_view(right.name()));
-  });
-  for (const auto* const route : routes) {
-    for (const Certificate* const certificate : ClientCertificatesOf(route->tls_route())) {
-      client_certificate_ = certificate;
-      AddTlsRoute(route->name(), route->tls_route());
-    }
-  }
-}
-
-void RouteTableBuilder::AddTlsRoute(const std::string& resource, const v1::TlsRouteConfig& config) {
-  auto rule = std::make_unique<TlsRule>();
-  rule->route = config.name();
-  AddBackends(resource, config.backends(), rule->backends, rule->total_weight);
-  for (const auto& attachment : config.attachments()) {
-    SniTable* const names = Find(sni_tables_, attachment.listener(), resource);
-    if (names == nullptr || !IsLookedAt(attachment.listener())) continue;
-    for (const std::string& hostname : attachment.hostnames()) {
-      names->Add(ToLower(hostname), rule.get());
-    }
-    if (attachment.hostnames().empty()) names->Add("", rule.get());
-  }
-  table_->tls_rules_.push_back(std::move(rule));
-}
-
-void RouteTableBuilder::AddRoute(const std::string& resource, const v1::RouteConfig& config) {
+std::shared_ptr<const CompiledRoute> RouteTableBuilder::MakeRoute(
+    const v1::SnapshotResource& resource, const v1::RouteConfig& config) {
+  const std::string& name = resource.name();
+  route_ = std::make_shared<CompiledRoute>();
+  route_->name = name;
+  route_->hash = resource.hash();
   const bool tolerant = !config.base_paths().empty();
   for (int i = 0; i < config.rules_size(); ++i) {
-    const Rule* rule = AddRule(resource, config, i);
+    const Rule* rule = AddRule(name, config, i);
     const bool wants_groups = WantsGroups(*rule);
     uint32_t index = 0;
     for (const auto& match_config : config.rules(i).matches()) {
       absl::StatusOr<RequestMatch> match = CompileMatch(match_config, tolerant);
       if (!match.ok()) {
-        Fail(resource,
-             Concat("rule ", std::to_string(i), ": ", std::string(match.status().message())));
+        Fail(name, Concat("rule ", std::to_string(i), ": ", std::string(match.status().message())));
         continue;
       }
       match->rule = rule;
       match->created_unix_seconds = config.created_unix_seconds();
       match->index = index++;
       match->wants_groups = wants_groups;
-      Attach(resource, config, std::make_shared<const RequestMatch>(*std::move(match)));
+      route_->matches.push_back(std::make_unique<const RequestMatch>(*std::move(match)));
     }
     if (config.rules(i).matches().empty()) {
-      Fail(resource, Concat("rule ", std::to_string(i), " has no match"));
+      Fail(name, Concat("rule ", std::to_string(i), " has no match"));
     }
   }
+  AddAttachments(name, config);
+  return std::exchange(route_, nullptr);
 }
 
-void RouteTableBuilder::Attach(const std::string& resource, const v1::RouteConfig& route,
-                               const std::shared_ptr<const RequestMatch>& match) {
-  std::vector<std::string> base_paths;
-  for (const std::string& path : route.base_paths()) {
-    base_paths.emplace_back(TrimSlashes(path));
+void RouteTableBuilder::AddAttachments(const std::string& resource, const v1::RouteConfig& config) {
+  for (const std::string& path : config.base_paths()) {
+    route_->base_paths.emplace_back(TrimSlashes(path));
     if (!path.starts_with('/'))
       Fail(resource, Concat("base path '", path, "' does not begin with '/'"));
   }
-  if (base_paths.empty()) base_paths.emplace_back();
-  for (const auto& attachment : route.attachments()) {
-    HostTable* hosts = Find(host_tables_, attachment.listener(), resource);
-    if (hosts == nullptr || !IsLookedAt(attachment.listener())) continue;
-    for (const std::string& base_path : base_paths) {
-      for (const std::string& hostname : attachment.hostnames()) {
-        hosts->Add(ToLower(hostname), base_path, match);
-      }
-      if (attachment.hostnames().empty()) hosts->Add("", base_path, match);
+  if (route_->base_paths.empty()) route_->base_paths.emplace_back();
+  for (const auto& from : config.attachments()) {
+    CompiledRoute::Attachment& attachment = route_->attachments.emplace_back();
+    attachment.listener = from.listener();
+    for (const std::string& hostname : from.hostnames()) {
+      std::string lower = hostname == "*" ? "" : ToLower(hostname);
+      const bool listed = std::find(attachment.hostnames.begin(), attachment.hostnames.end(),
+                                    lower) != attachment.hostnames.end();
+      if (!listed) attachment.hostnames.push_back(std::move(lower));
     }
+    if (attachment.hostnames.empty()) attachment.hostnames.emplace_back();
   }
+  CheckAttachments(*route_);
 }
 
-Rule* RouteTableBuilder::AddRule(const std::string& resource, const v1::RouteConfig& route,
-                                 int index) {
+const Rule* RouteTableBuilder::AddRule(const std::string& resource, const v1::RouteConfig& route,
+                                       int index) {
   const v1::RuleConfig& config = route.rules(index);
   auto rule = std::make_unique<Rule>();
   rule->route = route.name();
@@ -460,42 +585,58 @@ Rule* RouteTableBuilder::AddRule(const std::string& resource, const v1::RouteCon
          Concat("rule ", std::to_string(index), ": ", std::string(filters.status().message())));
   }
   AddDestinations(resource, config, *rule);
+  if (config.has_retry()) rule->retry = CompileRetry(config.retry());
+  if (config.has_session_persistence()) {
+    absl::StatusOr<SessionPersistence> session =
+        CompileSessionPersistence(config.session_persistence(), rule->backends);
+    if (session.ok()) {
+      rule->session_persistence = *std::move(session);
+    } else {
+      Fail(resource,
+           Concat("rule ", std::to_string(index), ": ", std::string(session.status().message())));
+    }
+  }
+  rule->redirects = HasFilter<RequestRedirect>(*rule);
+  rule->cross_origin = HasFilter<Cors>(*rule);
   if (config.has_authentication()) AddAuthentication(resource, config.authentication(), *rule);
-  table_->rules_.push_back(std::move(rule));
-  return table_->rules_.back().get();
+  route_->rules.push_back(std::move(rule));
+  return route_->rules.back().get();
 }
 
-void RouteTableBuilder::AddBackends(
-    const std::string& resource,
-    const google::protobuf::RepeatedPtrField<v1::WeightedBackendConfig>& configs,
-    std::vector<WeightedBackend>& backends, uint64_t& total_weight) {
-  for (const auto& backend : configs) {
-    WeightedBackend& weighted = backends.emplace_back();
+void RouteTableBuilder::AddDestinations(const std::string& resource, const v1::RuleConfig& config,
+                                        Rule& rule) {
+  for (const auto& backend : config.backends()) {
+    WeightedBackend& weighted = rule.backends.emplace_back();
     weighted.weight = backend.weight();
-    total_weight += backend.weight();
-    if (!backend.backend().empty()) weighted.backend = FindBackend(backend.backend(), resource);
+    rule.total_weight += backend.weight();
+    if (!backend.backend().empty()) {
+      weighted.backend = Find(table_->backends_, backend.backend(), resource);
+    }
     absl::StatusOr<std::vector<Filter>> filters = CompileFilters(backend.filters());
     if (filters.ok()) {
       weighted.filters = *std::move(filters);
     } else {
       Fail(resource, std::string(filters.status().message()));
     }
+    AddMirrors(resource, backend.mirrors(), weighted.mirrors);
   }
+  AddMirrors(resource, config.mirrors(), rule.mirrors);
 }
 
-void RouteTableBuilder::AddDestinations(const std::string& resource, const v1::RuleConfig& config,
-                                        Rule& rule) {
-  AddBackends(resource, config.backends(), rule.backends, rule.total_weight);
-  for (const auto& mirror_config : config.mirrors()) {
-    Mirror& mirror = rule.mirrors.emplace_back();
-    mirror.name = mirror_config.name();
-    mirror.numerator = mirror_config.numerator();
-    mirror.denominator = mirror_config.denominator();
+void RouteTableBuilder::AddMirrors(
+    const std::string& resource,
+    const google::protobuf::RepeatedPtrField<v1::MirrorConfig>& configs,
+    std::vector<Mirror>& mirrors) {
+  for (const v1::MirrorConfig& config : configs) {
+    Mirror& mirror = mirrors.emplace_back();
+    mirror.name = config.name();
+    mirror.numerator = config.numerator();
+    mirror.denominator = config.denominator();
     if (mirror.denominator == 0 || mirror.numerator > mirror.denominator) {
       Fail(resource, Concat("the share of mirror ", mirror.name, " is no fraction up to 1"));
     }
-    if (!mirror_config.backend().empty()) {
-      mirror.backend = FindBackend(mirror_config.backend(), resource);
+    if (!config.backend().empty()) {
+      mirror.backend = Find(table_->backends_, config.backend(), resource);
     }
   }
 }
@@ -507,7 +648,9 @@ void RouteTableBuilder::AddAuthentication(const std::string& resource,
   policy.header = config.header().empty() ? "authorization" : ToLower(config.header());
   policy.send_token_to_upstream = config.send_token_to_upstream();
   for (const std::string& issuer : config.token_issuers()) {
-    if (const auto* found = Find(issuers_, issuer, resource)) policy.issuers.push_back(found);
+    if (const auto* found = Find(table_->token_issuers_, issuer, resource)) {
+      policy.issuers.push_back(found);
+    }
   }
   policy.audiences.assign(config.audiences().begin(), config.audiences().end());
 }
@@ -524,6 +667,21 @@ void RouteTableBuilder::FinishPorts() {
   }
 }
 
-CompileResult Compile(const v1::Snapshot& snapshot) { return RouteTableBuilder(snapshot).Build(); }
+Compiler::Compiler() : past_(std::make_unique<Past>()) {}
+Compiler::~Compiler() = default;
+
+CompileResult Compiler::Compile(const v1::Snapshot& snapshot) {
+  CompileResult result;
+  RouteTableBuilder builder(snapshot, *past_->table);
+  if (!builder.Build()) {
+    result.errors = std::move(builder.errors());
+    return result;
+  }
+  result.table = builder.Finish(past_->listeners);
+  past_->table = result.table;
+  return result;
+}
+
+CompileResult Compile(const v1::Snapshot& snapshot) { return Compiler().Compile(snapshot); }
 
 }  // namespace apk

@@ -20,8 +20,27 @@ struct CompileResult {
   std::vector<CompileError> errors;         // What the NACK carries.
 };
 
-// Checks everything that serving relies on: dangling names, regular expressions (RE2 with a memory
-// limit), certificates and keys that are no PEM, ports, weights.
+// Compiles one snapshot after the other. What did not change since the last table, by the hashes of
+// its resources, is shared with it and not built again. Used by one thread.
+class Compiler {
+ public:
+  Compiler();
+  ~Compiler();
+  Compiler(const Compiler&) = delete;
+  Compiler& operator=(const Compiler&) = delete;
+
+  // Checks everything that serving relies on: dangling names, regular expressions (RE2 with a
+  // memory limit), certificates and keys that are no PEM, ports, weights. After an error the table
+  // before stays the one to share with.
+  CompileResult Compile(const v1::Snapshot& snapshot);
+
+ private:
+  struct Past;  // What the last table was made of.
+
+  std::unique_ptr<Past> past_;
+};
+
+// The same for a snapshot alone.
 CompileResult Compile(const v1::Snapshot& snapshot);
 
 }  // namespace apk

@@ -105,6 +105,46 @@ absl::StatusOr<RequestRedirect> CompileRedirect(const v1::RedirectConfig& config
   return redirect;
 }
 
+std::string JoinFields(const google::protobuf::RepeatedPtrField<std::string>& fields) {
+  return Join(std::vector<std::string>(fields.begin(), fields.end()), ", ");
+}
+
+bool HasWildcard(const google::protobuf::RepeatedPtrField<std::string>& items) {
+  return std::find(items.begin(), items.end(), "*") != items.end();
+}
+
+absl::StatusOr<Cors> CompileCors(const v1::CorsConfig& config) {
+  Cors cors;
+  cors.any_origin = HasWildcard(config.allow_origins());
+  for (const std::string& text : config.allow_origins()) {
+    if (text == "*") continue;
+    std::optional<OriginPattern> origin = ParseOrigin(text);
+    if (!origin.has_value()) {
+      return absl::InvalidArgumentError(Concat("'", text, "' is no origin"));
+    }
+    cors.origins.push_back(*std::move(origin));
+  }
+  for (const auto* const names :
+       {&config.allow_methods(), &config.allow_headers(), &config.expose_headers()}) {
+    for (const std::string& name : *names) {
+      if (!IsToken(name)) {
+        return absl::InvalidArgumentError(Concat("'", name, "' is no method or header name"));
+      }
+    }
+  }
+  cors.allow_credentials = config.allow_credentials();
+  cors.any_method = HasWildcard(config.allow_methods());
+  // Those that need no permission are named where no others are.
+  cors.allow_methods =
+      config.allow_methods().empty() ? "GET, HEAD, POST" : JoinFields(config.allow_methods());
+  cors.any_header = HasWildcard(config.allow_headers());
+  cors.allow_headers = JoinFields(config.allow_headers());
+  cors.expose_any = HasWildcard(config.expose_headers());
+  cors.expose_headers = JoinFields(config.expose_headers());
+  if (config.max_age_seconds() > 0) cors.max_age = std::to_string(config.max_age_seconds());
+  return cors;
+}
+
 absl::StatusOr<Filter> CompileFilter(const v1::FilterConfig& config) {
   switch (config.kind_case()) {
     case v1::FilterConfig::kRequestHeaderModifier: {
@@ -129,6 +169,10 @@ absl::StatusOr<Filter> CompileFilter(const v1::FilterConfig& config) {
     case v1::FilterConfig::kRedirect: {
       ASSIGN_OR_RETURN(RequestRedirect redirect, CompileRedirect(config.redirect()));
       return Filter(std::move(redirect));
+    }
+    case v1::FilterConfig::kCors: {
+      ASSIGN_OR_RETURN(Cors cors, CompileCors(config.cors()));
+      return Filter(std::move(cors));
     }
     case v1::FilterConfig::KIND_NOT_SET:
       break;

@@ -19,14 +19,15 @@ namespace apk {
 // GoesBefore.
 class PathIndex {
  public:
-  void Add(const std::string& base_path, std::shared_ptr<const RequestMatch> match);
+  // `match` outlives the index.
+  void Add(const std::string& base_path, const RequestMatch& match);
   void Sort();
 
   bool Find(const RequestHead& request, RouteMatch& found) const;
 
  private:
   struct Entry {
-    std::shared_ptr<const RequestMatch> match;
+    const RequestMatch* match = nullptr;
     uint32_t base_size = 0;  // Of its base path.
   };
   // What begins at one segment boundary of a path.
@@ -37,31 +38,33 @@ class PathIndex {
     size_t longest = 0;  // Key; no look-up beyond it.
   };
 
+  static bool LongerFirst(const Entry& a, const Entry& b);
   bool FindExact(std::string_view key, bool dropped_slash, const RequestHead& request,
                  RouteMatch& found) const;
   template <class Accept>
   static bool Walk(const Tree& tree, std::string_view path, const Accept& accept);
+  bool FindExpression(const RequestHead& request, RouteMatch& found) const;
   static bool AcceptExpression(const Entry& entry, const RequestHead& request, RouteMatch& found);
 
   StringMap<Entries> exact_;  // Keyed by base path and path.
-  Tree expressions_;          // Keyed by base path.
-  Tree prefixes_;             // Keyed by base path and prefix.
+  // Keyed by base path and the whole segments that every match of the expression begins with, so
+  // that a request meets few expressions that can't match.
+  Tree expressions_;
+  Tree prefixes_;  // Keyed by base path and prefix.
 };
 
 class HostTable {
  public:
-  // `hostname`: "" (any), exact, or "*.suffix"; lower case. `base_path`: "" or "/a/b".
-  void Add(std::string_view hostname, const std::string& base_path,
-           const std::shared_ptr<const RequestMatch>& match);
-  // Call once, after the last Add.
-  void Sort();
+  // `hostname`: "" (any), exact, or "*.suffix"; lower case. Replaces; nullptr takes it away.
+  void Put(std::string_view hostname, std::shared_ptr<const PathIndex> paths);
 
   bool Find(const RequestHead& request, RouteMatch& found) const;
 
  private:
-  StringMap<PathIndex> exact_;
-  StringMap<PathIndex> wildcards_;  // Keyed by ".suffix".
-  PathIndex any_;
+  using Hosts = StringMap<std::shared_ptr<const PathIndex>>;
+  Hosts exact_;
+  Hosts wildcards_;  // Keyed by ".suffix".
+  std::shared_ptr<const PathIndex> any_;
 };
 
 // True where `pattern` ("", exact, "*.suffix") takes `host`; a wildcard takes one label or more.

@@ -24,6 +24,8 @@ class FullMatcher {
   ~FullMatcher();
 
   bool Matches(std::string_view text) const;
+  // Every text that matches begins with it.
+  const std::string& literal_prefix() const { return literal_prefix_; }
   // [0] is the whole text. REQUIRES: Matches(text).
   std::vector<std::string> Groups(std::string_view text) const;
 

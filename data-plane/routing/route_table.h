@@ -1,8 +1,9 @@
 // A snapshot, compiled: what workers look requests up in. Immutable, shared by all workers, and
-// complete: nothing in it points outside. What goes on (pools, breakers, counters) is kept by
-// workers under the names that stand here, never in the table.
+// complete: what it points to is its own, or shared with the table before. What goes on (pools,
+// breakers, counters) is kept by workers under the names that stand here, never in the table.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -26,20 +27,13 @@ struct Endpoint {
   uint16_t port = 0;
 };
 
-// One certificate with its key, both PEM; net/ makes TLS contexts of them.
-struct Certificate {
-  std::string name;
-  std::string chain_pem;
-  std::string key_pem;
-  std::string ocsp_response;  // DER, or "".
-};
-
 struct BackendTls {
   std::string ca_pem;  // "": system roots.
   std::string server_name;
   std::vector<std::string> allowed_sans;
   std::vector<std::string> allowed_uris;
-  const Certificate* client_certificate = nullptr;  // Shown to a backend that asks.
+  std::string certificate_pem;  // Shown to a backend that asks; or "".
+  std::string key_pem;
 };
 
 struct HealthCheckPolicy {
@@ -51,10 +45,10 @@ struct HealthCheckPolicy {
   bool operator==(const HealthCheckPolicy&) const = default;
 };
 
-// One upstream. `index` numbers the backends of this table; `name` is stable over snapshots.
+// One upstream. `name` is stable over snapshots.
 struct Backend {
   std::string name;
-  uint32_t index = 0;
+  std::string hash;  // Of the snapshot resource it was made of.
   std::vector<Endpoint> endpoints;
   std::optional<BackendTls> tls;
   std::string base_path;
@@ -80,12 +74,14 @@ struct Mirror {
 struct WeightedBackend {
   const Backend* backend = nullptr;  // nullptr: unresolved, 500.
   uint32_t weight = 1;
-  std::vector<Filter> filters;
+  std::vector<Filter> filters;  // After the rule's.
+  std::vector<Mirror> mirrors;  // Beside the rule's.
 };
 
 // Where tokens come from and how they prove themselves; keys are kept by auth/, under `name`.
 struct TokenIssuer {
   std::string name;
+  std::string hash;  // Of the snapshot resource it was made of.
   std::string issuer;
   std::string jwks_url;
   std::string jwks_ca_pem;
@@ -98,6 +94,37 @@ struct AuthenticationPolicy {
   bool send_token_to_upstream = false;
   std::vector<const TokenIssuer*> issuers;
   std::vector<std::string> audiences;
+};
+
+// A try that failed is made again.
+struct RetryPolicy {
+  std::vector<uint16_t> codes;  // Sorted.
+  uint32_t attempts = 0;        // After the first.
+  uint32_t backoff_ms = 0;      // At least that long between two tries.
+
+  bool Takes(uint16_t status) const {
+    return std::binary_search(codes.begin(), codes.end(), status);
+  }
+};
+
+// Requests of one session go to one endpoint, which a signed value names that the client brings
+// back: see forward/session_value.h.
+struct SessionPersistence {
+  struct Target {
+    uint64_t id =
+        0;  // What values call it: the same in every agent, and after any change around it.
+    uint32_t backend = 0;   // Index into the rule's backends,
+    uint32_t endpoint = 0;  // and into that backend's endpoints.
+  };
+
+  bool in_header = false;  // Otherwise in a cookie.
+  std::string name;        // Of the cookie or the header.
+  std::string cookie_path;
+  bool permanent = false;
+  uint32_t absolute_timeout_ms = 0;  // 0: none.
+  uint32_t idle_timeout_ms = 0;      // 0: none.
+  std::string key;
+  std::vector<Target> targets;  // Sorted by id.
 };
 
 struct Rule {
@@ -113,6 +140,19 @@ struct Rule {
   uint32_t request_timeout_ms = 0;  // 0: the agent's default.
   bool request_timeout_disabled = false;
   uint32_t backend_request_timeout_ms = 0;
+  std::optional<RetryPolicy> retry;
+  std::optional<SessionPersistence> session_persistence;
+  bool redirects = false;     // A filter of it, or of a backend, is a redirect,
+  bool cross_origin = false;  // or a Cors.
+};
+
+// One certificate with its key, both PEM; net/ makes TLS contexts of them.
+struct Certificate {
+  std::string name;
+  std::string hash;  // Of the snapshot resource it was made of.
+  std::string chain_pem;
+  std::string key_pem;
+  std::string ocsp_response;  // DER, or "".
 };
 
 // The result of a look-up: which rule, and what of the path it consumed.
@@ -121,8 +161,9 @@ struct RouteMatch {
   MatchedPath path;  // For rewrites; see filters/filter.h.
 };
 
-class HostTable;  // Of one listener: hostnames to ordered matches. In host_table.h.
-class SniTable;   // Of one listener: names to TLS routes. In sni_table.h.
+class HostTable;       // Of one listener: hostnames to ordered matches. In host_table.h.
+struct CompiledRoute;  // Rules and matches of one route. In compiled_route.h.
+class SniTable;        // Of one listener: names to TLS routes. In sni_table.h.
 
 // Where the connections of one TLSRoute go.
 struct TlsRule {
@@ -169,9 +210,14 @@ class RouteTable {
   const std::string& version() const { return version_; }
   uint64_t revision() const { return revision_; }
   const std::vector<Port>& ports() const { return ports_; }  // Sorted by address, port.
-  const std::vector<std::unique_ptr<Backend>>& backends() const { return backends_; }
-  const std::vector<std::unique_ptr<TokenIssuer>>& token_issuers() const { return token_issuers_; }
-  const std::vector<std::unique_ptr<Certificate>>& certificates() const { return certificates_; }
+  // Each sorted by name.
+  const std::vector<std::shared_ptr<const Backend>>& backends() const { return backends_; }
+  const std::vector<std::shared_ptr<const TokenIssuer>>& token_issuers() const {
+    return token_issuers_;
+  }
+  const std::vector<std::shared_ptr<const Certificate>>& certificates() const {
+    return certificates_;
+  }
   // nullptr where the snapshot no longer has that port.
   const Port* FindPort(std::string_view address, uint16_t port) const;
 
@@ -184,11 +230,11 @@ class RouteTable {
   std::string version_;
   uint64_t revision_ = 0;
   std::vector<Port> ports_;
-  std::vector<std::unique_ptr<Backend>> backends_;
-  std::vector<std::unique_ptr<TokenIssuer>> token_issuers_;
-  std::vector<std::unique_ptr<Certificate>> certificates_;
-  std::vector<std::unique_ptr<Rule>> rules_;
-  std::vector<std::unique_ptr<TlsRule>> tls_rules_;
+  std::vector<std::shared_ptr<const Backend>> backends_;
+  std::vector<std::shared_ptr<const TokenIssuer>> token_issuers_;
+  std::vector<std::shared_ptr<const Certificate>> certificates_;
+  std::vector<std::shared_ptr<const CompiledRoute>> routes_;
+  std::vector<std::unique_ptr<const TlsRule>> tls_rules_;
 };
 
 }  // namespace apk

@@ -8,7 +8,7 @@
 
 namespace apk {
 
-bool ConnectionPool::Acquire(const Backend& backend, Lease& lease) {
+bool ConnectionPool::Acquire(const Backend& backend, Lease& lease, std::optional<size_t> endpoint) {
   std::unique_ptr<BackendPool>& slot = pools_[backend.connection_key];
   if (slot == nullptr) {
     slot = std::make_unique<BackendPool>();
@@ -28,7 +28,7 @@ bool ConnectionPool::Acquire(const Backend& backend, Lease& lease) {
   lease.key = backend.connection_key;
   lease.reserved = true;
   lease.endpoints_tried = 0;
-  Settle(backend, pool, lease, ChooseEndpoint(pool));
+  Settle(backend, pool, lease, endpoint.has_value() ? *endpoint : ChooseEndpoint(pool));
   return true;
 }
 

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "data-plane/net/dialer.h"
@@ -67,9 +68,9 @@ class ConnectionPool {
   };
 
   // Reserves a place and takes an idle connection where there is one; false at the backend's limit.
-  // Endpoints take turns, unless a second one, taken at random, has fewer exchanges under way.
-  // REQUIRES: the backend has endpoints.
-  bool Acquire(const Backend& backend, Lease& lease);
+  // Endpoints take turns, unless a second one, taken at random, has fewer exchanges under way, or
+  // `endpoint` says which. REQUIRES: the backend has endpoints.
+  bool Acquire(const Backend& backend, Lease& lease, std::optional<size_t> endpoint = std::nullopt);
   // After Open has failed: the same at the next endpoint; false when enough of them were tried.
   bool MoveOn(const Backend& backend, Lease& lease);
   // Opens a new connection for the lease, until `deadline` and the connect time-out at most.

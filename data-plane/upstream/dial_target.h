@@ -16,10 +16,8 @@ inline DialTarget DialTargetOf(const Backend& backend, size_t endpoint) {
   target.offer_http2 = backend.http2;
   const BackendTls& tls = *backend.tls;
   target.settings.ca_pem = tls.ca_pem;
-  if (tls.client_certificate != nullptr) {
-    target.settings.certificate_pem = tls.client_certificate->chain_pem;
-    target.settings.key_pem = tls.client_certificate->key_pem;
-  }
+  target.settings.certificate_pem = tls.certificate_pem;
+  target.settings.key_pem = tls.key_pem;
   target.names.server_name = tls.server_name;
   target.names.allowed_names = tls.allowed_sans;
   target.names.allowed_uris = tls.allowed_uris;

@@ -1,8 +1,10 @@
 """Gateway and GatewayClass: addresses, ports, listeners, which routes they take, and their statuses."""
+import pathlib
 import socket
 import unittest
 
 import suite
+from harness import make_certificate
 from suite import ACCEPTED, PROGRAMMED, documents, gateway, http_route, own_address, path, to
 
 GROUP = suite.GATEWAY_GROUP
@@ -301,7 +303,7 @@ class InvalidListeners(suite.SuiteTest):
                       {"kind": "HTTPRoute"}, {"group": "example.org", "kind": "HTTPRoute"}]}}],
         "all-invalid": [{"name": "invalid", "protocol": "WRONG"}],
         "part-invalid": [{}, {"name": "invalid", "port": 8081, "protocol": "example.org/wrong"}],
-        "conflicts": [{"name": "a", "hostname": "a.example"}, {"name": "b", "hostname": "A.example".lower(), "port": 8081},
+        "conflicts": [{"name": "a", "hostname": "a.example"}, {"name": "b", "hostname": "a.example", "port": 8081},
                       {"name": "tls", "port": 8082, "protocol": "HTTPS",
                        "tls": {"certificateRefs": [{"name": "absent"}]}},
                       {"name": "plain", "port": 8082}],
@@ -339,6 +341,43 @@ class InvalidListeners(suite.SuiteTest):
             self.expect_listener("conflicts", name, {"Conflicted": ("False", "NoConflicts"), **PROGRAMMED})
         self.expect_object("gateway", "conflicts", {"Accepted": ("True", "ListenersNotValid")})
         self.expect_closed(("conflicts", 8082))
+
+
+class OverlappingTls(suite.SuiteTest):
+    """HTTPS listeners on one port whose hostnames overlap say so: a client may reuse a connection for both."""
+    BACKENDS = ["v1"]
+    TLS = {"protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "pair"}]}}
+    GATEWAYS = {"tls": [
+        {"name": "foo", "port": 8443, "hostname": "foo.example.org", **TLS},
+        {"name": "wild", "port": 8443, "hostname": "*.example.org", **TLS},
+        {"name": "apart", "port": 8443, "hostname": "apart.example.com", **TLS},
+        {"name": "elsewhere", "port": 8444, "hostname": "foo.example.org", **TLS}]}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        chain, key = make_certificate(cls.suite.directory / "pair", "foo.example.org")
+        cls.pair = documents({"apiVersion": "v1", "kind": "Secret", "metadata": suite.metadata("pair"),
+                              "type": "kubernetes.io/tls", "stringData": {"tls.crt": pathlib.Path(chain).read_text(),
+                                                                          "tls.key": pathlib.Path(key).read_text()}})
+        cls.suite.apply(cls.pair)
+
+    def test_the_condition(self):
+        for name in ("foo", "wild"):
+            self.expect_listener("tls", name, {**PROGRAMMED, "OverlappingTLSConfig": ("True", "OverlappingHostnames")})
+        for name in ("apart", "elsewhere"):
+            self.expect_listener("tls", name, PROGRAMMED)
+            self.assertNotIn("OverlappingTLSConfig",
+                             suite.told(self.suite.listener("tls", name)["conditions"]))
+
+    def test_a_secret_that_goes(self):
+        self.suite.delete("secret", "pair")
+        self.expect_listener("tls", "apart", {"Accepted": ("True", "Accepted"), "Programmed": ("False", "Invalid"),
+                                              "ResolvedRefs": ("False", "InvalidCertificateRef")})
+        self.expect_object("gateway", "tls", {"Accepted": ("False", "ListenersNotValid")})
+        self.expect_closed(("tls", 8443))
+        self.suite.apply(self.pair)
+        self.expect_object("gateway", "tls", PROGRAMMED)
 
 
 class Changes(suite.SuiteTest):

@@ -123,7 +123,7 @@ LISTENERS = [
         {"key": "k", "operator": "Exists", "values": ["v"]}]}}),
      "spec.listeners[0].allowedRoutes.namespaces.selector.matchExpressions[0].values: must not be set for operator "
      "Exists"),
-    (listener(unknown=1), "spec.listeners[0].unknown: unknown field"),
+    (listener(unknown=1), "spec.listeners[0].unknown: there is no such field"),
 ]
 
 # Of a list of listeners.
@@ -168,7 +168,7 @@ DOCUMENTS = [
     (gateway(infrastructure={"parametersRef": without(parameters(), "name")}),
      "spec.infrastructure.parametersRef.name: is required"),
     (gateway(infrastructure={"parametersRef": parameters(namespace="n")}),
-     "spec.infrastructure.parametersRef.namespace: unknown field"),
+     "spec.infrastructure.parametersRef.namespace: there is no such field"),
     (gateway(allowedListeners={"namespaces": {"from": "Some"}}),
      'spec.allowedListeners.namespaces.from: "Some" is not allowed'),
     (gateway(allowedListeners={"namespaces": {"from": "Selector"}}),
@@ -187,7 +187,7 @@ DOCUMENTS = [
     (listener_set(parentRef={"kind": "Gateway"}), "spec.parentRef.name: is required"),
     (listener_set(parentRef={"name": "g", "kind": ""}), "spec.parentRef.kind: must not be empty"),
     (listener_set(parentRef={"name": "g", "namespace": "a.b"}), 'spec.parentRef.namespace: "a.b" is malformed'),
-    (listener_set(parentRef={"name": "g", "sectionName": "s"}), "spec.parentRef.sectionName: unknown field"),
+    (listener_set(parentRef={"name": "g", "sectionName": "s"}), "spec.parentRef.sectionName: there is no such field"),
     (without(listener_set(), "spec", "listeners"), "spec.listeners: is required"),
     ({**gateway(), "metadata": {}}, "metadata.name: is required"),
     ({**gateway_class(), "metadata": {"name": "c", "namespace": "n"}}, "metadata.namespace: must not be set"),

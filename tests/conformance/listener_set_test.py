@@ -211,6 +211,7 @@ class Conflicts(SetTest):
         self.suite.delete("listenerset", "x-older")
         self.expect_backend("second", "parent", host="takeover.example")
         self.expect_set("y-younger", PROGRAMMED)
+        self.suite.delete("listenerset", "y-younger")
 
     def test_a_message_does_not_tell_of_others(self):
         conditions = self.suite.listener("b-second", "shared", kind="listenerset")["conditions"]

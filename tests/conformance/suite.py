@@ -210,8 +210,9 @@ class SuiteTest(unittest.TestCase):
         for name, listeners in cls.GATEWAYS.items():
             cls.places[name] = own_address()
             parts.append(gateway(name, cls.places[name], listeners))
-        manifest = cls.MANIFEST if isinstance(cls.MANIFEST, str) else documents(*cls.MANIFEST)
-        cls.suite.apply(documents(*parts, *([manifest] if manifest else [])))
+        parts += [cls.MANIFEST] if isinstance(cls.MANIFEST, str) else cls.MANIFEST
+        if any(parts):
+            cls.suite.apply(documents(*filter(None, parts)))
 
     # Requests. `place`: the name of one of GATEWAYS, an IP address, or (either, port).
 

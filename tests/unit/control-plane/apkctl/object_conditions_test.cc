@@ -80,7 +80,7 @@ TEST(WarningsOf, AParentsConditionStandsAtItsParentRef) {
 TEST(WarningsOf, RulesThatAreNotServedAreBadNewsThoughTheConditionIsTrue) {
   v1::HTTPRoute route = RouteWithParents(1);
   Add(*route.mutable_status()->mutable_parents(0), "PartiallyInvalid", "True", "UnsupportedValue",
-      "rules that are not served: spec.rules[1].filters[0]: no such filter");
+      "Dropped Rule(s), answered 500: spec.rules[1].filters[0]: no such filter");
   EXPECT_THAT(Show(route),
               ElementsAre("spec.rules[1].filters[0]: no such filter "
                           "[PartiallyInvalid=True, UnsupportedValue] (use a value that "

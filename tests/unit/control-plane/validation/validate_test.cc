@@ -7,37 +7,10 @@
 #include "apk/v1/core.pb.h"
 #include "apk/v1/gateway.pb.h"
 #include "apk/v1/routes.pb.h"
-#include "control-plane/apkctl/manifest/read_manifest.h"
+#include "tests/unit/control-plane/validation/documents.h"
 
 namespace apk {
 namespace {
-
-std::unique_ptr<google::protobuf::Message> Parse(const std::string& text) {
-  ManifestResult result = ReadManifest(text, "test");
-  EXPECT_TRUE(result.problems.empty()) << text << result.problems[0].message;
-  return result.documents.empty() ? nullptr : std::move(result.documents[0].object);
-}
-
-std::vector<std::string> Errors(const std::string& text) {
-  std::vector<std::string> errors;
-  const auto object = Parse(text);
-  if (object == nullptr) return errors;
-  for (const FieldIssue& issue : Validate(*object)) {
-    if (issue.severity == FieldIssue::Severity::kError) {
-      errors.push_back(issue.field_path + ": " + issue.message);
-    }
-  }
-  return errors;
-}
-
-std::string Rule(const std::string& rule) {
-  return "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: a}\n"
-         "spec: {parentRefs: [{name: g}], rules: [" + rule + "]}\n";
-}
-
-std::string Filter(const std::string& filter) {
-  return Rule("{backendRefs: [{name: s, port: 1}], filters: [" + filter + "]}");
-}
 
 std::string Listener(const std::string& listener) {
   return "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: a}\n"
@@ -81,11 +54,6 @@ std::string Authentication(const std::string& version, const std::string& spec) 
   return "apiVersion: dp.wso2.com/" + version + "\nkind: Authentication\nmetadata: {name: a}\nspec: {" +
          spec + "}\n";
 }
-
-struct Broken {
-  std::string text;
-  std::string error;
-};
 
 TEST(Validate, NamesTheFieldAndWhatIsWrong) {
   const std::vector<Broken> cases = {

@@ -25,7 +25,9 @@ std::string RewrittenPath(std::string path, size_t base_size, size_t prefix_size
   UrlRewrite rewrite;
   rewrite.path = std::move(modifier);
   const std::vector<Filter> filters = {rewrite};
-  const FilterContext context{&matched, 80};
+  FilterContext context;
+  context.path = &matched;
+  CutBasePath(matched, request);
   EXPECT_FALSE(ApplyRequestFilters(filters, context, request).has_value());
   return request.path;
 }
@@ -43,7 +45,11 @@ std::string Location(const RequestRedirect& redirect, bool secure, uint16_t list
   matched.prefix = std::string_view(request.path).substr(0, 4);
   matched.is_prefix = true;
   const std::vector<Filter> filters = {redirect};
-  const FilterContext context{&matched, listener_port};
+  FilterContext context;
+  context.path = &matched;
+  context.listener_port = listener_port;
+  context.original_path = request.path;
+  CutBasePath(matched, request);
   const std::optional<Reply> reply = ApplyRequestFilters(filters, context, request);
   if (!reply.has_value() || reply->headers.empty()) return "(none)";
   return reply->headers[0].second;
@@ -70,8 +76,7 @@ TEST(FilterTest, ToleratedSlashIsNotForwarded) {
   MatchedPath matched;
   matched.base_path = std::string_view(request.path).substr(0, 4);
   matched.drop_trailing_slash = true;
-  const FilterContext context{&matched, 80};
-  ApplyRequestFilters({}, context, request);
+  CutBasePath(matched, request);
   EXPECT_EQ(request.path, "/pets");
 }
 
@@ -83,7 +88,8 @@ TEST(FilterTest, FullPathMayReferToGroups) {
   rewrite.hostname = "v2.example";
   rewrite.path = {PathModifier::Kind::kReplaceFullPath, R"(v2/\1/x\2)"};
   const std::vector<Filter> filters = {rewrite};
-  const FilterContext context{&matched, 80};
+  FilterContext context;
+  context.path = &matched;
   ApplyRequestFilters(filters, context, request);
   EXPECT_EQ(request.path, "/v2/7/x");
   EXPECT_EQ(request.authority, "v2.example");
@@ -108,6 +114,29 @@ TEST(FilterTest, RedirectReplacesHostAndPrefix) {
   EXPECT_EQ(Location(redirect, false, 80), "http://new.example/bar?q=1");
 }
 
+TEST(FilterTest, FiltersOfABackendStillSeeThePrefixAndTheOriginalPath) {
+  RequestHead request = Request("/api/foo/bar");
+  MatchedPath matched;
+  matched.base_path = std::string_view(request.path).substr(0, 4);
+  matched.prefix = std::string_view(request.path).substr(4, 4);
+  FilterContext context;
+  context.path = &matched;
+  context.listener_port = 80;
+  context.original_path = request.path;
+  CutBasePath(matched, request);
+  UrlRewrite of_rule;
+  of_rule.hostname = "other.example";
+  UrlRewrite of_backend;
+  of_backend.path = Prefix("/xyz");
+  ApplyRequestFilters(std::vector<Filter>{of_rule}, context, request);
+  ApplyRequestFilters(std::vector<Filter>{of_backend}, context, request);
+  EXPECT_EQ(request.authority, "other.example");
+  EXPECT_EQ(request.path, "/xyz/bar");
+  const auto reply = ApplyRequestFilters(std::vector<Filter>{RequestRedirect()}, context, request);
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->headers[0].second, "http://shop.example/api/foo/bar");
+}
+
 TEST(FilterTest, AddAppendsSetReplacesRemoveRemoves) {
   RequestHead request = Request("/");
   request.headers.Add("X-A", "1");
@@ -119,7 +148,8 @@ TEST(FilterTest, AddAppendsSetReplacesRemoveRemoves) {
   modifier.remove = {"x-c"};
   const std::vector<Filter> filters = {modifier};
   const MatchedPath matched;
-  const FilterContext context{&matched, 80};
+  FilterContext context;
+  context.path = &matched;
   ApplyRequestFilters(filters, context, request);
   EXPECT_EQ(request.headers.Get("x-a"), "2");
   EXPECT_EQ(request.headers.Get("x-b"), "1,2");
@@ -132,7 +162,7 @@ TEST(FilterTest, CookiesThatAreAddedStandApart) {
   ResponseHeaderModifier modifier;
   modifier.add = {{"set-cookie", "b=2"}};
   const std::vector<Filter> filters = {modifier};
-  ApplyResponseFilters(filters, response);
+  ApplyResponseFilters(filters, FilterContext(), response);
   ASSERT_EQ(response.headers.size(), 2u);
   EXPECT_EQ(response.headers.value(1), "b=2");
 }

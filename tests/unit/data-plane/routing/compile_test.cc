@@ -78,5 +78,89 @@ TEST(CompileTest, ConnectionKeyFollowsEndpointsAndTls) {
             key(endpoint + " tls_enabled: true tls { server_name: 'b' }"));
 }
 
+TEST(CompileTest, NamesStandOnce) {
+  EXPECT_EQ(FirstError(ListenerText("l", "") + ListenerText("l", "")),
+            "l: stands twice in the snapshot");
+}
+
+TEST(CompileTest, SessionsNeedAKey) {
+  EXPECT_THAT(RuleError("session_persistence { name: 's' cookie_path: '/' key: 'short' }"),
+              HasSubstr("key that is too short"));
+}
+
+TEST(CompileTest, OriginsAreChecked) {
+  EXPECT_THAT(RuleError("filters { cors { allow_origins: 'ftp://a' } }"),
+              HasSubstr("'ftp://a' is no origin"));
+}
+
+// One of a snapshot of these, by hand: hashes say what changed.
+std::string Backend(const std::string& name, int port, const std::string& hash) {
+  return "resources { name: '" + name + "' hash: '" + hash +
+         "' backend { endpoints { host: 'h' port: " + std::to_string(port) + " } } }\n";
+}
+
+std::string Route(const std::string& name, const std::string& backend, const std::string& hash,
+                  const std::string& listener = "l") {
+  return "resources { name: 'r/" + name + "' hash: '" + hash + "' route { name: '" + name +
+         "' attachments { listener: '" + listener + "' hostnames: '" + name +
+         ".example' } rules { matches { path { type: PATH_PREFIX value: '/' } } backends { "
+         "backend: '" +
+         backend + "' weight: 1 } } } }\n";
+}
+
+const Rule* RuleOf(const RouteTable& table, const std::string& route) {
+  RequestHead request;
+  request.host = route + ".example";
+  request.path = "/";
+  const auto match = RouteTable::Match(table.ports()[0].listeners[0], request);
+  return match.has_value() ? match->rule : nullptr;
+}
+
+TEST(CompilerTest, SharesWhatDidNotChange) {
+  Compiler compiler;
+  const std::string listener = ListenerText("l", "");
+  const auto first =
+      compiler.Compile(SnapshotOf(Backend("b", 1, "1") + Backend("c", 1, "1") + listener +
+                                  Route("x", "b", "1") + Route("y", "c", "1")));
+  ASSERT_NE(first.table, nullptr);
+  const auto second = compiler.Compile(SnapshotOf(Backend("b", 1, "1") + Backend("c", 2, "2") +
+                                                  listener + Route("x", "b", "1") +
+                                                  Route("y", "c", "1") + Route("z", "b", "1")));
+  ASSERT_NE(second.table, nullptr);
+  EXPECT_EQ(RuleOf(*first.table, "x"), RuleOf(*second.table, "x"));
+  EXPECT_EQ(RuleOf(*first.table, "z"), nullptr);
+  EXPECT_NE(RuleOf(*second.table, "z"), nullptr);
+  // The route itself is the same, what it points to is not.
+  EXPECT_EQ(RuleOf(*second.table, "y")->backends[0].backend->endpoints[0].port, 2);
+  EXPECT_EQ(RuleOf(*first.table, "y")->backends[0].backend->endpoints[0].port, 1);
+}
+
+TEST(CompilerTest, AnErrorLeavesTheTableBeforeToShareWith) {
+  Compiler compiler;
+  const std::string good = Backend("b", 1, "1") + ListenerText("l", "") + Route("x", "b", "1");
+  const auto first = compiler.Compile(SnapshotOf(good));
+  ASSERT_NE(first.table, nullptr);
+  EXPECT_EQ(compiler.Compile(SnapshotOf(good + Route("y", "missing", "1"))).table, nullptr);
+  const auto third = compiler.Compile(SnapshotOf(good + Route("y", "b", "2")));
+  ASSERT_NE(third.table, nullptr);
+  EXPECT_EQ(RuleOf(*first.table, "x"), RuleOf(*third.table, "x"));
+  EXPECT_NE(RuleOf(*third.table, "y"), nullptr);
+}
+
+TEST(CompilerTest, AListenerThatGoesTakesNoRouteAlong) {
+  Compiler compiler;
+  const std::string route = Route("x", "b", "1");
+  ASSERT_NE(
+      compiler.Compile(SnapshotOf(Backend("b", 1, "1") + ListenerText("l", "") + route)).table,
+      nullptr);
+  const auto without = compiler.Compile(SnapshotOf(Backend("b", 1, "1") + route));
+  ASSERT_FALSE(without.errors.empty());
+  EXPECT_EQ(without.errors[0].message, "refers to l, which is not in the snapshot");
+  const auto other = compiler.Compile(
+      SnapshotOf(Backend("b", 1, "1") + ListenerText("m", "") + Route("x", "b", "2", "m")));
+  ASSERT_NE(other.table, nullptr);
+  EXPECT_NE(RuleOf(*other.table, "x"), nullptr);
+}
+
 }  // namespace
 }  // namespace apk

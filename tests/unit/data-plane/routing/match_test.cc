@@ -129,6 +129,16 @@ TEST(MatchTest, ApiMatchesSeeThePathAfterTheBasePath) {
   EXPECT_EQ(routes.Find("h", "/apix/pets"), "404");
 }
 
+TEST(MatchTest, LongerExpressionWinsWhereverItsLiteralsEnd) {
+  Fixture routes(RouteText("r", kAttached,
+                           {Expression("/a/b/.*"), Expression("/a/[a-z]+/[a-z]+"), Expression(".*"),
+                            Expression("/a/b/c")}));
+  EXPECT_EQ(routes.Find("h", "/a/b/c"), "r:1");
+  EXPECT_EQ(routes.Find("h", "/a/b/7"), "r:0");
+  EXPECT_EQ(routes.Find("h", "/a/x/7"), "r:2");
+  EXPECT_EQ(routes.Find("h", "/"), "r:2");
+}
+
 TEST(MatchTest, PlainExactMatchIsByteExact) {
   Fixture routes(RouteText("r", kAttached, {Exact("/a")}));
   EXPECT_EQ(routes.Find("h", "/a"), "r:0");

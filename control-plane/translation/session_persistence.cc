@@ -1,0 +1,67 @@
+// Both forms of the field: `cookie` and `header`, and the older sessionName and cookieConfig.
+#include "control-plane/translation/session_persistence.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "apk/v1/core.pb.h"
+#include "common/strings.h"
+#include "control-plane/resources/duration.h"
+
+namespace apk {
+namespace {
+
+std::string Hmac(std::string_view key, std::string_view text) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+       reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest, &size);
+  return std::string(reinterpret_cast<const char*>(digest), size);
+}
+
+// Equal on every replica, and unlike that of any other rule.
+std::string DefaultName(const std::string& rule) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  constexpr size_t kHashBytes = 6;
+  std::string name = "apk-session-";
+  for (const char c : Hmac("name", rule).substr(0, kHashBytes)) {
+    name += kDigits[static_cast<unsigned char>(c) >> 4];
+    name += kDigits[static_cast<unsigned char>(c) & 15];
+  }
+  return name;
+}
+
+uint32_t MillisecondsOf(const std::string& duration) {
+  return ParseDurationMs(duration).value_or(0);
+}
+
+}  // namespace
+
+std::string SessionKeyFor(const ResourceSet& resources, const std::string& rule) {
+  const auto* const secret =
+      resources.Find<v1::Secret>(kSessionSecretNamespace, kSessionSecretName);
+  if (secret == nullptr) return "";
+  const auto root = secret->data().find("key");
+  if (root == secret->data().end() || root->second.empty()) return "";
+  return Hmac(root->second, rule);
+}
+
+void FillSessionPersistence(const v1::SessionPersistence& session, const std::string& rule,
+                            const std::string& key, v1::SessionPersistenceConfig* config) {
+  config->set_in_header(session.type() == "Header");
+  std::string name = config->in_header() ? session.header().name() : session.cookie().name();
+  if (name.empty()) name = session.session_name();
+  if (name.empty()) name = DefaultName(rule);
+  config->set_name(name);
+  if (!config->in_header()) {
+    const std::string& path = session.cookie().path();
+    config->set_cookie_path(path.empty() ? "/" : path);
+    config->set_permanent(session.cookie().lifetime_type() == "Permanent" ||
+                          session.cookie_config().lifetime_type() == "Permanent");
+  }
+  config->set_absolute_timeout_ms(MillisecondsOf(session.absolute_timeout()));
+  config->set_idle_timeout_ms(MillisecondsOf(session.idle_timeout()));
+  config->set_key(key);
+}
+
+}  // namespace apk

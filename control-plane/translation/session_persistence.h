@@ -1,0 +1,22 @@
+// Session persistence of a rule (Gateway API, SessionPersistence) as agents run it. Pure.
+#pragma once
+
+#include <string>
+
+#include "apk/v1/routes.pb.h"
+#include "apk/v1/snapshot.pb.h"
+#include "control-plane/resources/resource_set.h"
+
+namespace apk {
+
+// Holds, under "key", the bytes that all signing keys are derived from.
+inline constexpr char kSessionSecretNamespace[] = "apk-system";
+inline constexpr char kSessionSecretName[] = "session-persistence";
+
+// The key that signs the sessions of one rule, "namespace/route/rule"; "" where there is no Secret.
+std::string SessionKeyFor(const ResourceSet& resources, const std::string& rule);
+
+void FillSessionPersistence(const v1::SessionPersistence& session, const std::string& rule,
+                            const std::string& key, v1::SessionPersistenceConfig* config);
+
+}  // namespace apk
