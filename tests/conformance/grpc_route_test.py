@@ -7,7 +7,7 @@ import unittest
 import harness
 from harness import Gateway, eventually, free_port, plain_gateway
 
-ECHO = harness.BIN.parent / "tests" / "grpc_echo"
+ECHO = harness.BIN.parent / "tests" / "grpc_echo" / "grpc_echo"
 OK, UNIMPLEMENTED, UNAVAILABLE = 0, 12, 14
 
 

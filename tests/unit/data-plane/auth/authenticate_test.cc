@@ -21,7 +21,7 @@ class AuthenticateTest : public ::testing::Test {
   std::string Token() const { return signer_.Sign(R"({"iss":"me","exp":2000})"); }
 
   TokenSigner signer_;
-  const TokenIssuer issuer_{"i", "me", "https://keys", "", ""};
+  const TokenIssuer issuer_{"i", "", "me", "https://keys", "", ""};
   AuthenticationPolicy policy_;
   KeyStore keys_;
   VerdictCache cache_;
