@@ -124,6 +124,20 @@ void H2ServerExchange::StartTunnel(const ResponseHead& head) {
   }
 }
 
+Task<> H2ServerExchange::ReadRestAway() {
+  if (continue_wanted_ || request_.websocket) co_return;
+  LimitBody(session_limits().drain_timeout);
+  size_t discarded = 0;
+  while (discarded < session_limits().skip_bytes_max) {
+    const BodySlice slice = NextBody();
+    discarded += slice.data.size();
+    if (slice.done || slice.failed) co_return;
+    if (!slice.wait) continue;
+    const bool filled = co_await FillBody();
+    if (!filled) co_return;
+  }
+}
+
 bool H2ServerExchange::Submit(const nghttp2_data_provider* body) {
   const std::vector<nghttp2_nv>& fields = head_out_.Get();
   return nghttp2_submit_response(session(), id_, fields.data(), fields.size(), body) == 0;

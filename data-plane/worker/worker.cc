@@ -330,6 +330,7 @@ Task<> Worker::ServeStream(std::unique_ptr<H2ServerExchange> exchange,
   } else {
     co_await ServeRequest(&context_, arrival.get(), exchange.get());
   }
+  co_await exchange->ReadRestAway();
 }
 
 Task<> Worker::Sweep() {

@@ -106,6 +106,11 @@ spec:
         answer = self.gateway.curl("/none", "--http1.1", "-D", "-", port=self.gateway.port)
         self.assertTrue(answer.body.startswith(b"HTTP/1.1 404"), answer.body)
 
+    def test_an_answer_of_the_gateway_reaches_a_client_that_still_sends(self):
+        for _ in range(20):
+            answer = self.gateway.curl("/none", "--http2", "-d", "a=b", port=self.gateway.port)
+            self.assertEqual((answer.status, answer.error), (404, ""))
+
     def test_upgrade_from_http1_is_not_taken(self):
         with RawClient("127.0.0.1", self.port) as client:
             client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
