@@ -290,8 +290,8 @@ bool Believes(const std::string& alternatives, const ServerNames& names) {
 TEST(ClientContext, ChecksTheServerName) {
   EXPECT_TRUE(Believes("DNS:a.example",
                        {.server_name = "a.example", .allowed_names = {}, .allowed_uris = {}}));
-  EXPECT_TRUE(Believes("DNS:*.example",
-                       {.server_name = "a.example", .allowed_names = {}, .allowed_uris = {}}));
+  EXPECT_TRUE(Believes("DNS:*.b.example",
+                       {.server_name = "a.b.example", .allowed_names = {}, .allowed_uris = {}}));
   EXPECT_FALSE(Believes("DNS:b.example",
                         {.server_name = "a.example", .allowed_names = {}, .allowed_uris = {}}));
   EXPECT_TRUE(Believes("IP:127.0.0.1",
