@@ -6,9 +6,6 @@
 namespace apk {
 namespace {
 
-using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
-                                         asio::wait_traits<std::chrono::steady_clock>, Executor>;
-
 constexpr size_t kDiscardBytesMax = 256 * 1024;
 constexpr std::chrono::milliseconds kDiscardTime{1000};
 

@@ -1,11 +1,11 @@
 // Bodies between client, backend and mirrors: slice by slice, at the pace of the primary alone.
 #pragma once
 
-#include <boost/asio/basic_waitable_timer.hpp>
 #include <chrono>
 
 #include "data-plane/forward/exchange_deadlines.h"
 #include "data-plane/forward/mirror_tee.h"
+#include "data-plane/net/timer.h"
 #include "data-plane/session/exchange.h"
 
 namespace apk {
@@ -71,9 +71,7 @@ class RequestBody {
   bool running_ = false;
   bool stopping_ = false;
   ClientFault fault_ = ClientFault::kNone;
-  asio::basic_waitable_timer<std::chrono::steady_clock,
-                             asio::wait_traits<std::chrono::steady_clock>, Executor>* waiter_ =
-      nullptr;
+  Timer* waiter_ = nullptr;
 };
 
 // The response's body on its way down. False when either side broke; what was sent then is cut off.

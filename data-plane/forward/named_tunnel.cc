@@ -1,18 +1,15 @@
 // Two loops over one pair of streams; whichever ends last lets the other go on.
 #include "data-plane/forward/named_tunnel.h"
 
-#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/co_spawn.hpp>
 
 #include "data-plane/forward/choose_backend.h"
+#include "data-plane/net/timer.h"
 
 namespace apk {
 namespace {
 
 constexpr size_t kBufferBytes = 16 * 1024;
-
-using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
-                                         asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 class Tunnel {
  public:

@@ -11,6 +11,7 @@
 #include "data-plane/http/grpc.h"
 #include "data-plane/http/head_writer.h"
 #include "data-plane/http/hop_headers.h"
+#include "data-plane/net/timer.h"
 
 namespace apk {
 namespace {
@@ -298,9 +299,7 @@ Task<std::optional<Failure>> Forwarding::SendWithRetries() {
     if (at >= deadlines_.exchange) break;  // What there is now is the answer.
     worker_.metrics.upstream_retries.Add();
     co_await GiveUpTry(!failure.has_value());
-    asio::basic_waitable_timer<std::chrono::steady_clock,
-                               asio::wait_traits<std::chrono::steady_clock>, Executor>
-        timer(worker_.io.get_executor(), at);
+    Timer timer(worker_.io.get_executor(), at);
     co_await timer.async_wait(kTuple);
     // A session stays where it is as long as somebody is there.
     if (failure.has_value()) endpoint.reset();

@@ -1,14 +1,12 @@
 // Two pumps. The one towards the client is the caller's own coroutine.
 #include "data-plane/forward/tunnel.h"
 
-#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/co_spawn.hpp>
+
+#include "data-plane/net/timer.h"
 
 namespace apk {
 namespace {
-
-using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
-                                         asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 constexpr std::chrono::hours kSilenceMax{1};
 constexpr std::chrono::milliseconds kGoodbyeTime{1000};

@@ -5,7 +5,6 @@
 #include <absl/container/flat_hash_set.h>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -13,6 +12,7 @@
 
 #include "common/thread.h"
 #include "data-plane/mirror/mirror_channel.h"
+#include "data-plane/net/timer.h"
 
 namespace apk {
 
@@ -59,9 +59,7 @@ class MirrorSender {
   const H2Limits h2_limits_{.connection_window = 8 * 1024 * 1024,
                             .idle_timeout = limits_.idle_timeout};
   const MirrorThread shared_;
-  asio::basic_waitable_timer<std::chrono::steady_clock,
-                             asio::wait_traits<std::chrono::steady_clock>, Executor>
-      sweep_timer_;
+  Timer sweep_timer_;
   StringMap<std::unique_ptr<MirrorChannel>> channels_;
   absl::flat_hash_set<MirrorCopyPtr> uploads_;  // Whose body is still coming.
   bool stopping_ = false;

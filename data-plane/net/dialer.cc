@@ -2,11 +2,11 @@
 #include "data-plane/net/dialer.h"
 
 #include <algorithm>
-#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/co_spawn.hpp>
 
 #include "common/strings.h"
 #include "data-plane/net/tcp_stream.h"
+#include "data-plane/net/timer.h"
 #include "data-plane/net/tls_stream.h"
 
 namespace apk {
@@ -45,9 +45,7 @@ class Dialer::ConnectDeadline final : public Deadline {
 struct Dialer::Race {
   explicit Race(Executor executor) : changed(executor) {}
 
-  asio::basic_waitable_timer<std::chrono::steady_clock,
-                             asio::wait_traits<std::chrono::steady_clock>, Executor>
-      changed;  // Cancelled when an attempt has ended.
+  Timer changed;  // Cancelled when an attempt has ended.
   std::vector<ConnectDeadline*> running;
   std::optional<TcpSocket> winner;
   bool timed_out = false;

@@ -3,7 +3,6 @@
 // given.
 #pragma once
 
-#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <chrono>
 #include <cstdint>
@@ -16,6 +15,7 @@
 #include "common/strings.h"
 #include "data-plane/net/deadline.h"
 #include "data-plane/net/task.h"
+#include "data-plane/net/timer.h"
 
 struct ares_addrinfo;
 struct ares_channeldata;
@@ -56,8 +56,6 @@ class Resolver {
   Task<Resolution> Resolve(std::string host, uint16_t port, TimePoint deadline);
 
  private:
-  using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
-                                           asio::wait_traits<std::chrono::steady_clock>, Executor>;
   struct Entry {
     std::vector<asio::ip::address> preferred;  // Of the family that came first.
     std::vector<asio::ip::address> others;

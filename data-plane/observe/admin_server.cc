@@ -2,19 +2,16 @@
 #include "data-plane/observe/admin_server.h"
 
 #include <atomic>
-#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/co_spawn.hpp>
 
 #include "common/strings.h"
+#include "data-plane/net/timer.h"
 #include "data-plane/session/h1_server.h"
 
 namespace apk {
 namespace {
 
 constexpr size_t kConnectionsMax = 64;
-
-using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
-                                         asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 Task<> SweepDeadlines(DeadlineList* deadlines, asio::io_context* io) {
   Timer timer(io->get_executor());

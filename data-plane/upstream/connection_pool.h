@@ -5,7 +5,6 @@
 
 #include <absl/container/flat_hash_map.h>
 
-#include <boost/asio/basic_waitable_timer.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "data-plane/net/dialer.h"
+#include "data-plane/net/timer.h"
 #include "data-plane/routing/route_table.h"
 #include "data-plane/session/h1_client.h"
 #include "data-plane/session/h2_client.h"
@@ -85,8 +85,6 @@ class ConnectionPool {
   void CloseExpired();
 
  private:
-  using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
-                                           asio::wait_traits<std::chrono::steady_clock>, Executor>;
   struct Dialling {
     std::vector<Timer*> waiting;  // Cancelled when it is over.
     DialError error = DialError::kNone;

@@ -2,20 +2,13 @@
 #include "data-plane/upstream/health_checker.h"
 
 #include <algorithm>
-#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 
 #include "common/log.h"
+#include "data-plane/net/timer.h"
 
 namespace apk {
-namespace {
-
-using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
-                                         asio::wait_traits<std::chrono::steady_clock>, Executor>;
-
-}  // namespace
-
 struct HealthChecker::Check {
   explicit Check(Executor executor) : pause(executor) {}
 

@@ -4,21 +4,19 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
-#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 
 #include "data-plane/forward/named_tunnel.h"
 #include "data-plane/forward/serve_request.h"
 #include "data-plane/net/peek_server_name.h"
+#include "data-plane/net/timer.h"
 #include "data-plane/net/tls_stream.h"
 #include "data-plane/routing/sni_table.h"
 
 namespace apk {
 namespace {
 
-using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
-                                         asio::wait_traits<std::chrono::steady_clock>, Executor>;
 using TcpAcceptor = asio::basic_socket_acceptor<asio::ip::tcp, Executor>;
 
 constexpr int kBacklog = 4096;
