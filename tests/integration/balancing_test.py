@@ -3,14 +3,13 @@ import json
 import socket
 import threading
 import time
-import unittest
 
 import harness
-from harness import (FakeBackend, Gateway, RawClient, eventually, free_port, plain_gateway, reference,
+from harness import (ClientTest, FakeBackend, Gateway, eventually, free_port, plain_gateway, reference,
                      response, route)
 
 
-class Balancing(unittest.TestCase):
+class Balancing(ClientTest):
     @classmethod
     def setUpClass(cls):
         cls.gateway = Gateway()
@@ -31,12 +30,7 @@ class Balancing(unittest.TestCase):
     backendRefs: [{reference(name)}]
 """))
 
-    def client(self):
-        made = RawClient("127.0.0.1", self.port)
-        self.addCleanup(made.close)
-        return made
-
-    def ask(self, path):
+    def get(self, path):
         client = self.client()
         client.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
         return client.read_response()
@@ -45,7 +39,7 @@ class Balancing(unittest.TestCase):
         origins = [self.origin() for _ in range(3)]
         self.serve("shared", [origin.port for origin in origins])
         for _ in range(60):
-            self.assertEqual(self.ask("/shared")[0], 200)
+            self.assertEqual(self.get("/shared")[0], 200)
         for origin in origins:
             self.assertGreaterEqual(len(origin.requests), 15)
 
@@ -53,14 +47,14 @@ class Balancing(unittest.TestCase):
         alive = [self.origin(), self.origin()]
         self.serve("holes", [free_port(), alive[0].port, free_port(), alive[1].port])
         for _ in range(40):
-            self.assertEqual(self.ask("/holes")[::2], (200, b"ok"))
+            self.assertEqual(self.get("/holes")[::2], (200, b"ok"))
         for origin in alive:
             self.assertGreaterEqual(len(origin.requests), 5)
 
     def test_where_none_accepts_the_answer_is_503(self):
         self.serve("ruins", [free_port() for _ in range(5)])
         for _ in range(5):
-            status, _, body = self.ask("/ruins")
+            status, _, body = self.get("/ruins")
             self.assertEqual(status, 503)
             self.assertIn(b"102503", body)
 
@@ -69,9 +63,9 @@ class Balancing(unittest.TestCase):
         later = free_port()
         self.serve("returning", [later, alive.port])
         for _ in range(10):
-            self.assertEqual(self.ask("/returning")[0], 200)
+            self.assertEqual(self.get("/returning")[0], 200)
         returned = self.origin(port=later)
-        eventually(lambda: self.ask("/returning")[0] == 200 and returned.requests, "it is used")
+        eventually(lambda: self.get("/returning")[0] == 200 and returned.requests, "it is used")
 
     def test_an_endpoint_that_fails_its_health_check_gets_no_request(self):
         def down():
@@ -90,12 +84,12 @@ class Balancing(unittest.TestCase):
         eventually(lambda: down() == 1, "the silent one is noticed")
         begun = time.monotonic()
         for _ in range(20):
-            self.assertEqual(self.ask("/checked")[0], 200)
+            self.assertEqual(self.get("/checked")[0], 200)
         self.assertLess(time.monotonic() - begun, 4)  # One attempt to connect takes 5 s.
         silent.close()
         healed = self.origin(port=port)
         eventually(lambda: down() == 0, "it is noticed that it works")
-        eventually(lambda: self.ask("/checked")[0] == 200 and healed.requests, "it is used")
+        eventually(lambda: self.get("/checked")[0] == 200 and healed.requests, "it is used")
         self.gateway.apkctl("delete", "httproute", "checked")
 
     def test_the_limit_of_connections_holds_for_the_whole_agent(self):
@@ -112,13 +106,13 @@ class Balancing(unittest.TestCase):
             client.send("GET /limited HTTP/1.1\r\nHost: a\r\n\r\n")
         origin.wait_for(2)
         for _ in range(12):  # On both workers.
-            status, _, body = self.ask("/limited")
+            status, _, body = self.get("/limited")
             self.assertEqual(status, 503)
             self.assertIn(b"102505", body)
         go.set()
         for client in clients:
             self.assertEqual(client.read_response()[::2], (200, b"held"))
-        self.assertEqual(self.ask("/limited")[0], 200)
+        self.assertEqual(self.get("/limited")[0], 200)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import unittest
 
 import harness
 from fake_dns import HELD, NO_SUCH_NAME, FakeDns
-from harness import (FakeBackend, Gateway, RawClient, eventually, free_port, plain_gateway, reference,
+from harness import (ClientTest, FakeBackend, Gateway, RawClient, eventually, free_port, plain_gateway, reference,
                      response, route)
 
 WORKERS = 2  # Each has a resolver of its own.
@@ -17,7 +17,7 @@ def named_backend(name, host, port):
     return f"---\napiVersion: dp.wso2.com/v1alpha2\nkind: Backend\nmetadata: {{name: {name}}}\nspec: {spec}\n"
 
 
-class Names(unittest.TestCase):
+class Names(ClientTest):
     @classmethod
     def setUpClass(cls):
         cls.dns = FakeDns()
@@ -46,17 +46,12 @@ class Names(unittest.TestCase):
     backendRefs: [{reference(name)}]
 {rule}"""))
 
-    def client(self):
-        made = RawClient("127.0.0.1", self.port)
-        self.addCleanup(made.close)
-        return made
-
     def start(self, path):
         client = self.client()
         client.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
         return client
 
-    def ask(self, path):
+    def get(self, path):
         return self.start(path).read_response()
 
     def test_a_slow_name_holds_up_nobody_else(self):
@@ -67,7 +62,7 @@ class Names(unittest.TestCase):
         waiting = [self.start(slow_path) for _ in range(8)]
         self.dns.wait_for(slow)
         for _ in range(6):  # Both workers.
-            self.assertEqual(self.ask(quick_path)[::2], (200, b"ok"))
+            self.assertEqual(self.get(quick_path)[::2], (200, b"ok"))
         self.dns.set(slow, ["127.0.0.1"])
         for client in waiting:
             self.assertEqual(client.read_response()[0], 200)
@@ -77,13 +72,13 @@ class Names(unittest.TestCase):
         host, path = self.name()
         self.dns.set(host, ["127.0.0.1"], ttl=300)
         for _ in range(20):
-            self.assertEqual(self.ask(path)[0], 200)
+            self.assertEqual(self.get(path)[0], 200)
         self.assertLessEqual(self.dns.count(host), WORKERS)
         moved, moved_path = self.name()
         self.dns.set(moved, ["127.0.0.9"], ttl=1)
-        self.assertEqual(self.ask(moved_path)[0], 503)
+        self.assertEqual(self.get(moved_path)[0], 503)
         self.dns.set(moved, ["127.0.0.1"], ttl=1)
-        eventually(lambda: self.ask(moved_path)[0] == 200, "the new address is used")
+        eventually(lambda: self.get(moved_path)[0] == 200, "the new address is used")
 
     def test_an_answer_that_ran_out_serves_until_there_is_a_new_one(self):
         host, path = self.name()
@@ -114,21 +109,21 @@ class Names(unittest.TestCase):
         self.assertLess(self.dns.count(host), 10)
         # But not for long.
         self.dns.set(host, ["127.0.0.1"])
-        eventually(lambda: self.ask(path)[0] == 200, "the name is found")
+        eventually(lambda: self.get(path)[0] == 200, "the name is found")
         self.dns.set(host, NO_SUCH_NAME)
 
     def test_the_deadline_of_the_request_covers_the_look_up(self):
         host, path = self.name(rule="    timeouts: {request: 300ms}\n")
         self.dns.set(host, HELD)
         begun = time.monotonic()
-        self.assertEqual(self.ask(path)[0], 504)
+        self.assertEqual(self.get(path)[0], 504)
         self.assertLess(time.monotonic() - begun, 3)  # The name server is given up after 4 s.
 
     def test_an_address_that_refuses_or_is_silent_is_passed_over(self):
         host, path = self.name()
         self.dns.set(host, ["127.0.0.7", "127.0.0.1", "127.0.0.8"])
         for _ in range(6):
-            self.assertEqual(self.ask(path)[0], 200)
+            self.assertEqual(self.get(path)[0], 200)
         silent = socket.socket()
         self.addCleanup(silent.close)
         silent.bind(("127.0.0.7", self.origin.port))
@@ -141,18 +136,18 @@ class Names(unittest.TestCase):
         host, path = self.name()
         self.dns.set(host, ["127.0.0.7", "127.0.0.1"])
         for _ in range(4):
-            self.assertEqual(self.ask(path)[0], 200)
+            self.assertEqual(self.get(path)[0], 200)
 
     def test_both_families_are_asked_for_and_tried(self):
         host, path = self.name()
         self.dns.set(host, ["::1", "127.0.0.1"])  # The origin listens on IPv4 only.
         for _ in range(4):
-            self.assertEqual(self.ask(path)[0], 200)
+            self.assertEqual(self.get(path)[0], 200)
         self.assertGreaterEqual(self.dns.count(host, version=6), 1)
 
     def test_the_hosts_file_comes_first(self):
         self.serve("localhost", "/by-hosts-file")
-        self.assertEqual(self.ask("/by-hosts-file")[0], 200)
+        self.assertEqual(self.get("/by-hosts-file")[0], 200)
         self.assertEqual(self.dns.count("localhost"), 0)
 
     def test_mirrors_have_names_too_and_a_slow_one_costs_the_primary_nothing(self):
@@ -165,10 +160,10 @@ class Names(unittest.TestCase):
     filters: [{{type: RequestMirror, requestMirror: {{backendRef: {reference("mirror")}}}}}]
     backendRefs: [{reference("mirrored")}]
 """))
-        self.assertEqual(self.ask("/mirrored")[0], 200)
+        self.assertEqual(self.get("/mirrored")[0], 200)
         self.dns.wait_for("mirror.example.test")
         self.dns.set("mirror.example.test", ["127.0.0.1"])
-        eventually(lambda: self.ask("/mirrored")[0] == 200 and mirror.requests, "a copy arrives")
+        eventually(lambda: self.get("/mirrored")[0] == 200 and mirror.requests, "a copy arrives")
 
 
 class Deadlines(unittest.TestCase):

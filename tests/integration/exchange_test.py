@@ -5,10 +5,9 @@ import re
 import socket
 import ssl
 import threading
-import unittest
 
 import harness
-from harness import (FakeBackend, Gateway, RawClient, backend, free_port, plain_gateway, read_body,
+from harness import (ClientTest, FakeBackend, Gateway, backend, free_port, plain_gateway, read_body,
                      read_head, reference, response, route)
 
 STALL = 2.5  # Of a fake backend or client, longer than the time-outs of the rules here.
@@ -18,7 +17,7 @@ def pause():
     threading.Event().wait(STALL)
 
 
-class Exchanges(unittest.TestCase):
+class Exchanges(ClientTest):
     @classmethod
     def setUpClass(cls):
         cls.gateway = Gateway()
@@ -43,16 +42,6 @@ class Exchanges(unittest.TestCase):
     def raw(self, talk, **named):
         """The same with a backend that is a function of the connection."""
         return self.serve(lambda _: talk, read_requests=False, **named)
-
-    def client(self):
-        made = RawClient("127.0.0.1", self.port)
-        self.addCleanup(made.close)
-        return made
-
-    def ask(self, text, head_request=False):
-        client = self.client()
-        client.send(text)
-        return client.read_response(head_request)
 
     # Keeping the connection.
 
@@ -304,7 +293,7 @@ spec: {selector: {app: a}, ports: [{name: web, port: 80}]}
             self.assertEqual((copy.target, copy.body), (f"/without/{case}", b"body"))
 
 
-class Limits(unittest.TestCase):
+class Limits(ClientTest):
     """With short time-outs, so that a test need not wait for the real ones."""
 
     @classmethod
@@ -319,11 +308,6 @@ class Limits(unittest.TestCase):
         cls.gateway.apply(plain_gateway(cls.port) + backend("origin", cls.origin.port) + route("all", f"""
   - backendRefs: [{reference("origin")}]
 """))
-
-    def client(self):
-        made = RawClient("127.0.0.1", self.port)
-        self.addCleanup(made.close)
-        return made
 
     def trickle(self, beginning):
         """The answer to a client that goes on with a byte now and then."""

@@ -2,14 +2,13 @@
 import os
 import socket
 import threading
-import unittest
 
 import harness
-from harness import (FakeBackend, Gateway, RawClient, backend, eventually, free_port, plain_gateway,
+from harness import (ClientTest, FakeBackend, Gateway, backend, eventually, free_port, plain_gateway,
                      reference, response, route)
 
 
-class Forwarding(unittest.TestCase):
+class Forwarding(ClientTest):
     @classmethod
     def setUpClass(cls):
         cls.gateway = Gateway()
@@ -55,16 +54,6 @@ spec:
     def setUp(self):
         type(self).respond = None
         self.origin.requests.clear()
-
-    def client(self):
-        made = RawClient("127.0.0.1", self.port)
-        self.addCleanup(made.close)
-        return made
-
-    def ask(self, text, head_request=False):
-        client = self.client()
-        client.send(text)
-        return client.read_response(head_request)
 
     def test_the_backend_sees_the_request_and_who_forwarded_it(self):
         status, _, body = self.ask("GET /a%7Eb/../c?x=%2F&y HTTP/1.1\r\nHost: Example.com:1\r\n"

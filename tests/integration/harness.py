@@ -444,6 +444,20 @@ class RawClient:
         self.close()
 
 
+class ClientTest(unittest.TestCase):
+    """Its tests talk to `self.port` as raw clients."""
+
+    def client(self):
+        made = RawClient("127.0.0.1", self.port)
+        self.addCleanup(made.close)
+        return made
+
+    def ask(self, text, head_request=False):
+        client = self.client()
+        client.send(text)
+        return client.read_response(head_request)
+
+
 def plain_gateway(port, name="plain"):
     """A Gateway with one HTTP listener for any host."""
     return f"""

@@ -4,10 +4,9 @@ import socket
 import struct
 import threading
 import time
-import unittest
 
 import harness
-from harness import (FakeBackend, Gateway, RawClient, backend, eventually, free_port, plain_gateway,
+from harness import (ClientTest, FakeBackend, Gateway, backend, eventually, free_port, plain_gateway,
                      reference, response, route)
 
 
@@ -17,7 +16,7 @@ def reset(connection):
     connection.close()
 
 
-class Mirroring(unittest.TestCase):
+class Mirroring(ClientTest):
     def setUp(self):
         self.gateway = Gateway()
         self.addCleanup(self.gateway.close)
@@ -39,11 +38,6 @@ class Mirroring(unittest.TestCase):
     - {{type: RequestHeaderModifier, requestHeaderModifier: {{set: [{{name: X-Set, value: by-filter}}]}}}}
 {mirrors}    backendRefs: [{reference("primary")}]
 """))
-
-    def client(self):
-        made = RawClient("127.0.0.1", self.port)
-        self.addCleanup(made.close)
-        return made
 
     def get(self, client, count=1):
         for _ in range(count):
