@@ -53,7 +53,7 @@ void Watch(Peer& peer) {
   const int on = 1;
   setsockopt(peer.descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   epoll_event event{};
-  event.events = EPOLLIN | EPOLLET;
+  event.events = EPOLLIN | EPOLLRDHUP | EPOLLET;
   event.data.ptr = &peer;
   epoll_ctl(epoll, EPOLL_CTL_ADD, peer.descriptor, &event);
 }
@@ -84,17 +84,19 @@ void Accept(int listener, int backend_port, int mirror_port) {
   Watch(pair->backend);
 }
 
-void Pass(const Peer& from) {
+// False where nothing was there.
+bool Pass(const Peer& from) {
   const ssize_t size = recv(from.descriptor, buffer, sizeof buffer, MSG_DONTWAIT);
   if (size == 0) {
     Close(from.pair->client);
     Close(from.pair->backend);
     Close(from.pair->mirror);
   }
-  if (size <= 0) return;
+  if (size <= 0) return false;
   const auto bytes = static_cast<size_t>(size);
   if (from.to != nullptr) send(from.to->descriptor, buffer, bytes, MSG_NOSIGNAL);
   if (from.copy_to != nullptr) send(from.copy_to->descriptor, buffer, bytes, MSG_NOSIGNAL);
+  return true;
 }
 
 }  // namespace
@@ -122,7 +124,10 @@ int main(int argc, char** argv) {
       if (events[i].data.ptr == nullptr) {
         Accept(listener, std::atoi(argv[2]), mirror_port);
       } else {
-        Pass(*static_cast<const Peer*>(events[i].data.ptr));
+        const Peer& from = *static_cast<const Peer*>(events[i].data.ptr);
+        // The last bytes and the end may come as one event.
+        while (Pass(from) && (events[i].events & EPOLLRDHUP) != 0) {
+        }
       }
     }
   }

@@ -9,6 +9,7 @@ own work costs. Needs the release build, g++ and Debian's nginx-light, haproxy a
 quote the ratios.
 """
 import argparse
+import contextlib
 import os
 import pathlib
 import re
@@ -44,7 +45,11 @@ class Server:
         self.process = subprocess.Popen(["taskset", "-c", str(core), *command],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.port = port
-        harness.eventually(lambda: answers(port), f"{command[0]} answers on {port}")
+        try:
+            harness.eventually(lambda: answers(port), f"{command[0]} answers on {port}")
+        except AssertionError:
+            self.stop()
+            raise
         self.workers = children(self.process.pid) or [self.process.pid]
 
     def stop(self):
@@ -170,26 +175,29 @@ def main():
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "build/bench.md")
     arguments = parser.parse_args()
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="apk-bench-"))
-    origin, origin_port, shadow_port = start_origin(directory)
-    servers = {"nginx": start_nginx(directory, origin_port, shadow_port),
-               "haproxy": start_haproxy(directory, origin_port),
-               "floor": start_floor(directory, origin_port),
-               "floor with mirror": start_floor(directory, origin_port, shadow_port),
-               "apk-data-plane": Ours(origin_port, shadow_port)}
     cases = [("plain", "/plain", ["nginx", "haproxy", "floor", "apk-data-plane"]),
              ("one mirror", "/mirror", ["nginx", "floor with mirror", "apk-data-plane"])]
     results = {}
-    try:
+    with contextlib.ExitStack() as stack:
+        directory = pathlib.Path(tempfile.mkdtemp(prefix="apk-bench-"))
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+
+        def running(server):
+            stack.callback(server.stop)
+            return server
+
+        origin, origin_port, shadow_port = start_origin(directory)
+        running(origin)
+        servers = {"nginx": running(start_nginx(directory, origin_port, shadow_port)),
+                   "haproxy": running(start_haproxy(directory, origin_port)),
+                   "floor": running(start_floor(directory, origin_port)),
+                   "floor with mirror": running(start_floor(directory, origin_port, shadow_port)),
+                   "apk-data-plane": running(Ours(origin_port, shadow_port))}
         for _ in range(arguments.rounds):
             for case, path, names in cases:
                 for name in names:
                     results.setdefault((case, name), []).append(load(servers[name], path, arguments.seconds))
         delivered = servers["apk-data-plane"].delivered()
-    finally:
-        for server in [*servers.values(), origin]:
-            server.stop()
-        shutil.rmtree(directory, ignore_errors=True)
     lines = ["| case | program | CPU µs a request | × nginx | requests/s | × nginx |",
              "| --- | --- | ---: | ---: | ---: | ---: |"]
     for case, _, names in cases:
