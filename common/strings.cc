@@ -1,11 +1,46 @@
-// Helpers on std::string_view.
+// Helpers on std::string_view. Names of header fields are compared all the time: eight letters at once.
 #include "common/strings.h"
 
-namespace apk {
+#include <cstdint>
+#include <cstring>
 
-bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  for (size_t i = 0; i < a.size(); ++i) {
+namespace apk {
+namespace {
+
+constexpr uint64_t kEachByte = 0x0101010101010101;
+
+template <class Word>
+inline uint64_t Load(const char* bytes) {
+  Word word;
+  std::memcpy(&word, bytes, sizeof word);
+  return word;
+}
+
+// AsciiLower of each of eight bytes.
+inline uint64_t LowerEach(uint64_t bytes) {
+  const uint64_t low_bits = bytes & (kEachByte * 0x7f);
+  const uint64_t from_a = low_bits + kEachByte * (0x80 - 'A');  // Carries into the highest bit.
+  const uint64_t past_z = low_bits + kEachByte * (0x7f - 'Z');
+  const uint64_t upper = from_a & ~past_z & ~bytes & (kEachByte * 0x80);
+  return bytes | (upper >> 2);
+}
+
+}  // namespace
+
+bool SameLetters(const char* a, const char* b, size_t size) {
+  if (size >= 8) {
+    for (size_t i = 0; i + 8 < size; i += 8) {
+      if (LowerEach(Load<uint64_t>(a + i)) != LowerEach(Load<uint64_t>(b + i))) return false;
+    }
+    const size_t last = size - 8;  // May overlap.
+    return LowerEach(Load<uint64_t>(a + last)) == LowerEach(Load<uint64_t>(b + last));
+  }
+  if (size >= 4) {  // Two halves, which may overlap.
+    const uint64_t left = Load<uint32_t>(a) << 32 | Load<uint32_t>(a + size - 4);
+    const uint64_t right = Load<uint32_t>(b) << 32 | Load<uint32_t>(b + size - 4);
+    return LowerEach(left) == LowerEach(right);
+  }
+  for (size_t i = 0; i < size; ++i) {
     if (AsciiLower(a[i]) != AsciiLower(b[i])) return false;
   }
   return true;
@@ -18,9 +53,10 @@ std::string ToLower(std::string_view text) {
 }
 
 std::string_view TrimSpace(std::string_view text) {
-  const size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+  const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
 }
 
 std::vector<std::string_view> Split(std::string_view text, char separator) {

@@ -22,7 +22,10 @@ using StringMap = absl::flat_hash_map<std::string, Value, StringHash, std::equal
 
 inline char AsciiLower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
 
-bool EqualsIgnoreCase(std::string_view a, std::string_view b);
+bool SameLetters(const char* a, const char* b, size_t size);  // But for case.
+inline bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && SameLetters(a.data(), b.data(), a.size());
+}
 std::string ToLower(std::string_view text);
 std::string_view TrimSpace(std::string_view text);  // Spaces and tabs at both ends.
 

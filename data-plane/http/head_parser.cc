@@ -61,12 +61,27 @@ HeadError ParseVersion(std::string_view text, uint8_t& minor) {
   return HeadError::kNone;
 }
 
-HeadError ParseFields(std::string_view rest, const HeadLimits& limits, HeaderMap& headers) {
+// Written as HTTP/1.1 is written by nearly everybody, so that it can be passed on as it stands.
+bool IsPlain(std::string_view line, const FieldLine& field) {
+  const size_t value_begin = static_cast<size_t>(field.value.data() - line.data());
+  return value_begin == field.name.size() + 2 && line[field.name.size() + 1] == ' ' &&
+         value_begin + field.value.size() == line.size();
+}
+
+HeadError ParseFields(std::string_view lines, const HeadLimits& limits, HeaderMap& headers) {
+  headers.Load(lines);
+  std::string_view rest = lines;
   while (rest != "\r\n") {
     if (headers.size() == limits.fields_max) return HeadError::kHeadTooLarge;
-    const std::optional<FieldLine> field = ParseFieldLine(TakeLine(rest));
+    const size_t offset = lines.size() - rest.size();
+    const std::string_view line = TakeLine(rest);
+    const std::optional<FieldLine> field = ParseFieldLine(line);
     if (!field.has_value()) return HeadError::kMalformed;
-    headers.Add(field->name, field->value);
+    if (IsPlain(line, *field)) {
+      headers.AddLoaded(offset, field->name, field->value.size());
+    } else {
+      headers.Add(field->name, field->value);
+    }
   }
   return HeadError::kNone;
 }
@@ -90,14 +105,11 @@ struct DeclaredFraming {
 
 DeclaredFraming ReadFraming(const HeaderMap& headers, uint8_t minor_version) {
   DeclaredFraming framing;
-  bool has_coding = false;
-  for (size_t i = 0; i < headers.size(); ++i) {
-    if (headers.id(i) == HeaderId::kTransferEncoding) {
-      if (has_coding || minor_version == 0 || !EqualsIgnoreCase(headers.value(i), "chunked")) {
-        framing.error = HeadError::kMalformed;
-      }
-      has_coding = true;
-      framing.chunked = true;
+  if (const auto coding = headers.Get(HeaderId::kTransferEncoding); coding.has_value()) {
+    framing.chunked = true;
+    const bool known = minor_version > 0 && EqualsIgnoreCase(*coding, "chunked");
+    if (!known || headers.Count(HeaderId::kTransferEncoding) > 1) {
+      framing.error = HeadError::kMalformed;
     }
   }
   const std::optional<DeclaredLength> length = ReadContentLength(headers);
@@ -114,6 +126,7 @@ DeclaredFraming ReadFraming(const HeaderMap& headers, uint8_t minor_version) {
 bool KeepsAlive(const HeaderMap& headers, uint8_t minor_version) {
   bool close = false;
   bool keep = false;
+  if (!headers.Has(HeaderId::kConnection)) return minor_version == 1;
   for (size_t i = 0; i < headers.size(); ++i) {
     if (headers.id(i) != HeaderId::kConnection) continue;
     std::string_view rest = headers.value(i);
@@ -186,6 +199,16 @@ bool IsToken(std::string_view text) {
 }
 
 bool IsFieldValue(std::string_view text) {
+  // Eight bytes at once where none of them is a control character, as nearly always.
+  constexpr uint64_t kEachByte = 0x0101010101010101;
+  while (text.size() >= 8) {
+    uint64_t bytes;
+    std::memcpy(&bytes, text.data(), sizeof bytes);
+    const uint64_t deletes = bytes ^ (kEachByte * 0x7f);  // 0 where there is one.
+    const uint64_t found = ((bytes - kEachByte * 0x20) & ~bytes) | ((deletes - kEachByte) & ~deletes);
+    if ((found & (kEachByte * 0x80)) != 0) break;
+    text.remove_prefix(8);
+  }
   for (const char c : text) {
     if (!kValue[static_cast<unsigned char>(c)]) return false;
   }
@@ -194,22 +217,23 @@ bool IsFieldValue(std::string_view text) {
 
 std::optional<DeclaredLength> ReadContentLength(const HeaderMap& headers) {
   DeclaredLength declared;
-  for (size_t i = 0; i < headers.size(); ++i) {
-    if (headers.id(i) != HeaderId::kContentLength) continue;
-    const std::optional<uint64_t> length = ParseLength(headers.value(i));
-    if (declared.present || !length.has_value()) return std::nullopt;
-    declared.present = true;
-    declared.bytes = *length;
-  }
+  const auto text = headers.Get(HeaderId::kContentLength);
+  if (!text.has_value()) return declared;
+  const std::optional<uint64_t> length = ParseLength(*text);
+  if (!length.has_value() || headers.Count(HeaderId::kContentLength) > 1) return std::nullopt;
+  declared.present = true;
+  declared.bytes = *length;
   return declared;
 }
 
 std::optional<FieldLine> ParseFieldLine(std::string_view line) {
-  const size_t colon = line.find(':');
-  if (colon == std::string_view::npos || colon > kFieldNameSizeMax) return std::nullopt;
+  size_t colon = 0;
+  while (colon < line.size() && kToken[static_cast<unsigned char>(line[colon])]) ++colon;
+  // Else obs-fold, "Name :", or no field at all.
+  if (colon == 0 || colon == line.size() || line[colon] != ':') return std::nullopt;
+  if (colon > kFieldNameSizeMax) return std::nullopt;
   FieldLine field;
   field.name = line.substr(0, colon);
-  if (!IsToken(field.name)) return std::nullopt;  // Also obs-fold and "Name :".
   field.value = TrimSpace(line.substr(colon + 1));
   if (!IsFieldValue(field.value)) return std::nullopt;
   return field;

@@ -4,6 +4,20 @@
 #include <charconv>
 
 namespace apk {
+namespace {
+
+// The last is the gateway's own.
+void AppendMarkedVia(std::string& out, const HeaderMap& headers) {
+  size_t left = headers.Count(HeaderId::kVia);
+  for (size_t i = 0; left > 0; ++i) {
+    if (headers.id(i) != HeaderId::kVia) continue;
+    out.append(headers.name(i)).append(": ", 2).append(headers.value(i));
+    if (--left == 0) out.append(kMirrorMark);
+    out.append("\r\n", 2);
+  }
+}
+
+}  // namespace
 
 void AppendNumber(std::string& out, uint64_t number) {
   char digits[20];
@@ -30,33 +44,15 @@ void AppendRequestHead(std::string& out, const OutgoingRequest& request) {
   }
   out.append(" HTTP/1.1\r\n");
   AppendField(out, "Host", request.host);
-  bool has_empty_body = false;
-  size_t marked = head.headers.size();
-  if (request.is_copy) {
-    for (size_t i = 0; i < head.headers.size(); ++i) {
-      if (head.headers.id(i) == HeaderId::kVia) marked = i;  // The last is the gateway's own.
-    }
-  }
-  for (size_t i = 0; i < head.headers.size(); ++i) {
-    const HeaderId id = head.headers.id(i);
-    if (id == HeaderId::kContentLength)
-      has_empty_body = head.framing.kind == BodyFraming::Kind::kNone;
-    if (id == HeaderId::kHost || id == HeaderId::kContentLength ||
-        id == HeaderId::kTransferEncoding) {
-      continue;
-    }
-    if (i != marked) {
-      AppendField(out, head.headers.name(i), head.headers.value(i));
-    } else {
-      out.append(head.headers.name(i));
-      out.append(": ", 2);
-      out.append(head.headers.value(i));
-      out.append(kMirrorMark);
-      out.append("\r\n", 2);
-    }
-  }
+  head.headers.AppendLines(out, [&request](HeaderId id) {
+    return id != HeaderId::kHost && id != HeaderId::kContentLength &&
+           id != HeaderId::kTransferEncoding && !(id == HeaderId::kVia && request.is_copy);
+  });
+  if (request.is_copy) AppendMarkedVia(out, head.headers);
   if (head.websocket) out.append("Connection: Upgrade\r\nUpgrade: websocket\r\n");
   AppendFraming(out, head.framing);
+  const bool has_empty_body = head.framing.kind == BodyFraming::Kind::kNone &&
+                              head.headers.Has(HeaderId::kContentLength);
   if (has_empty_body) out.append("Content-Length: 0\r\n");
   AppendHeadEnd(out);
 }

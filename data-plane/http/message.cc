@@ -78,17 +78,37 @@ HeaderId HeaderIdOf(std::string_view name) {
 void HeaderMap::Clear() {
   bytes_.clear();
   fields_.clear();
+  seen_ = 0;
+}
+
+HeaderMap::Field HeaderMap::MakeField(std::string_view name, std::string_view value) {
+  const Field field{.id = HeaderIdOf(name),
+                    .name_size = static_cast<uint16_t>(name.size()),
+                    .offset = static_cast<uint32_t>(bytes_.size()),
+                    .value_size = static_cast<uint32_t>(value.size())};
+  bytes_.append(name).append(": ", kColonBytes).append(value).append("\r\n", kEndBytes);
+  seen_ |= Bit(field.id);
+  return field;
 }
 
 void HeaderMap::Add(std::string_view name, std::string_view value) {
-  Field field{.id = HeaderIdOf(name),
-              .name_size = static_cast<uint16_t>(name.size()),
-              .name_offset = static_cast<uint32_t>(bytes_.size()),
-              .value_offset = static_cast<uint32_t>(bytes_.size() + name.size()),
-              .value_size = static_cast<uint32_t>(value.size())};
-  bytes_.append(name);
-  bytes_.append(value);
+  fields_.push_back(MakeField(name, value));
+}
+
+void HeaderMap::Load(std::string_view lines) { bytes_.assign(lines); }
+
+void HeaderMap::AddLoaded(size_t offset, std::string_view name, size_t value_size) {
+  const Field field{.id = HeaderIdOf(name),
+                    .name_size = static_cast<uint16_t>(name.size()),
+                    .offset = static_cast<uint32_t>(offset),
+                    .value_size = static_cast<uint32_t>(value_size)};
+  seen_ |= Bit(field.id);
   fields_.push_back(field);
+}
+
+void HeaderMap::SetValue(size_t index, std::string_view value) {
+  const std::string name(this->name(index));  // The bytes that it lies in are about to grow.
+  fields_[index] = MakeField(name, value);
 }
 
 void HeaderMap::Set(std::string_view name, std::string_view value) {
@@ -100,9 +120,7 @@ void HeaderMap::Set(std::string_view name, std::string_view value) {
       RemoveAt(i);
     } else {
       found = true;
-      fields_[i].value_offset = static_cast<uint32_t>(bytes_.size());
-      fields_[i].value_size = static_cast<uint32_t>(value.size());
-      bytes_.append(value);
+      SetValue(i, value);
       ++i;
     }
   }
@@ -110,13 +128,11 @@ void HeaderMap::Set(std::string_view name, std::string_view value) {
 }
 
 void HeaderMap::Append(std::string_view name, std::string_view value) {
-  for (size_t i = fields_.size(); i-- > 0;) {
+  const HeaderId id = HeaderIdOf(name);
+  const bool sought = id == HeaderId::kOther || (seen_ & Bit(id)) != 0;
+  for (size_t i = sought ? fields_.size() : 0; i-- > 0;) {
     if (!EqualsIgnoreCase(this->name(i), name)) continue;
-    const std::string joined =
-        this->value(i).empty() ? std::string(value) : Concat(this->value(i), ", ", value);
-    fields_[i].value_offset = static_cast<uint32_t>(bytes_.size());
-    fields_[i].value_size = static_cast<uint32_t>(joined.size());
-    bytes_.append(joined);
+    SetValue(i, this->value(i).empty() ? std::string(value) : Concat(this->value(i), ", ", value));
     return;
   }
   Add(name, value);
@@ -124,12 +140,12 @@ void HeaderMap::Append(std::string_view name, std::string_view value) {
 
 bool HeaderMap::Remove(std::string_view name) {
   return std::erase_if(fields_, [&](const Field& field) {
-           return EqualsIgnoreCase(
-               std::string_view(bytes_).substr(field.name_offset, field.name_size), name);
+           return EqualsIgnoreCase(NameOf(field), name);
          }) > 0;
 }
 
 void HeaderMap::Remove(HeaderId id) {
+  if ((seen_ & Bit(id)) == 0) return;
   std::erase_if(fields_, [id](const Field& field) { return field.id == id; });
 }
 
@@ -138,25 +154,24 @@ void HeaderMap::RemoveAt(size_t index) {
 }
 
 std::optional<std::string_view> HeaderMap::Get(std::string_view name) const {
-  for (size_t i = 0; i < fields_.size(); ++i) {
-    if (EqualsIgnoreCase(this->name(i), name)) return value(i);
+  for (const Field& field : fields_) {
+    if (EqualsIgnoreCase(NameOf(field), name)) return ValueOf(field);
   }
   return std::nullopt;
 }
 
 std::optional<std::string_view> HeaderMap::Get(HeaderId id) const {
-  for (size_t i = 0; i < fields_.size(); ++i) {
-    if (fields_[i].id == id) return value(i);
+  if ((seen_ & Bit(id)) == 0) return std::nullopt;
+  for (const Field& field : fields_) {
+    if (field.id == id) return ValueOf(field);
   }
   return std::nullopt;
 }
 
-bool HeaderMap::Has(HeaderId id) const {
-  return std::any_of(fields_.begin(), fields_.end(),
-                     [id](const Field& field) { return field.id == id; });
-}
+bool HeaderMap::Has(HeaderId id) const { return Get(id).has_value(); }
 
 size_t HeaderMap::Count(HeaderId id) const {
+  if ((seen_ & Bit(id)) == 0) return 0;
   return static_cast<size_t>(std::count_if(fields_.begin(), fields_.end(),
                                            [id](const Field& field) { return field.id == id; }));
 }

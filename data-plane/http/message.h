@@ -41,20 +41,25 @@ enum class HeaderId : uint8_t {
 
 HeaderId HeaderIdOf(std::string_view name);
 
-// Fields in the order received, names spelled as received and compared without case. Views that it
+// Fields in the order received, names spelled as received and compared without case. Each is kept as the
+// line that HTTP/1.1 has for it ("name: value" CRLF), so that it is written as it stands. Views that it
 // gives out are valid until the next change.
 class HeaderMap {
  public:
   struct Field {
     HeaderId id;
     uint16_t name_size;
-    uint32_t name_offset;
-    uint32_t value_offset;
+    uint32_t offset;  // Of its line.
     uint32_t value_size;
   };
 
   void Clear();
   void Add(std::string_view name, std::string_view value);
+  // Takes the bytes of many lines at once, no fields yet. REQUIRES: empty.
+  void Load(std::string_view lines);
+  // Makes a field of what was loaded: its line begins at `offset` and has nothing but ": " between name and
+  // value, nothing but CRLF behind.
+  void AddLoaded(size_t offset, std::string_view name, size_t value_size);
   // Replaces the first of that name, removes the others; adds where there was none.
   void Set(std::string_view name, std::string_view value);
   // Appends ", value" to the last of that name, so that it stands last over all; adds where there
@@ -66,9 +71,23 @@ class HeaderMap {
   // In one pass; `remove(HeaderId, name)` says which.
   template <class Predicate>
   void RemoveIf(Predicate remove) {
-    std::erase_if(fields_, [&](const Field& field) {
-      return remove(field.id, std::string_view(bytes_).substr(field.name_offset, field.name_size));
-    });
+    std::erase_if(fields_,
+                  [&](const Field& field) { return remove(field.id, NameOf(field)); });
+  }
+  // Appends the lines of those that `keep(HeaderId)` says.
+  template <class Predicate>
+  void AppendLines(std::string& out, Predicate keep) const {
+    size_t begin = 0;  // Lines that lie together are copied together.
+    size_t end = 0;
+    for (const Field& field : fields_) {
+      if (!keep(field.id)) continue;
+      if (field.offset != end) {
+        out.append(bytes_, begin, end - begin);
+        begin = field.offset;
+      }
+      end = field.offset + LineSize(field);
+    }
+    out.append(bytes_, begin, end - begin);
   }
 
   // The first of that name.
@@ -79,18 +98,31 @@ class HeaderMap {
 
   size_t size() const { return fields_.size(); }
   HeaderId id(size_t index) const { return fields_[index].id; }
-  std::string_view name(size_t index) const {
-    const Field& field = fields_[index];
-    return std::string_view(bytes_).substr(field.name_offset, field.name_size);
-  }
-  std::string_view value(size_t index) const {
-    const Field& field = fields_[index];
-    return std::string_view(bytes_).substr(field.value_offset, field.value_size);
-  }
+  std::string_view name(size_t index) const { return NameOf(fields_[index]); }
+  std::string_view value(size_t index) const { return ValueOf(fields_[index]); }
 
  private:
-  std::string bytes_;  // Grows only; a replaced value stays behind until Clear().
+  static constexpr size_t kColonBytes = 2;  // ": "
+  static constexpr size_t kEndBytes = 2;    // CRLF
+
+  static size_t LineSize(const Field& field) {
+    return field.name_size + kColonBytes + field.value_size + kEndBytes;
+  }
+  std::string_view NameOf(const Field& field) const {
+    return std::string_view(bytes_.data() + field.offset, field.name_size);
+  }
+  std::string_view ValueOf(const Field& field) const {
+    return std::string_view(bytes_.data() + field.offset + field.name_size + kColonBytes,
+                            field.value_size);
+  }
+  // Writes the line of a field behind the others. REQUIRES: the views are not of this map's own bytes.
+  Field MakeField(std::string_view name, std::string_view value);
+  void SetValue(size_t index, std::string_view value);
+  static uint32_t Bit(HeaderId id) { return uint32_t{1} << static_cast<uint32_t>(id); }
+
+  std::string bytes_;  // Grows only; a replaced line stays behind until Clear().
   std::vector<Field> fields_;
+  uint32_t seen_ = 0;  // A bit each of the ids that were ever added: what was not need not be sought.
 };
 
 struct BodyFraming {

@@ -698,5 +698,20 @@ TEST(ResponseHeadParser, TheBodyFollowsFromStatusMethodAndFields) {
   }
 }
 
+// Whole words of a value are looked at together: each byte counts wherever it stands.
+TEST(FieldValue, EveryByteIsJudgedAtEveryPlace) {
+  for (const size_t size : {1u, 7u, 8u, 9u, 16u, 23u}) {
+    std::string value(size, 'v');
+    for (size_t place = 0; place < size; ++place) {
+      for (int byte = 0; byte < 256; ++byte) {
+        value[place] = static_cast<char>(byte);
+        const bool allowed = byte == '\t' || (byte >= 0x20 && byte != 0x7f);
+        ASSERT_EQ(IsFieldValue(value), allowed) << size << " bytes, " << byte << " at " << place;
+      }
+      value[place] = 'v';
+    }
+  }
+}
+
 }  // namespace
 }  // namespace apk

@@ -195,5 +195,33 @@ TEST(ResponseHead, ClearLeavesNothingOfTheMessageBefore) {
   EXPECT_EQ(head.headers.size(), 0u);
 }
 
+TEST(HeaderMap, LinesAreWrittenInOrderWhateverTheyWereMadeOf) {
+  HeaderMap headers;
+  const std::string loaded = "Host: a\r\nX-One: 1\r\nX-Two:2\r\nX-Three: 3\r\n\r\n";
+  headers.Load(loaded);
+  headers.AddLoaded(0, "Host", 1);
+  headers.AddLoaded(9, "X-One", 1);
+  headers.Add("X-Two", "2");  // Its line was none to take as it stands.
+  headers.AddLoaded(loaded.find("X-Three"), "X-Three", 1);
+  headers.Set("x-one", "eins");
+  headers.Append("x-three", "drei");
+  std::string out;
+  headers.AppendLines(out, [](HeaderId id) { return id != HeaderId::kHost; });
+  EXPECT_EQ(out, "X-One: eins\r\nX-Two: 2\r\nX-Three: 3, drei\r\n");
+  EXPECT_EQ(headers.Get(HeaderId::kHost), "a");
+}
+
+TEST(HeaderMap, LinesBetweenThoseThatAreLeftOutStay) {
+  HeaderMap headers;
+  for (const char* name : {"Via", "A", "B", "Via", "C", "Via"}) headers.Add(name, name);
+  headers.RemoveAt(2);
+  std::string out;
+  headers.AppendLines(out, [](HeaderId id) { return id != HeaderId::kVia; });
+  EXPECT_EQ(out, "A: A\r\nC: C\r\n");
+  out.clear();
+  headers.AppendLines(out, [](HeaderId id) { return id == HeaderId::kCookie; });
+  EXPECT_EQ(out, "");
+}
+
 }  // namespace
 }  // namespace apk

@@ -12,14 +12,16 @@ namespace {
 class SilentStream final : public ByteStream {
  public:
   using ByteStream::ByteStream;
-  Task<ReadResult> Read(char*, size_t) override { co_return ReadResult{}; }
+  ReadResult TryRead(char*, size_t) override { return ReadResult{}; }
   WriteStatus TryWrite(WriteBuffers&) override { return WriteStatus::kFailed; }
   Task<bool> Write(WriteBuffers) override { co_return false; }
   void Close() override {}
   Task<> ShutdownWrite() override { co_return; }
   bool IsQuiet(bool) override { return true; }
+  PolledSocket& socket() override { return socket_; }
 
  private:
+  PolledSocket socket_;
   void CancelRead() override {}
 };
 
