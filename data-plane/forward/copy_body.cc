@@ -164,36 +164,40 @@ Task<> RequestBody::Settle() {
   waiter_ = nullptr;
 }
 
-Task<bool> CopyResponseBody(ClientExchange* upstream, ServerExchange* exchange,
-                            UpstreamGuard* guard) {
-  bool head_flushed = false;
+ResponseBody::Step ResponseBody::Advance() {
   for (;;) {
-    const BodySlice slice = upstream->NextBody();
-    if (slice.failed) co_return false;
-    if (slice.wait) {
-      if (!head_flushed) {
-        guard->AnswerWaitsForClient();
-        const bool flushed = co_await exchange->Flush();
-        if (!flushed) co_return false;
-      }
-      head_flushed = true;
-      guard->AnswerWaitsForBackend();
-      const bool filled = co_await upstream->FillBody();
-      if (!filled) co_return false;
-      continue;
+    if (last_) {
+      upstream_.NextBody();  // Gives the last slice back.
+      return Step::kDone;
     }
-    if (slice.trailers != nullptr) exchange->WriteTrailers(*slice.trailers);
-    const WriteStatus status = exchange->WriteBody(slice.data, slice.done);
-    head_flushed = true;
-    if (status == WriteStatus::kFailed) co_return false;
-    if (status == WriteStatus::kAgain) {
-      guard->AnswerWaitsForClient();  // The backend is not to blame.
-      const bool flushed = co_await exchange->Flush();
+    const BodySlice slice = upstream_.NextBody();
+    if (slice.failed) return Step::kFailed;
+    if (slice.wait) return Step::kBackend;
+    if (slice.trailers != nullptr) exchange_.WriteTrailers(*slice.trailers);
+    const WriteStatus status = exchange_.WriteBody(slice.data, slice.done);
+    head_flushed_ = true;
+    last_ = slice.done;
+    if (status == WriteStatus::kFailed) return Step::kFailed;
+    if (status == WriteStatus::kAgain) return Step::kClient;
+  }
+}
+
+Task<bool> ResponseBody::Copy(Step step) {
+  while (step != Step::kDone) {
+    if (step == Step::kFailed) co_return false;
+    if (step == Step::kClient || !head_flushed_) {
+      guard_.AnswerWaitsForClient();  // The backend is not to blame.
+      const bool flushed = co_await exchange_.Flush();
       if (!flushed) co_return false;
     }
-    if (slice.done) break;
+    head_flushed_ = true;
+    if (step == Step::kBackend) {
+      guard_.AnswerWaitsForBackend();
+      const bool filled = co_await upstream_.FillBody();
+      if (!filled) co_return false;
+    }
+    step = Advance();
   }
-  upstream->NextBody();  // Gives the last slice back.
   co_return true;
 }
 

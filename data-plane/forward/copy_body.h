@@ -42,6 +42,7 @@ class RequestBody {
   Task<> Stop();
   // Before another try, when the upstream was given up: waits until nothing is at work here.
   Task<> Settle();
+  bool running() const { return running_; }    // Stop and Settle have something to wait for.
   bool finished() const { return finished_; }  // All of it went up.
   ClientFault fault() const { return fault_; }
 
@@ -74,8 +75,26 @@ class RequestBody {
   Timer* waiter_ = nullptr;
 };
 
-// The response's body on its way down. False when either side broke; what was sent then is cut off.
-Task<bool> CopyResponseBody(ClientExchange* upstream, ServerExchange* exchange,
-                            UpstreamGuard* guard);
+// The response's body on its way down, behind the head that `exchange` holds back.
+class ResponseBody {
+ public:
+  ResponseBody(ClientExchange& upstream, ServerExchange& exchange, UpstreamGuard& guard)
+      : upstream_(upstream), exchange_(exchange), guard_(guard) {}
+
+  // Whom it waits for, or how it ended; after kFailed what was sent is cut off.
+  enum class Step : uint8_t { kDone, kFailed, kBackend, kClient };
+
+  // As far as it goes without waiting.
+  Step Advance();
+  // From there to the end; false where it failed.
+  Task<bool> Copy(Step step);
+
+ private:
+  ClientExchange& upstream_;
+  ServerExchange& exchange_;
+  UpstreamGuard& guard_;
+  bool head_flushed_ = false;
+  bool last_ = false;  // The last slice was written.
+};
 
 }  // namespace apk

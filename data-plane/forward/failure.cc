@@ -70,6 +70,21 @@ static_assert(InOrder());
 
 std::string_view FailureName(Failure failure) { return RowOf(failure).name; }
 
+Failure FailureForRefusal(uint16_t status) {
+  switch (status) {
+    case 408:
+      return Failure::kRequestTimeout;
+    case 414:
+      return Failure::kTargetTooLong;
+    case 431:
+      return Failure::kHeadTooLarge;
+    case 505:
+      return Failure::kVersion;
+    default:
+      return Failure::kMalformedRequest;
+  }
+}
+
 Reply ReplyFor(Failure failure) {
   const Row& row = RowOf(failure);
   Reply reply;

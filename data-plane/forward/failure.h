@@ -33,6 +33,9 @@ enum class Failure : uint8_t {
 // For metrics and logs: "no_route".
 std::string_view FailureName(Failure failure);
 
+// For a head that was refused with `status` before it was understood.
+Failure FailureForRefusal(uint16_t status);
+
 // Status and JSON body as WSO2 APK's clients know them.
 Reply ReplyFor(Failure failure);
 

@@ -1,8 +1,6 @@
-// The straight line of the data plane: one request, from the matched rule to the last byte of the
-// answer.
+// The straight line of the data plane: one request, from its head to the last byte of the answer.
 #pragma once
 
-#include "data-plane/forward/failure.h"
 #include "data-plane/forward/worker_context.h"
 #include "data-plane/session/exchange.h"
 
@@ -11,11 +9,5 @@ namespace apk {
 // Answers the exchange in every case; where the answer can't be completed it is aborted. `worker`,
 // `arrival` and `exchange` outlive the call.
 Task<> ServeRequest(WorkerContext* worker, const Arrival* arrival, ServerExchange* exchange);
-
-// An answer of the gateway itself.
-Task<> AnswerWith(WorkerContext* worker, ServerExchange* exchange, Reply reply);
-
-// For a head that could not be parsed.
-Failure FailureForRefusal(uint16_t status);
 
 }  // namespace apk

@@ -1,7 +1,8 @@
 // A connection as bytes, whatever carries them. Used by the thread of its loop only.
 //
-// Writing has two steps so that the usual case, where the kernel takes everything at once, needs no
-// coroutine: TryWrite first, and where it says kAgain, co_await Write for the rest.
+// Reading and writing have two steps, so that what can be done at once needs no coroutine: TryWrite first,
+// and where it says kAgain, co_await Write for the rest; TryRead first, and where it says wait, co_await
+// WaitToRead() and try again.
 #pragma once
 
 #include <array>
@@ -11,6 +12,7 @@
 #include <string_view>
 
 #include "data-plane/net/deadline.h"
+#include "data-plane/net/poller.h"
 #include "data-plane/net/task.h"
 
 namespace apk {
@@ -32,14 +34,21 @@ enum class WriteStatus : uint8_t { kDone, kAgain, kFailed };
 struct ReadResult {
   size_t bytes = 0;  // 0 with ok: the peer has closed its side.
   bool ok = false;
+  bool wait = false;  // Of TryRead: nothing is there now.
 };
 
 class ByteStream : public Deadline {
  public:
   using Deadline::Deadline;
 
-  // At least one byte, the end, or an error.
-  virtual Task<ReadResult> Read(char* data, size_t size) = 0;
+  // At least one byte, the end, an error, or wait.
+  virtual ReadResult TryRead(char* data, size_t size) = 0;
+  // `const auto [error] = co_await stream.WaitToRead();` An error: the wait was ended, and so is reading.
+  auto WaitToRead() { return WaitForReading(&socket()); }
+  // Both steps: never wait.
+  Task<ReadResult> Read(char* data, size_t size);
+  // What carries it.
+  virtual PolledSocket& socket() = 0;
   virtual WriteStatus TryWrite(WriteBuffers& buffers) = 0;
   // All of it; false when the connection failed. What `buffers` views must live until then.
   virtual Task<bool> Write(WriteBuffers buffers) = 0;

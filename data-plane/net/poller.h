@@ -125,13 +125,29 @@ class Poller final : public asio::execution_context::service {
   asio::posix::basic_stream_descriptor<Executor> watch_;
 };
 
-// Awaits readiness: `const auto [error] = co_await WaitFor(&socket.read_waiter);`
+// Awaits an event: `const auto [error] = co_await WaitFor(&socket.write_waiter);`
 inline auto WaitFor(Waiter* waiter) {
   return asio::async_initiate<decltype(kTuple), void(boost::system::error_code)>(
       [](auto&& handler, Waiter* target) {
         target->Arm(std::forward<decltype(handler)>(handler));
       },
       kTuple, waiter);
+}
+
+// The same until there is something to read; where there is already, until the others had their turn.
+inline auto WaitForReading(PolledSocket* socket) {
+  return asio::async_initiate<decltype(kTuple), void(boost::system::error_code)>(
+      [](auto&& handler, PolledSocket* target) {
+        if (!target->readable) {
+          target->read_waiter.Arm(std::forward<decltype(handler)>(handler));
+          return;
+        }
+        const auto executor = asio::get_associated_executor(handler);
+        asio::post(executor, [kept = std::forward<decltype(handler)>(handler)]() mutable {
+          std::move(kept)(boost::system::error_code());
+        });
+      },
+      kTuple, socket);
 }
 
 }  // namespace apk

@@ -15,6 +15,21 @@ namespace {
 // A peer that sends as fast as it is read would keep the loop to itself.
 constexpr int kReadsInARowMax = 8;
 
+ssize_t Send(int descriptor, const WriteBuffers& buffers) {
+  if (buffers.count == 1) {  // The kernel does less for it.
+    return send(descriptor, buffers.parts[0].data(), buffers.parts[0].size(), MSG_NOSIGNAL);
+  }
+  iovec pieces[4];
+  for (size_t i = 0; i < buffers.count; ++i) {
+    pieces[i].iov_base = const_cast<char*>(buffers.parts[i].data());
+    pieces[i].iov_len = buffers.parts[i].size();
+  }
+  msghdr message{};
+  message.msg_iov = pieces;
+  message.msg_iovlen = buffers.count;
+  return sendmsg(descriptor, &message, MSG_NOSIGNAL);
+}
+
 }  // namespace
 
 size_t WriteBuffers::Size() const {
@@ -29,6 +44,15 @@ void WriteBuffers::Consume(size_t bytes) {
   if (first < count) parts[first].remove_prefix(bytes);
   for (size_t i = first; i < count; ++i) parts[i - first] = parts[i];
   count -= first;
+}
+
+Task<ReadResult> ByteStream::Read(char* data, size_t size) {
+  for (;;) {
+    const ReadResult result = TryRead(data, size);
+    if (!result.wait) co_return result;
+    const auto [error] = co_await WaitToRead();
+    if (error) co_return ReadResult{};
+  }
 }
 
 bool SocketIsQuiet(int descriptor) {
@@ -49,45 +73,34 @@ TcpStream::TcpStream(TcpSocket socket, DeadlineList& deadlines)
 
 TcpStream::~TcpStream() { Close(); }
 
-Task<ReadResult> TcpStream::Read(char* data, size_t size) {
+ReadResult TcpStream::TryRead(char* data, size_t size) {
+  if (socket_.descriptor < 0) return ReadResult{};
+  if (!socket_.readable || ++reads_in_a_row_ > kReadsInARowMax) {
+    reads_in_a_row_ = 0;
+    return ReadResult{.wait = true};
+  }
   for (;;) {
-    if (!socket_.readable) {
-      const auto [error] = co_await WaitFor(&socket_.read_waiter);
-      if (error) co_return ReadResult{.bytes = 0, .ok = false};
-      reads_in_a_row_ = 0;
-    } else if (++reads_in_a_row_ > kReadsInARowMax) {
-      co_await asio::post(executor_, asio::deferred);  // The others' turn.
-      reads_in_a_row_ = 0;
-    }
-    if (socket_.descriptor < 0) co_return ReadResult{.bytes = 0, .ok = false};
     const ssize_t received = recv(socket_.descriptor, data, size, 0);
     if (received > 0) {
       // A read that fell short took everything; what comes next is an event of its own.
       const auto bytes = static_cast<size_t>(received);
       if (bytes < size) socket_.readable = socket_.ended;
-      co_return ReadResult{.bytes = bytes, .ok = true};
+      return ReadResult{.bytes = bytes, .ok = true};
     }
-    if (received == 0) co_return ReadResult{.bytes = 0, .ok = true};
+    if (received == 0) return ReadResult{.bytes = 0, .ok = true};
     if (errno == EAGAIN || errno == EWOULDBLOCK) {
       socket_.readable = false;
-    } else if (errno != EINTR) {
-      co_return ReadResult{.bytes = 0, .ok = false};
+      reads_in_a_row_ = 0;
+      return ReadResult{.wait = true};
     }
+    if (errno != EINTR) return ReadResult{};
   }
 }
 
 WriteStatus TcpStream::TryWrite(WriteBuffers& buffers) {
   if (socket_.descriptor < 0) return WriteStatus::kFailed;
   while (buffers.count > 0) {
-    iovec pieces[4];
-    for (size_t i = 0; i < buffers.count; ++i) {
-      pieces[i].iov_base = const_cast<char*>(buffers.parts[i].data());
-      pieces[i].iov_len = buffers.parts[i].size();
-    }
-    msghdr message{};
-    message.msg_iov = pieces;
-    message.msg_iovlen = buffers.count;
-    const ssize_t sent = sendmsg(socket_.descriptor, &message, MSG_NOSIGNAL);
+    const ssize_t sent = Send(socket_.descriptor, buffers);
     if (sent >= 0) {
       buffers.Consume(static_cast<size_t>(sent));
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {

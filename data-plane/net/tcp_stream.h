@@ -20,15 +20,14 @@ class TcpStream final : public ByteStream {
   TcpStream(TcpSocket socket, DeadlineList& deadlines);
   ~TcpStream() override;
 
-  Task<ReadResult> Read(char* data, size_t size) override;
+  ReadResult TryRead(char* data, size_t size) override;
   WriteStatus TryWrite(WriteBuffers& buffers) override;
   Task<bool> Write(WriteBuffers buffers) override;
   void Close() override;
   Task<> ShutdownWrite() override;
   bool IsQuiet(bool certain) override;
 
-  // For TLS on top of it, and for looking at bytes before they are read.
-  PolledSocket& socket() { return socket_; }
+  PolledSocket& socket() override { return socket_; }
   void CancelRead() override;
 
  private:

@@ -157,19 +157,22 @@ bool TlsStream::http2() const {
   return std::string_view(reinterpret_cast<const char*>(chosen), size) == "h2";
 }
 
-Task<ReadResult> TlsStream::Read(char* data, size_t size) {
-  for (;;) {
-    if (socket_.descriptor < 0) co_return ReadResult{.bytes = 0, .ok = false};
-    ERR_clear_error();
-    size_t bytes = 0;
-    const Outcome outcome = OutcomeOf(SSL_read_ex(ssl_.get(), data, size, &bytes));
-    if (outcome == Outcome::kDone) co_return ReadResult{.bytes = bytes, .ok = true};
-    if (outcome == Outcome::kEnded) co_return ReadResult{.bytes = 0, .ok = true};
-    if (outcome == Outcome::kFailed) co_return ReadResult{.bytes = 0, .ok = false};
-    // Also where OpenSSL has an answer to a key update to write: the next call of it will.
-    const auto [error] = co_await WaitFor(&socket_.read_waiter);
-    if (error) co_return ReadResult{.bytes = 0, .ok = false};
+ReadResult TlsStream::TryRead(char* data, size_t size) {
+  if (socket_.descriptor < 0) return ReadResult{};
+  ERR_clear_error();
+  size_t bytes = 0;
+  switch (OutcomeOf(SSL_read_ex(ssl_.get(), data, size, &bytes))) {
+    case Outcome::kDone:
+      return ReadResult{.bytes = bytes, .ok = true};
+    case Outcome::kEnded:
+      return ReadResult{.bytes = 0, .ok = true};
+    case Outcome::kFailed:
+      return ReadResult{};
+    case Outcome::kWantRead:
+    case Outcome::kWantWrite:
+      break;  // An answer to a key update, which the next call of OpenSSL will write.
   }
+  return ReadResult{.wait = true};
 }
 
 // What goes into one record. Called again with buffers that begin with the same bytes, it gives the

@@ -25,12 +25,13 @@ class TlsStream final : public ByteStream {
   // Call before it: HTTP/2 is offered before HTTP/1.1.
   void OfferHttp2();
 
-  Task<ReadResult> Read(char* data, size_t size) override;
+  ReadResult TryRead(char* data, size_t size) override;
   WriteStatus TryWrite(WriteBuffers& buffers) override;
   Task<bool> Write(WriteBuffers buffers) override;
   void Close() override;
   Task<> ShutdownWrite() override;
   bool IsQuiet(bool certain) override;
+  PolledSocket& socket() override { return socket_; }
 
   // Of an accepted connection.
   const HandshakeFacts& facts() const { return facts_; }

@@ -31,6 +31,8 @@ class ServerExchange {
   virtual ~ServerExchange() = default;
 
   virtual RequestHead& request() = 0;
+  // Where the answer's head is made, for whoever serves the exchange: a connection uses one again and again.
+  virtual ResponseHead& response() = 0;
   virtual const std::string& client_address() const = 0;
 
   virtual BodySlice NextBody() = 0;

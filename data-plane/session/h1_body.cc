@@ -11,6 +11,7 @@ namespace {
 
 constexpr size_t kBodyBufferBytesMax = 64 * 1024;
 constexpr size_t kJoinBytesMax = 16 * 1024;
+constexpr size_t kCopyBytesMax = 4 * 1024;
 
 }  // namespace
 
@@ -100,7 +101,12 @@ Task<bool> H1BodyReader::Fill() {
   ReleaseSlice();
   const ReadBuffer::Space space = buffer_.Prepare(kBodyBufferBytesMax);
   if (space.size == 0) co_return false;
-  const ReadResult result = co_await stream_.Read(space.data, space.size);
+  ReadResult result = stream_.TryRead(space.data, space.size);
+  while (result.wait) {
+    const auto [error] = co_await stream_.WaitToRead();
+    if (error) co_return false;
+    result = stream_.TryRead(space.data, space.size);
+  }
   if (!result.ok) co_return false;
   if (result.bytes == 0) eof_ = true;
   buffer_.Commit(result.bytes);
@@ -120,14 +126,16 @@ std::string& H1BodyWriter::Start(bool chunked) {
 void H1BodyWriter::SetTrailers(const HeaderMap& trailers) {
   if (!chunked_ || trailers.size() == 0) return;
   end_ = "\r\n0\r\n";
-  for (size_t i = 0; i < trailers.size(); ++i) {
-    AppendField(end_, trailers.name(i), trailers.value(i));
-  }
+  trailers.AppendLines(end_, [](HeaderId) { return true; });
   AppendHeadEnd(end_);
 }
 
 WriteStatus H1BodyWriter::Write(std::string_view data, bool last) {
   pending_.count = 0;
+  if (!head_sent_ && !chunked_ && data.size() <= kCopyBytesMax) {
+    head_.append(data);  // Cheaper than a second piece.
+    data = {};
+  }
   if (!head_sent_) pending_.Add(head_);
   head_sent_ = true;
   if (!chunked_) {

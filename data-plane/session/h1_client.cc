@@ -52,7 +52,11 @@ Task<ClientExchange::HeadResult> H1ClientConnection::ReadHead(ResponseHead& head
     if (state == HeadScanner::State::kComplete) break;
     const ReadBuffer::Space space = buffer_.Prepare(limits.head_bytes_max + 1);
     if (space.size == 0) co_return HeadResult::kMalformed;
-    const ReadResult result = co_await stream_->Read(space.data, space.size);
+    ReadResult result = stream_->TryRead(space.data, space.size);
+    while (result.wait) {
+      const auto [error] = co_await stream_->WaitToRead();
+      result = error ? ReadResult{} : stream_->TryRead(space.data, space.size);
+    }
     if (!result.ok || result.bytes == 0) {
       if (stream_->timed_out()) co_return HeadResult::kTimeout;
       co_return buffer_.empty() ? HeadResult::kClosed : HeadResult::kReset;

@@ -34,12 +34,9 @@ uint16_t StatusFor(HeadError error) {
 bool NeverHasBody(uint16_t status) { return status < 200 || status == 204 || status == 304; }
 
 void AppendFields(std::string& out, const HeaderMap& headers, bool keep_length) {
-  for (size_t i = 0; i < headers.size(); ++i) {
-    const HeaderId id = headers.id(i);
-    if (id == HeaderId::kTransferEncoding) continue;
-    if (id == HeaderId::kContentLength && !keep_length) continue;
-    AppendField(out, headers.name(i), headers.value(i));
-  }
+  headers.AppendLines(out, [keep_length](HeaderId id) {
+    return id != HeaderId::kTransferEncoding && (id != HeaderId::kContentLength || keep_length);
+  });
 }
 
 }  // namespace
@@ -85,9 +82,13 @@ Task<H1ServerConnection::ReadOutcome> H1ServerConnection::ReadRequest() {
     }
     const ReadBuffer::Space space = buffer_.Prepare(limits_.head.head_bytes_max + 64);
     if (space.size == 0) co_return Refuse(StatusFor(HeadError::kHeadTooLarge));
-    waiting_ = true;
-    const ReadResult result = co_await stream_->Read(space.data, space.size);
-    waiting_ = false;
+    ReadResult result = stream_->TryRead(space.data, space.size);
+    while (result.wait) {
+      waiting_ = true;
+      const auto [error] = co_await stream_->WaitToRead();
+      waiting_ = false;
+      result = error ? ReadResult{} : stream_->TryRead(space.data, space.size);
+    }
     if (!result.ok || result.bytes == 0) {
       const bool begun_and_late = stream_->timed_out() && !buffer_.empty();
       co_return begun_and_late ? Refuse(408) : ReadOutcome::kClosed;
@@ -236,15 +237,18 @@ void H1ServerConnection::Abort() {
   stream_->Close();
 }
 
+bool H1ServerConnection::FinishedAtOnce() {
+  if (aborted_ || !response_complete_ || !keep_alive_ || !body_.done()) return false;
+  body_.Next();  // Gives the last slice back.
+  return true;
+}
+
 Task<bool> H1ServerConnection::FinishExchange() {
   if (aborted_ || !response_complete_) {
     stream_->Close();
     co_return false;
   }
-  if (keep_alive_ && body_.done()) {
-    body_.Next();  // Gives the last slice back.
-    co_return true;
-  }
+  if (FinishedAtOnce()) co_return true;
   const bool kept = keep_alive_ && co_await SkipBody();
   if (kept) co_return true;
   co_await CloseGracefully();

@@ -47,8 +47,12 @@ class H1ServerConnection final : public ServerExchange {
   // Ends the exchange; true when another may follow. Otherwise the connection was closed
   // gracefully, unread bytes of the client read away first so that it sees the response.
   Task<bool> FinishExchange();
+  // The usual case of it: both messages are whole and another may follow. False: FinishExchange has work to
+  // do.
+  bool FinishedAtOnce();
 
   RequestHead& request() override { return request_; }
+  ResponseHead& response() override { return response_; }
   const std::string& client_address() const override { return client_address_; }
   BodySlice NextBody() override { return body_.Next(); }
   Task<bool> FillBody() override;
@@ -90,6 +94,7 @@ class H1ServerConnection final : public ServerExchange {
   ReadBuffer buffer_;
   HeadScanner scanner_;
   RequestHead request_;
+  ResponseHead response_;
   H1BodyReader body_;
   H1BodyWriter writer_;
   TimePoint read_deadline_ = kNoDeadline;

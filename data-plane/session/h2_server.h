@@ -25,6 +25,7 @@ class H2ServerExchange final : public ServerExchange, private H2Stream {
   uint16_t refusal() const { return refusal_; }
 
   RequestHead& request() override { return request_; }
+  ResponseHead& response() override { return response_; }
   const std::string& client_address() const override;
   BodySlice NextBody() override { return Next(); }
   Task<bool> FillBody() override;
@@ -55,6 +56,7 @@ class H2ServerExchange final : public ServerExchange, private H2Stream {
   const SessionLimits& session_limits() const;
 
   RequestHead request_;
+  ResponseHead response_;
   std::optional<H2RequestHeadBuilder> builder_;  // While the head comes in.
   H2FieldBlock head_out_;
   ClientExchange* upstream_ = nullptr;

@@ -25,7 +25,7 @@ bool ConnectionPool::Acquire(const Backend& backend, Lease& lease, std::optional
     return false;
   }
   ++pool.active;
-  lease.key = backend.connection_key;
+  lease.pool = &pool;
   lease.reserved = true;
   lease.endpoints_tried = 0;
   Settle(backend, pool, lease, endpoint.has_value() ? *endpoint : ChooseEndpoint(pool));
@@ -36,7 +36,7 @@ bool ConnectionPool::MoveOn(const Backend& backend, Lease& lease) {
   if (lease.endpoints_tried >= std::min(limits_.endpoints_tried_max, backend.endpoints.size())) {
     return false;
   }
-  BackendPool& pool = *pools_[lease.key];
+  BackendPool& pool = *lease.pool;
   --pool.endpoints[lease.endpoint].active;
   Settle(backend, pool, lease, FirstInUse(pool, (lease.endpoint + 1) % pool.endpoints.size()));
   return true;
@@ -93,7 +93,7 @@ bool ConnectionPool::TakeStream(EndpointPool& endpoint, Lease& lease) {
 
 // One connection is opened at a time; who comes meanwhile waits for it.
 Task<DialError> ConnectionPool::OpenStream(const Backend* backend, Lease* lease, TimePoint latest) {
-  EndpointPool& endpoint = pools_[lease->key]->endpoints[lease->endpoint];
+  EndpointPool& endpoint = lease->pool->endpoints[lease->endpoint];
   if (TakeStream(endpoint, *lease)) co_return DialError::kNone;
   while (endpoint.dialling != nullptr) {
     const std::shared_ptr<Dialling> dialling = endpoint.dialling;
@@ -144,7 +144,7 @@ Task<DialResult> ConnectionPool::Dial(const Backend* backend, const Lease* lease
                                       TimePoint latest) {
   DialTarget target = DialTargetOf(*backend, lease->endpoint);
   DialResult result = co_await dialer_.Dial(std::move(target), latest);
-  EndpointPool& dialled = pools_[lease->key]->endpoints[lease->endpoint];
+  EndpointPool& dialled = lease->pool->endpoints[lease->endpoint];
   if (result.error != DialError::kNone) {
     dialled.ejection = dialled.ejection.count() == 0
                            ? limits_.first_ejection
@@ -173,7 +173,7 @@ Task<DialResult> ConnectionPool::OpenTunnel(const Backend* backend, size_t first
 void ConnectionPool::Release(Lease& lease) {
   if (!lease.reserved) return;
   lease.reserved = false;
-  BackendPool& pool = *pools_[lease.key];
+  BackendPool& pool = *lease.pool;
   --pool.active;
   --pool.endpoints[lease.endpoint].active;
   if (lease.counted) pool.shared->Leave();

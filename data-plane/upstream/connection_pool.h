@@ -36,6 +36,8 @@ struct PoolLimits {
 };
 
 class ConnectionPool {
+  struct BackendPool;
+
  public:
   // `shared` is that of all workers and outlives the pool.
   ConnectionPool(Executor executor, DeadlineList& deadlines, const PoolLimits& limits,
@@ -50,7 +52,7 @@ class ConnectionPool {
   struct Lease {
     std::unique_ptr<H1ClientConnection> connection;  // Either this
     std::unique_ptr<H2ClientExchange> stream;        // or this; neither: Open it.
-    uint64_t key = 0;                                // Of the backend.
+    BackendPool* pool = nullptr;                     // Stays as long as it is reserved.
     size_t endpoint = 0;                             // Index into its endpoints.
     size_t endpoints_tried = 0;
     bool reserved = false;  // Counts against the backend's limit until Release.

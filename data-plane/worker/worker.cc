@@ -7,6 +7,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 
+#include "data-plane/forward/answer.h"
+#include "data-plane/forward/failure.h"
 #include "data-plane/forward/named_tunnel.h"
 #include "data-plane/forward/serve_request.h"
 #include "data-plane/net/peek_server_name.h"
@@ -295,6 +297,7 @@ Task<> Worker::ServeSession(std::unique_ptr<ByteStream> stream, std::string clie
     } else {
       co_await ServeRequest(&context_, arrival.get(), &connection);
     }
+    if (connection.FinishedAtOnce()) continue;
     const bool more = co_await connection.FinishExchange();
     if (!more) co_return;
   }

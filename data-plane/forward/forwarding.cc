@@ -1,0 +1,353 @@
+// Run reads top to bottom; the other steps decide nothing for their caller. A coroutine costs a frame, so what
+// never waits is none, and what waits rarely is called only then.
+#include "data-plane/forward/forwarding.h"
+
+#include "data-plane/forward/answer.h"
+#include "data-plane/forward/choose_backend.h"
+#include "data-plane/forward/date.h"
+#include "data-plane/forward/tunnel.h"
+#include "data-plane/forward/upstream_host.h"
+#include "data-plane/http/grpc.h"
+#include "data-plane/http/head_writer.h"
+#include "data-plane/http/hop_headers.h"
+#include "data-plane/net/timer.h"
+
+namespace apk {
+namespace {
+
+constexpr std::chrono::hours kGrpcSilenceMax{1};
+constexpr int kRefusalsMax = 3;
+// A larger body goes up once.
+constexpr size_t kReplayBytesMax = 256 * 1024;
+
+int64_t UnixMilliseconds() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+// True where the rest of the answer is there already: its connection can be used again.
+bool DiscardAnswer(ClientExchange& upstream) {
+  constexpr int kSlicesMax = 16;
+  for (int i = 0; i < kSlicesMax; ++i) {
+    const BodySlice slice = upstream.NextBody();
+    if (slice.wait || slice.failed) return false;
+    if (!slice.done) continue;
+    upstream.NextBody();  // Gives the last slice back.
+    return true;
+  }
+  return false;
+}
+
+Failure FailureFor(DialError error) {
+  switch (error) {
+    case DialError::kTimeout:
+      return Failure::kConnectTimeout;
+    case DialError::kTls:
+      return Failure::kTls;
+    case DialError::kDns:
+    case DialError::kConnect:
+    case DialError::kNone:
+      break;
+  }
+  return Failure::kConnect;
+}
+
+Failure FailureFor(ClientExchange::HeadResult result) {
+  switch (result) {
+    case ClientExchange::HeadResult::kTimeout:
+      return Failure::kTimeout;
+    case ClientExchange::HeadResult::kMalformed:
+      return Failure::kProtocol;
+    default:
+      return Failure::kReset;
+  }
+}
+
+}  // namespace
+
+Forwarding::~Forwarding() {
+  exchange_.AbortWhenCancelled(nullptr);
+  worker_.pool.Release(lease_);
+}
+
+Task<> Forwarding::Answer(Failure failure) {
+  worker_.metrics.failures[static_cast<size_t>(failure)].Add();
+  Reply reply = ReplyFor(failure);
+  co_await AnswerWith(&worker_, &exchange_, std::move(reply));
+}
+
+Task<> Forwarding::AnswerFor(Failure failure) {
+  switch (body_.fault()) {
+    case ClientFault::kNone:
+      break;
+    case ClientFault::kMalformed:
+      failure = Failure::kMalformedRequest;
+      break;
+    case ClientFault::kTooLarge:
+      failure = Failure::kBodyTooLarge;
+      break;
+    case ClientFault::kTooSlow:
+      failure = Failure::kRequestTimeout;
+      break;
+    case ClientFault::kGone:
+      worker_.metrics.responses_by_class[0].Add();
+      exchange_.Abort();
+      co_return;
+  }
+  co_await Answer(failure);
+}
+
+Task<> Forwarding::ServeWithoutBackend(Failure failure) {
+  if (!rule_.invalid) co_await body_.FeedMirrorsOnly();
+  co_await AnswerFor(failure);
+}
+
+void Forwarding::Choose() {
+  if (rule_.session_persistence.has_value() && !rule_.invalid) {
+    session_ =
+        FindSession(*rule_.session_persistence, exchange_.request().headers, UnixMilliseconds());
+    if (session_.has_value()) choice_ = &rule_.backends[session_->target.backend];
+  }
+  if (choice_ == nullptr && !rule_.invalid) {
+    choice_ = ChooseBackend(rule_.backends, rule_.total_weight, worker_.random);
+  }
+}
+
+Task<> Forwarding::Run() {
+  RequestHead& request = exchange_.request();
+  mirrors_.Prepare(rule_, rule_.mirrors, request);
+  if (body_.too_large()) {
+    co_await Answer(Failure::kBodyTooLarge);
+    co_return;
+  }
+  Choose();
+  if (choice_ == nullptr || choice_->backend == nullptr) {
+    co_await ServeWithoutBackend(Failure::kNotConfigured);  // The Gateway API's 500.
+    co_return;
+  }
+  const Backend& backend = *choice_->backend;
+  if (!choice_->filters.empty()) {
+    std::optional<Reply> reply = ApplyRequestFilters(choice_->filters, filters_, request);
+    if (reply.has_value()) {
+      co_await AnswerWith(&worker_, &exchange_, *std::move(reply));
+      co_return;
+    }
+  }
+  if (!choice_->mirrors.empty()) mirrors_.Prepare(rule_, choice_->mirrors, request);
+  for (const auto& [name, value] : backend.set_headers) request.headers.Set(name, value);
+  if (backend.endpoints.empty()) {
+    co_await ServeWithoutBackend(Failure::kNoEndpoints);
+    co_return;
+  }
+  deadlines_ = DeadlinesFor(rule_, backend, worker_.limits);
+  if (IsGrpc(request) && rule_.request_timeout_ms == 0) {
+    // Calls carry their own deadlines, and streams may be silent.
+    deadlines_.head = deadlines_.stall = kGrpcSilenceMax;
+  }
+  if (rule_.retry.has_value()) body_.KeepForReplay(kReplayBytesMax);
+  std::optional<size_t> endpoint;
+  if (session_.has_value()) endpoint = session_->target.endpoint;
+  std::optional<Failure> failure = Failure::kOverflow;
+  if (worker_.pool.Acquire(backend, lease_, endpoint)) {
+    failure = co_await Send();
+    if (rule_.retry.has_value()) failure = co_await Retry(failure);
+  }
+  if (failure.has_value()) {
+    if (lease_.exchange() != nullptr) lease_.exchange()->Abort();
+    co_await AnswerFor(*failure);  // At once: the rest of the body is read away after it.
+    if (body_.running()) co_await body_.Stop();
+    co_return;
+  }
+  if (response_.status == 101) {
+    co_await Tunnel();
+    co_return;
+  }
+  co_await Respond();
+}
+
+bool Forwarding::MayRetry(std::optional<Failure> failure) const {
+  if (!body_.CanReplay() || body_.fault() != ClientFault::kNone) return false;
+  const RetryPolicy& retry = *rule_.retry;
+  if (!failure.has_value()) return retry.Takes(response_.status);
+  switch (*failure) {
+    case Failure::kConnect:
+    case Failure::kConnectTimeout:
+      return true;  // The backend has seen nothing.
+    case Failure::kReset:
+      return IsIdempotent(exchange_.request().method);
+    case Failure::kTimeout:
+      return retry.Takes(504) || IsIdempotent(exchange_.request().method);
+    default:
+      return false;
+  }
+}
+
+TimePoint Forwarding::NextTry(uint32_t retry) {
+  constexpr uint32_t kDoublingsMax = 5;
+  const uint64_t least_ms = uint64_t{rule_.retry->backoff_ms} << std::min(retry, kDoublingsMax);
+  const uint64_t jitter_ms = worker_.random.Below(least_ms / 4 + 1);
+  return std::chrono::steady_clock::now() + std::chrono::milliseconds(least_ms + jitter_ms);
+}
+
+Task<> Forwarding::GiveUpTry(bool answered) {
+  if (ClientExchange* const upstream = lease_.exchange(); upstream != nullptr) {
+    if (!answered || !DiscardAnswer(*upstream)) upstream->Abort();
+  }
+  co_await body_.Settle();
+  exchange_.AbortWhenCancelled(nullptr);
+  worker_.pool.Release(lease_);
+}
+
+Task<std::optional<Failure>> Forwarding::Retry(std::optional<Failure> failure) {
+  // A session stays where it is as long as somebody is there.
+  std::optional<size_t> endpoint;
+  if (session_.has_value()) endpoint = session_->target.endpoint;
+  for (uint32_t retry = 0; retry < rule_.retry->attempts && MayRetry(failure); ++retry) {
+    const TimePoint at = NextTry(retry);
+    if (at >= deadlines_.exchange) break;  // What there is now is the answer.
+    worker_.metrics.upstream_retries.Add();
+    co_await GiveUpTry(!failure.has_value());
+    Timer timer(worker_.io.get_executor(), at);
+    co_await timer.async_wait(kTuple);
+    if (failure.has_value()) endpoint.reset();
+    if (!worker_.pool.Acquire(*choice_->backend, lease_, endpoint)) co_return Failure::kOverflow;
+    failure = co_await Send();
+  }
+  co_return failure;
+}
+
+Task<std::optional<Failure>> Forwarding::Send() {
+  for (;;) {
+    const TimePoint latest = guard_.StartTry();
+    const bool fresh = lease_.exchange() == nullptr;
+    if (fresh) {
+      const DialError error = co_await worker_.pool.Open(choice_->backend, &lease_, latest);
+      if (error != DialError::kNone) {
+        const bool late = std::chrono::steady_clock::now() >= latest;
+        if (late || !worker_.pool.MoveOn(*choice_->backend, lease_)) co_return FailureFor(error);
+        continue;
+      }
+      worker_.metrics.upstream_connections.Add();
+    }
+    const std::optional<Failure> failure = co_await SendOnce();
+    // A kept connection may die as it is used: that says nothing of the backend, so a request that
+    // can be repeated is, on a new one. What the backend refused it has not touched, whatever it
+    // is.
+    const bool stale = failure == Failure::kReset && !fresh && !response_begun_ &&
+                       IsIdempotent(exchange_.request().method);
+    const bool refused = refused_ && ++refusals_ <= kRefusalsMax;
+    if (!body_.empty() || !(stale || refused)) co_return failure;
+    worker_.metrics.upstream_retries.Add();
+    lease_.exchange()->Abort();
+    co_await body_.Settle();
+    exchange_.AbortWhenCancelled(nullptr);
+    lease_.DropExchange();
+  }
+}
+
+Task<std::optional<Failure>> Forwarding::SendOnce() {
+  ClientExchange& upstream = *lease_.exchange();
+  const RequestHead& request = exchange_.request();
+  std::string host;
+  OutgoingRequest outgoing;
+  outgoing.head = &request;
+  outgoing.base_path = choice_->backend->base_path;
+  outgoing.host = UpstreamHost(*choice_->backend, lease_.endpoint, request.authority, host);
+  upstream.WriteHead(outgoing);
+  guard_.Attach(upstream);
+  exchange_.AbortWhenCancelled(&upstream);
+  if (exchange_.WriteContinue() == WriteStatus::kAgain) {
+    const bool flushed = co_await exchange_.Flush();
+    if (!flushed) co_return Failure::kReset;
+  }
+  if (request.websocket) {
+    const bool sent = co_await SendWithoutBody(&upstream);
+    if (!sent) co_return Failure::kReset;
+    guard_.UploadEnded();
+  } else {
+    const WriteStatus status = body_.Begin(upstream);
+    mirrors_.Start();
+    if (status == WriteStatus::kFailed) co_return Failure::kReset;
+    body_.Continue(upstream, status, guard_);
+  }
+  for (int interim = 0;; ++interim) {
+    const ClientExchange::HeadResult result = co_await upstream.ReadHead(response_);
+    refused_ = result == ClientExchange::HeadResult::kRefused;
+    response_begun_ = !refused_ && result != ClientExchange::HeadResult::kClosed;
+    if (result != ClientExchange::HeadResult::kOk) co_return FailureFor(result);
+    if (response_.status >= 200) {
+      guard_.AnswerBegun();
+      co_return std::nullopt;
+    }
+    if (request.websocket && GrantsWebSocket(response_)) co_return std::nullopt;
+    const bool refused = response_.status == 101 || interim == worker_.limits.interim_responses_max;
+    if (refused) co_return Failure::kProtocol;
+    if (response_.status == 100) continue;  // The gateway has answered the client's Expect.
+    StripHopByHop(response_.headers);
+    if (exchange_.WriteInterim(response_) == WriteStatus::kAgain) {
+      const bool flushed = co_await exchange_.Flush();
+      if (!flushed) co_return Failure::kReset;
+    }
+  }
+}
+
+Task<bool> Forwarding::SendWithoutBody(ClientExchange* upstream) {
+  const WriteStatus status = upstream->WriteBody({}, true);
+  if (status == WriteStatus::kAgain) co_return co_await upstream->Flush();
+  co_return status == WriteStatus::kDone;
+}
+
+// The backend has granted a WebSocket.
+Task<> Forwarding::Tunnel() {
+  StripHopByHop(response_.headers);
+  ApplyResponseFilters(choice_->filters, filters_, response_);
+  ApplyResponseFilters(rule_.filters, filters_, response_);
+  lease_.exchange()->StartTunnel();
+  exchange_.StartTunnel(response_);
+  worker_.metrics.responses_by_class[1].Add();
+  const bool in_order = co_await RunTunnel(&worker_.io, &exchange_, lease_.exchange());
+  if (!in_order) exchange_.Abort();
+}
+
+void Forwarding::KeepSession() {
+  const SessionPersistence& policy = *rule_.session_persistence;
+  const int64_t now_ms = UnixMilliseconds();
+  const auto backend = static_cast<uint32_t>(choice_ - rule_.backends.data());
+  const auto here = std::find_if(
+      policy.targets.begin(), policy.targets.end(), [&](const SessionPersistence::Target& target) {
+        return target.backend == backend && target.endpoint == lease_.endpoint;
+      });
+  if (here == policy.targets.end()) return;
+  const bool known = session_.has_value() && session_->target.id == here->id;
+  if (known && !policy.in_header && !NeedsRenewal(policy, *session_, now_ms)) return;
+  Session session;
+  session.target = *here;
+  session.begun_ms = known ? session_->begun_ms : now_ms;
+  session.seen_ms = now_ms;
+  GrantSession(policy, session, exchange_.request().secure, now_ms, response_);
+}
+
+void Forwarding::WriteResponseHead() {
+  StripHopByHop(response_.headers);
+  if (!response_.headers.Has(HeaderId::kDate)) response_.headers.Add("Date", HttpDate());
+  ApplyResponseFilters(choice_->filters, filters_, response_);
+  ApplyResponseFilters(rule_.filters, filters_, response_);
+  if (rule_.session_persistence.has_value()) KeepSession();
+  exchange_.WriteHead(response_);
+}
+
+Task<> Forwarding::Respond() {
+  WriteResponseHead();
+  ClientExchange& upstream = *lease_.exchange();
+  ResponseBody body(upstream, exchange_, guard_);
+  const ResponseBody::Step step = body.Advance();
+  bool copied = step == ResponseBody::Step::kDone;
+  if (!copied) copied = co_await body.Copy(step);
+  worker_.metrics.responses_by_class[copied ? response_.status / 100 : 0].Add();
+  if (!copied || !body_.finished()) upstream.Abort();
+  if (!copied) exchange_.Abort();
+  if (body_.running()) co_await body_.Stop();
+}
+
+}  // namespace apk

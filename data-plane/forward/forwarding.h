@@ -1,0 +1,73 @@
+// One request on its way to a backend and its answer on the way back: choice, tries, bodies, mirrors.
+#pragma once
+
+#include <optional>
+
+#include "data-plane/forward/copy_body.h"
+#include "data-plane/forward/exchange_deadlines.h"
+#include "data-plane/forward/failure.h"
+#include "data-plane/forward/mirror_tee.h"
+#include "data-plane/forward/session_value.h"
+#include "data-plane/forward/worker_context.h"
+#include "data-plane/session/exchange.h"
+
+namespace apk {
+
+// Everything that the steps share.
+class Forwarding {
+ public:
+  // What is referred to outlives it. The request is ready to go out but for the filters of a backend.
+  Forwarding(WorkerContext& worker, ServerExchange& exchange, const Rule& rule,
+             const FilterContext& filters)
+      : worker_(worker), exchange_(exchange), rule_(rule), filters_(filters), mirrors_(worker) {}
+  ~Forwarding();
+  Forwarding(const Forwarding&) = delete;
+  Forwarding& operator=(const Forwarding&) = delete;
+
+  Task<> Run();
+
+ private:
+  // The backend of the request's session, or the one that chance chooses; begins a session where
+  // the rule wants one.
+  void Choose();
+  Task<> Answer(Failure failure);
+  // The same where the client's own request may be what failed.
+  Task<> AnswerFor(Failure failure);
+  // The rule has no backend that could answer: its mirrors get the request, the client `failure`.
+  Task<> ServeWithoutBackend(Failure failure);
+  // Further tries, where the rule wants them for how the first one ended; how the last one did.
+  Task<std::optional<Failure>> Retry(std::optional<Failure> failure);
+  // No failure: the answer has a status that may be one to try again.
+  bool MayRetry(std::optional<Failure> failure) const;
+  // `retry` counts from 0. Twice as late each time, so that a backend in trouble is left alone.
+  TimePoint NextTry(uint32_t retry);
+  Task<> GiveUpTry(bool answered);
+  // Gets the request to the backend and its response head into response_; nothing is left to do but
+  // answer with the failure otherwise.
+  Task<std::optional<Failure>> Send();
+  Task<std::optional<Failure>> SendOnce();
+  // The client is told where its session is, where it does not know yet.
+  void KeepSession();
+  Task<> Respond();
+  void WriteResponseHead();
+  Task<bool> SendWithoutBody(ClientExchange* upstream);
+  Task<> Tunnel();
+
+  WorkerContext& worker_;
+  ServerExchange& exchange_;
+  const Rule& rule_;
+  const FilterContext& filters_;
+  MirrorTee mirrors_;
+  const WeightedBackend* choice_ = nullptr;
+  std::optional<Session> session_;
+  ExchangeDeadlines deadlines_;
+  UpstreamGuard guard_{deadlines_};
+  ConnectionPool::Lease lease_;
+  RequestBody body_{worker_.io, exchange_, mirrors_, worker_.limits.body_bytes_max};
+  ResponseHead& response_{exchange_.response()};
+  bool response_begun_ = false;
+  bool refused_ = false;  // By the backend, untouched.
+  int refusals_ = 0;
+};
+
+}  // namespace apk
