@@ -2,14 +2,39 @@
 #include "data-plane/net/poller.h"
 
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 
 namespace apk {
 namespace {
 
 constexpr int kEventsMax = 128;
+constexpr size_t kHeldMax = 32;  // Messages: the first one does not wait for a long round.
+constexpr size_t kHeldBytesMax = 8 * 1024;
+
+// Sends what the kernel takes off the front of `message`, all of it where the connection is broken.
+void SendSome(PolledSocket& socket, std::string_view& message) {
+  while (!message.empty()) {
+    const ssize_t sent = send(socket.descriptor, message.data(), message.size(), MSG_NOSIGNAL);
+    if (sent >= 0) {
+      message.remove_prefix(static_cast<size_t>(sent));
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      socket.writable = false;
+      return;
+    } else if (errno != EINTR) {
+      message = {};
+    }
+  }
+}
+
+void SendUnsent(PolledSocket& socket) {
+  std::string_view rest = socket.unsent;
+  SendSome(socket, rest);
+  socket.unsent.erase(0, socket.unsent.size() - rest.size());
+}
 
 }  // namespace
 
@@ -38,6 +63,7 @@ void Poller::shutdown() {
 }
 
 void Poller::Add(PolledSocket& socket) {
+  socket.poller = this;
   socket.index = sockets_.size();
   sockets_.push_back(&socket);
   epoll_event event{};
@@ -50,6 +76,8 @@ void Poller::Add(PolledSocket& socket) {
 }
 
 void Poller::Remove(PolledSocket& socket) {
+  if (socket.held) SendHeld();
+  socket.unsent.clear();
   sockets_[socket.index] = sockets_.back();
   sockets_[socket.index]->index = socket.index;
   sockets_.pop_back();
@@ -74,9 +102,36 @@ void Poller::Arm() {
                     });
 }
 
+bool Poller::ReadyToSend(PolledSocket& socket) {
+  if (socket.held) SendHeld();
+  return socket.unsent.empty();
+}
+
+bool Poller::Hold(PolledSocket& socket, std::string_view message) {
+  if (!in_round_ || message.size() > kHeldBytesMax) return false;
+  held_.push_back(Held{.socket = &socket, .offset = held_bytes_.size(), .size = message.size()});
+  held_bytes_.append(message);
+  socket.held = true;
+  if (held_.size() == kHeldMax) SendHeld();
+  return true;
+}
+
+void Poller::SendHeld() {
+  for (const Held& held : held_) {
+    PolledSocket& socket = *held.socket;
+    socket.held = false;
+    std::string_view message = std::string_view(held_bytes_).substr(held.offset, held.size);
+    SendSome(socket, message);
+    socket.unsent = message;
+  }
+  held_.clear();
+  held_bytes_.clear();
+}
+
 void Poller::Dispatch() {
   epoll_event events[kEventsMax];
   const int count = epoll_wait(epoll_, events, kEventsMax, 0);
+  in_round_ = true;
   for (int i = 0; i < count; ++i) {
     auto* const socket = static_cast<PolledSocket*>(events[i].data.ptr);
     if (socket == nullptr) continue;
@@ -86,11 +141,14 @@ void Poller::Dispatch() {
     if ((what & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) socket->ended = true;
     if ((what & EPOLLIN) != 0 || socket->ended) socket->readable = true;
     if ((what & EPOLLOUT) != 0 || socket->ended) socket->writable = true;
+    if (socket->writable && !socket->unsent.empty()) SendUnsent(*socket);
     if (socket->readable && socket->read_waiter.armed()) socket->read_waiter.Complete();
     if (events[i].data.ptr == nullptr) continue;
     if (socket->writable && socket->write_waiter.armed()) socket->write_waiter.Complete();
   }
   batch_size_ = 0;
+  in_round_ = false;
+  SendHeld();
 }
 
 }  // namespace apk

@@ -2,6 +2,10 @@
 // here a socket that was read empty is read again only after the kernel said that there is more, which
 // saves a system call a read and answers "has anything come on this idle connection?" without one.
 //
+// Short messages that are sent while events are given out go out together when all events of the round are
+// dealt with: a peer that sleeps is woken once and finds many messages, instead of being woken for each. To wake
+// another processor is the dearest part of sending on one machine, and dear in a virtual one.
+//
 // One per io_context, as a service of it: an epoll of its own, whose descriptor Asio watches.
 #pragma once
 
@@ -84,12 +88,17 @@ class Waiter {
   const Operations* operations_ = nullptr;
 };
 
+class Poller;
+
 // A socket as the poller knows it. Owned by its stream.
 struct PolledSocket {
   int descriptor = -1;
   bool readable = false;  // Something came that was not read yet.
   bool writable = true;   // Until the kernel refuses.
   bool ended = false;     // The peer closed or the connection broke: readable for good.
+  Poller* poller = nullptr;
+  bool held = false;   // The poller has bytes to send for it,
+  std::string unsent;  // and these the kernel would not take yet.
   size_t index = 0;       // In the poller's list.
   Waiter read_waiter;
   Waiter write_waiter;
@@ -111,6 +120,15 @@ class Poller final : public asio::execution_context::service {
   void Add(PolledSocket& socket);
   void Remove(PolledSocket& socket);
 
+  // Call before anything is sent: what was held goes first. False: the kernel has not taken all of it yet, wait
+  // for write_waiter.
+  bool ReadyToSend(PolledSocket& socket);
+  // Takes a copy of a message, to be sent when the round ends; false where it must be sent now. That it fails is
+  // seen by the next read or write. REQUIRES: ReadyToSend.
+  bool Hold(PolledSocket& socket, std::string_view message);
+  // Sends what is held: call before work that takes long.
+  void SendHeld();
+
  private:
   void shutdown() override;
   void Arm();
@@ -122,6 +140,15 @@ class Poller final : public asio::execution_context::service {
   epoll_event* batch_ = nullptr;  // While events are given out: those that are left.
   int batch_size_ = 0;
   bool armed_ = false;
+
+  struct Held {
+    PolledSocket* socket;
+    size_t offset;  // Into held_bytes_.
+    size_t size;
+  };
+  bool in_round_ = false;
+  std::string held_bytes_;
+  std::vector<Held> held_;
   asio::posix::basic_stream_descriptor<Executor> watch_;
 };
 

@@ -99,6 +99,8 @@ ReadResult TcpStream::TryRead(char* data, size_t size) {
 
 WriteStatus TcpStream::TryWrite(WriteBuffers& buffers) {
   if (socket_.descriptor < 0) return WriteStatus::kFailed;
+  if (!poller_.ReadyToSend(socket_)) return WriteStatus::kAgain;
+  if (buffers.count == 1 && poller_.Hold(socket_, buffers.parts[0])) buffers.count = 0;
   while (buffers.count > 0) {
     const ssize_t sent = Send(socket_.descriptor, buffers);
     if (sent >= 0) {
@@ -135,8 +137,11 @@ void TcpStream::Close() {
 void TcpStream::CancelRead() { socket_.read_waiter.Cancel(executor_); }
 
 Task<> TcpStream::ShutdownWrite() {
+  while (!poller_.ReadyToSend(socket_)) {
+    const auto [error] = co_await WaitFor(&socket_.write_waiter);
+    if (error) co_return;
+  }
   if (socket_.descriptor >= 0) shutdown(socket_.descriptor, SHUT_WR);
-  co_return;
 }
 
 bool TcpStream::IsQuiet(bool certain) {

@@ -39,6 +39,12 @@ int ReadSocket(BIO* bio, char* data, int size) {
 int WriteSocket(BIO* bio, const char* data, int size) {
   BIO_clear_retry_flags(bio);
   PolledSocket& socket = SocketOf(bio);
+  if (socket.descriptor >= 0 && !socket.poller->ReadyToSend(socket)) {
+    BIO_set_retry_write(bio);
+    return -1;
+  }
+  const std::string_view message(data, static_cast<size_t>(size));
+  if (socket.descriptor >= 0 && socket.poller->Hold(socket, message)) return size;
   while (socket.descriptor >= 0) {
     const ssize_t sent = send(socket.descriptor, data, static_cast<size_t>(size), MSG_NOSIGNAL);
     if (sent >= 0) return static_cast<int>(sent);
@@ -112,6 +118,7 @@ TlsStream::Outcome TlsStream::OutcomeOf(int result) {
 Task<bool> TlsStream::Handshake() {
   for (;;) {
     ERR_clear_error();
+    socket_.poller->SendHeld();  // The others do not wait for a signature.
     const Outcome outcome = OutcomeOf(SSL_do_handshake(ssl_.get()));
     if (outcome == Outcome::kDone) co_return true;
     if (outcome == Outcome::kWantRead) {

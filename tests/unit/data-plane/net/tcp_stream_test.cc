@@ -1,12 +1,14 @@
 #include "data-plane/net/tcp_stream.h"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace apk {
 namespace {
@@ -87,6 +89,114 @@ TEST(TcpStream, ADeadlineClosesItOrOnlyEndsTheReadThatWaits) {
     EXPECT_EQ(connection.stream->TryWrite(goodbye),
               spare ? WriteStatus::kDone : WriteStatus::kFailed);
   }
+}
+
+struct Sending {
+  std::vector<WriteStatus> tried;
+  bool over = false;
+};
+
+WriteStatus Try(TcpStream& stream, std::string_view message) {
+  WriteBuffers buffers;
+  buffers.Add(message);
+  return stream.TryWrite(buffers);
+}
+
+// Once the peer has said something, sends all of `messages` in the round that tells of it.
+Task<> SendInOneRound(TcpStream* stream, std::vector<std::string> messages, Sending* sending) {
+  char byte;
+  co_await stream->Read(&byte, 1);
+  for (const std::string& message : messages) sending->tried.push_back(Try(*stream, message));
+  co_await stream->ShutdownWrite();
+  sending->over = true;
+}
+
+// All that the peer gets, which starts to read when the other side has nothing left to do.
+std::string ReceiveAll(asio::io_context& io, TcpSocket& peer) {
+  io.poll();
+  std::string received;
+  boost::system::error_code error;
+  peer.non_blocking(true);
+  while (error != asio::error::eof && received.size() < (1 << 20)) {
+    char piece[64 * 1024];
+    received.append(piece, peer.read_some(asio::buffer(piece), error));
+    if (error == asio::error::would_block) io.run_one();
+  }
+  return received;
+}
+
+TEST(TcpStream, WhatIsSentInOneRoundArrivesInOrderAndBeforeTheEnd) {
+  asio::io_context io{1};
+  DeadlineList deadlines;
+  Connection connection(io, deadlines);
+  Sending sending;
+  const std::string large(40'000, 'L');
+  asio::co_spawn(io,
+                 SendInOneRound(connection.stream.get(), {"first ", "second ", large, " last"}, &sending),
+                 Detached());
+  io.poll();
+  asio::write(connection.peer, asio::buffer("?", 1));
+  EXPECT_EQ(ReceiveAll(io, connection.peer), "first second " + large + " last");
+  EXPECT_EQ(sending.tried, std::vector<WriteStatus>(4, WriteStatus::kDone));
+  EXPECT_TRUE(sending.over);
+}
+
+TEST(TcpStream, WhatTheKernelDoesNotTakeAtTheEndOfARoundFollows) {
+  asio::io_context io{1};
+  DeadlineList deadlines;
+  Connection connection(io, deadlines);
+  const int little = 4096;
+  setsockopt(connection.stream->socket().descriptor, SOL_SOCKET, SO_SNDBUF, &little, sizeof little);
+  setsockopt(connection.peer.native_handle(), SOL_SOCKET, SO_RCVBUF, &little, sizeof little);
+  // Sent in rounds of their own until the kernel is full: then one is taken, and the next must wait.
+  const std::string message(8000, 'm');
+  Sending sending;
+  size_t taken = 0;
+  while (true) {
+    Sending once;
+    asio::write(connection.peer, asio::buffer("?", 1));
+    bool read = false;
+    asio::co_spawn(
+        io,
+        [](TcpStream* stream, std::string_view text, Sending* result, bool* done) -> Task<> {
+          char byte;
+          co_await stream->Read(&byte, 1);
+          result->tried.push_back(Try(*stream, text));
+          *done = true;
+        }(connection.stream.get(), message, &once, &read),
+        Detached());
+    while (!read) io.run_one();
+    io.poll();
+    if (once.tried[0] == WriteStatus::kAgain) break;
+    ++taken;
+    ASSERT_LT(taken, 1000u);
+  }
+  asio::co_spawn(io, SendInOneRound(connection.stream.get(), {}, &sending), Detached());
+  asio::write(connection.peer, asio::buffer("?", 1));
+  const std::string received = ReceiveAll(io, connection.peer);
+  EXPECT_EQ(received.size(), taken * message.size());
+  EXPECT_TRUE(sending.over);
+}
+
+TEST(TcpStream, ClosingSendsWhatWasSentBeforeInTheSameRound) {
+  asio::io_context io{1};
+  DeadlineList deadlines;
+  Connection connection(io, deadlines);
+  bool closed = false;
+  asio::co_spawn(
+      io,
+      [](TcpStream* stream, bool* done) -> Task<> {
+        char byte;
+        co_await stream->Read(&byte, 1);
+        Try(*stream, "goodbye");
+        stream->Close();
+        *done = true;
+      }(connection.stream.get(), &closed),
+      Detached());
+  io.poll();
+  asio::write(connection.peer, asio::buffer("?", 1));
+  EXPECT_EQ(ReceiveAll(io, connection.peer), "goodbye");
+  EXPECT_TRUE(closed);
 }
 
 }  // namespace
