@@ -67,6 +67,7 @@ std::string HintFor(std::string_view reason) {
   if (reason == "NotAllowedByListeners") return "widen allowedRoutes of the listener";
   if (reason == "InvalidCertificateRef")
     return "apply a Secret of type kubernetes.io/tls with a certificate and its key";
+  if (reason == "BasePathInUse") return "choose another basePath, or delete the older API";
   if (reason == "UnsupportedProtocol" || reason == "UnsupportedValue" || reason == "InvalidKind")
     return "use a value that this gateway supports";
   return "";

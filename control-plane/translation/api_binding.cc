@@ -43,6 +43,23 @@ std::string OrganizationOf(const v1::API& api) {
   return api.spec().organization().empty() ? "default" : api.spec().organization();
 }
 
+std::string NameOf(const v1::API& api) {
+  return Concat("API ", api.metadata().namespace_(), "/", api.metadata().name());
+}
+
+// `visit` gets the name of each route and the field that names it.
+template <class Visit>
+void ForEachRoute(const v1::API& api, const Visit& visit) {
+  const auto each = [&visit](const auto& deployments, std::string_view list) {
+    for (int i = 0; i < deployments.size(); ++i) {
+      const std::string field = Concat("spec.", list, "[", std::to_string(i), "].routeRefs");
+      for (const std::string& route : deployments[i].route_refs()) visit(route, field);
+    }
+  };
+  each(api.spec().production(), "production");
+  each(api.spec().sandbox(), "sandbox");
+}
+
 bool Applies(const v1::TokenIssuer& issuer, const v1::API& api) {
   if (issuer.spec().organization() != OrganizationOf(api)) return false;
   const auto& environments = issuer.spec().environments();
@@ -130,7 +147,16 @@ ApiBindings::ApiBindings(const ResourceSet& resources, SnapshotAssembly& assembl
   FindPolicies();
   std::vector<const v1::API*> apis = resources.All<v1::API>();
   std::stable_sort(apis.begin(), apis.end(), OlderFirst<v1::API>);
-  for (const v1::API* const api : apis) Bind(*api);
+  std::vector<const v1::API*> not_deployed;
+  for (const v1::API* const api : apis) {
+    if (ClaimBasePaths(*api)) {
+      Bind(*api);
+    } else {
+      not_deployed.push_back(api);
+    }
+  }
+  // Last: one that is deployed may have a route of theirs.
+  for (const v1::API* const api : not_deployed) Withhold(*api);
 }
 
 void ApiBindings::AddIssuers() {
@@ -158,8 +184,9 @@ void ApiBindings::FindPolicy(const v1::Authentication& policy) {
   const std::string& own = policy.metadata().namespace_();
   if (target.kind() != "API") return;
   if (target.has_namespace_() && target.namespace_() != own) {
-    problem.Add("RefNotPermitted", Concat("spec.targetRef.namespace: ", target.namespace_(),
-                                          " is another namespace: a policy is for an API of its own"));
+    problem.Add("RefNotPermitted",
+                Concat("spec.targetRef.namespace: ", target.namespace_(),
+                       " is another namespace: a policy is for an API of its own"));
   } else if (resources_.Find<v1::API>(own, target.name()) == nullptr) {
     problem.Add("TargetNotFound",
                 Concat("spec.targetRef: API ", own, "/", target.name(), " not found"));
@@ -183,18 +210,41 @@ std::vector<std::string> ApiBindings::IssuersOf(const v1::API& api) const {
   return names;
 }
 
+// Of several APIs with one base path the oldest has it. False where another has one of this API's,
+// which then has none. REQUIRES: older APIs claimed theirs before.
+bool ApiBindings::ClaimBasePaths(const v1::API& api) {
+  Problem& problem = problems_[&api];
+  const std::vector<std::string> paths = BasePathsOf(api);
+  const auto key = [&api](const std::string& path) {
+    return std::tuple(OrganizationOf(api), api.spec().environment(), path);
+  };
+  for (const std::string& path : paths) {
+    const auto taken = owners_.find(key(path));
+    if (taken == owners_.end()) continue;
+    problem.Add("BasePathInUse",
+                Concat(path == paths[0] ? "spec.basePath" : "spec.isDefaultVersion",
+                       ": an API has been already created for the basePath ", path, ": ",
+                       NameOf(*taken->second), ", which is older"));
+  }
+  if (!problem.empty()) return false;
+  for (const std::string& path : paths) owners_[key(path)] = &api;
+  return true;
+}
+
 void ApiBindings::Bind(const v1::API& api) {
-  problems_[&api];
-  for (int i = 0; i < api.spec().production_size(); ++i) {
-    for (const std::string& route : api.spec().production(i).route_refs()) {
-      BindRoute(api, route, Concat("spec.production[", std::to_string(i), "].routeRefs"));
-    }
-  }
-  for (int i = 0; i < api.spec().sandbox_size(); ++i) {
-    for (const std::string& route : api.spec().sandbox(i).route_refs()) {
-      BindRoute(api, route, Concat("spec.sandbox[", std::to_string(i), "].routeRefs"));
-    }
-  }
+  ForEachRoute(api, [this, &api](const std::string& route, const std::string& field) {
+    BindRoute(api, route, field);
+  });
+}
+
+void ApiBindings::Withhold(const v1::API& api) {
+  ForEachRoute(api, [this, &api](const std::string& route, const std::string&) {
+    ApiBinding& binding = bindings_[{api.metadata().namespace_(), route}];
+    if (binding.api != nullptr) return;
+    binding.api = &api;
+    binding.not_deployed = Concat(
+        NameOf(api), ", which names this route, is not deployed: an older API has its basePath");
+  });
 }
 
 void ApiBindings::BindRoute(const v1::API& api, const std::string& route,

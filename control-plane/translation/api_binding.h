@@ -5,6 +5,8 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "apk/v1/api.pb.h"
@@ -21,6 +23,9 @@ struct ApiBinding {
   std::vector<std::string> base_paths;
   std::vector<std::string> token_issuers;  // Names of TokenIssuerConfig resources, sorted.
   const v1::Authentication* authentication = nullptr;  // That targets the API; may be absent.
+  // Why the API is not deployed; "" where it is. A route of one that is not isn't served: at its
+  // own paths, and without a check of tokens, nobody asked for it.
+  std::string not_deployed;
 };
 
 class ApiBindings {
@@ -48,7 +53,9 @@ class ApiBindings {
   }
 
  private:
+  bool ClaimBasePaths(const v1::API& api);
   void Bind(const v1::API& api);
+  void Withhold(const v1::API& api);
   void BindRoute(const v1::API& api, const std::string& route, const std::string& field);
   std::vector<std::string> IssuersOf(const v1::API& api) const;
   void AddIssuers();
@@ -57,6 +64,8 @@ class ApiBindings {
 
   const ResourceSet& resources_;
   SnapshotAssembly& assembly_;
+  // By organization, environment and base path.
+  std::map<std::tuple<std::string, std::string, std::string>, const v1::API*> owners_;
   std::map<std::pair<std::string, std::string>, ApiBinding> bindings_;
   // By namespace and name of the API that they target.
   std::map<std::pair<std::string, std::string>, const v1::Authentication*> policies_;

@@ -174,7 +174,8 @@ std::string TextOf(const ApiBinding* binding) {
   if (binding == nullptr) return "";
   std::string text =
       Concat(binding->api->metadata().namespace_(), "/", binding->api->metadata().name(), "\n",
-             Join(binding->base_paths, "\n"), "\n\n", Join(binding->token_issuers, "\n"), "\n\n");
+             Join(binding->base_paths, "\n"), "\n\n", Join(binding->token_issuers, "\n"), "\n\n",
+             binding->not_deployed, "\n\n");
   if (binding->authentication != nullptr) {
     text += binding->authentication->spec().SerializeAsString();
   }

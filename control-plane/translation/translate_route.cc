@@ -314,7 +314,7 @@ RouteTranslation TranslateRoute(const ResourceSet& resources, const v1::HTTPRout
   for (const v1::RouteAttachment& attachment : attachments.listeners) {
     *result.config.add_attachments() = attachment;
   }
-  if (binding != nullptr) {
+  if (binding != nullptr && binding->not_deployed.empty()) {
     for (const std::string& path : binding->base_paths) result.config.add_base_paths(path);
     const v1::ObjectMeta& api = binding->api->metadata();
     result.config.set_api(Concat(api.namespace_(), "/", api.name()));
@@ -325,6 +325,12 @@ RouteTranslation TranslateRoute(const ResourceSet& resources, const v1::HTTPRout
     if (translator.Translate(route.spec().rules(i), i)) ++served;
   }
   result.all_invalid = route.spec().rules_size() > 0 && served == 0;
+  if (binding != nullptr && !binding->not_deployed.empty()) {
+    result.config.clear_attachments();
+    result.all_invalid = true;
+    result.invalid_rules = Problem();
+    result.invalid_rules.Add("ApiNotDeployed", binding->not_deployed);
+  }
   return result;
 }
 

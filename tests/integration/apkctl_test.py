@@ -202,6 +202,32 @@ class Apkctl(unittest.TestCase):
         self.assertNotIn("Accepted=False", good.stderr)
         self.gateway.apkctl("delete", "svc", "svc")
 
+    def test_a_base_path_belongs_to_the_older_api(self):
+        def api(name):
+            route = ROUTE.replace("name: r\n", f"name: {name}\n")
+            return (f"{route}---\napiVersion: dp.wso2.com/v1alpha3\nkind: API\nmetadata: {{name: {name}}}\nspec:\n"
+                    f"  apiName: {name}\n  apiType: REST\n  apiVersion: '1'\n  basePath: /path/1\n"
+                    f"  organization: default\n  production: [{{routeRefs: [{name}]}}]\n")
+
+        def state(kind, name):
+            status = self.gateway.get(kind, name)["status"]
+            conditions = status["conditions"] if kind == "api" else status["parents"][0]["conditions"]
+            accepted = next(c for c in conditions if c["type"] == "Accepted")
+            return accepted["status"], accepted["reason"]
+
+        self.gateway.apply(api("a-first"))
+        warned = self.gateway.apply(api("b-second")).stderr
+        self.assertIn("Warning: STDIN:20:3: spec.basePath: an API has been already created for the basePath /path/1: "
+                      "API default/a-first, which is older [Accepted=False, BasePathInUse] (choose another basePath",
+                      warned)
+        self.assertEqual(state("api", "a-first"), ("True", "Accepted"))
+        self.assertEqual(state("api", "b-second"), ("False", "BasePathInUse"))
+        self.assertEqual(self.gateway.get("api", "b-second")["status"]["deploymentStatus"]["status"], "INVALID")
+        self.assertEqual(state("httproute", "b-second"), ("False", "ApiNotDeployed"))
+        self.gateway.apkctl("delete", "api", "a-first")
+        self.assertEqual(state("api", "b-second"), ("True", "Accepted"))
+        self.assertEqual(state("httproute", "b-second"), ("True", "Accepted"))
+
     def test_many_errors_are_cut_after_twenty(self):
         fields = "".join(f"  f{i}: 1\n" for i in range(70))
         result = self.gateway.apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\nspec:\n".replace(
