@@ -6,6 +6,7 @@
 
 #include "common/strings.h"
 #include "control-plane/resources/kind_registry.h"
+#include "control-plane/translation/session_persistence.h"
 #include "control-plane/validation/validate.h"
 
 namespace apk {
@@ -180,8 +181,12 @@ bool AdmitBeside(const ResourceSet& resources, const std::vector<MessagePtr>& ob
 }
 
 std::optional<std::string> ReasonToKeep(const ResourceKey& key) {
-  if (key.kind == "Namespace" && key.group.empty() && key.name == "default") {
+  const bool is_namespace = key.kind == "Namespace" && key.group.empty();
+  if (is_namespace && key.name == "default") {
     return "it is where objects without a namespace go; delete what is in it instead";
+  }
+  if (is_namespace && key.name == kSessionSecretNamespace) {
+    return "it is where the gateway's own objects are; delete what is in it instead";
   }
   if (key.kind == "GatewayClass" && key.name == "apk") {
     return "Gateways are served by this class; other classes of its controller can be deleted";

@@ -128,8 +128,7 @@ int Serve(const Flags& flags) {
   Configuration configuration(**log, snapshots, agents, feed);
   if (const absl::Status loaded = configuration.Load(); !loaded.ok()) return Fail(loaded);
   const SeedOptions seed = SeedOf(flags, *token_listen, tokens.port());
-  if (const absl::Status seeded = Seed(seed, *identity->authority, **log, configuration);
-      !seeded.ok()) {
+  if (const absl::Status seeded = Seed(seed, *identity->authority, configuration); !seeded.ok()) {
     return Fail(seeded);
   }
   AdminService admin(configuration, feed, agents, snapshots, tokens.issuer.get());

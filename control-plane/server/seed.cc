@@ -1,12 +1,10 @@
-// The store's log says who deleted an object; nothing else needs to be remembered.
+// What is there is looked up and left; what is not is made.
 #include "control-plane/server/seed.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "apk/v1/backend.pb.h"
 #include "apk/v1/policies.pb.h"
-#include "common/log.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "control-plane/admin/admission.h"
@@ -19,9 +17,9 @@ constexpr std::string_view kScheme = "https://";
 
 class Seeder {
  public:
-  Seeder(const SeedOptions& options, const CertificateAuthority& authority, Log& log,
+  Seeder(const SeedOptions& options, const CertificateAuthority& authority,
          Configuration& configuration)
-      : options_(options), authority_(authority), log_(log), configuration_(configuration) {}
+      : options_(options), authority_(authority), configuration_(configuration) {}
 
   absl::Status Run() {
     if (configuration_.Current().revision == 0) {
@@ -74,18 +72,11 @@ class Seeder {
 
   absl::Status KeepIssuer() {
     for (MessagePtr& object : Unpacked(MakeTokenRoute(options_.defaults, authority_))) {
-      const ResourceKey key = KeyOf(*object);
       const ResourcePtr present = Present(*object);
       if (present != nullptr) {
         MessagePtr moved(present->New());
         moved->CopyFrom(*present);
         if (Readdress(*moved)) Want(*moved);
-        continue;
-      }
-      ASSIGN_OR_RETURN(const std::optional<std::string> deleted_by, log_.DeletedBy(key));
-      if (deleted_by.has_value() && *deleted_by != kAuthor) {
-        LogInfo("development token issuer: an object stays deleted",
-                {{"object", key.ToString()}, {"deleted_by", *deleted_by}});
       } else {
         Want(*object);
       }
@@ -93,8 +84,8 @@ class Seeder {
     return absl::OkStatus();
   }
 
-  // Whatever a user changed in them: without the issuer none of them works, and its tokens are not to
-  // be trusted any longer.
+  // Whatever a user changed in them: without the issuer none of them works, and its tokens are not
+  // to be trusted any longer.
   absl::Status RemoveIssuer() {
     v1::DeleteRequest request;
     for (const MessagePtr& object : Unpacked(MakeTokenRoute(options_.defaults, authority_))) {
@@ -143,16 +134,15 @@ class Seeder {
 
   const SeedOptions& options_;
   const CertificateAuthority& authority_;
-  Log& log_;
   Configuration& configuration_;
   v1::ApplyRequest request_;
 };
 
 }  // namespace
 
-absl::Status Seed(const SeedOptions& options, const CertificateAuthority& authority, Log& log,
+absl::Status Seed(const SeedOptions& options, const CertificateAuthority& authority,
                   Configuration& configuration) {
-  return Seeder(options, authority, log, configuration).Run();
+  return Seeder(options, authority, configuration).Run();
 }
 
 }  // namespace apk

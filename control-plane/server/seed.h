@@ -1,5 +1,5 @@
 // What a start makes sure of: the objects that the gateway can't do without, and those of the
-// development token issuer. What a user changed or deleted stays as the user left it.
+// development token issuer. What is there stays as its user left it.
 #pragma once
 
 #include <absl/status/status.h>
@@ -21,9 +21,9 @@ struct SeedOptions {
 };
 
 // An empty store gets the defaults. Another gets what it lacks of the essentials, and the token
-// issuer's objects: made unless a user deleted them, removed where the issuer is off
+// issuer's objects, which are removed where the issuer is off
 // (defaults.token_port is 0). REQUIRES: the configuration is loaded.
-absl::Status Seed(const SeedOptions& options, const CertificateAuthority& authority, Log& log,
+absl::Status Seed(const SeedOptions& options, const CertificateAuthority& authority,
                   Configuration& configuration);
 
 }  // namespace apk

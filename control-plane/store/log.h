@@ -7,7 +7,6 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,8 +38,6 @@ class Log {
 
   // Everything, at the newest revision.
   virtual absl::StatusOr<StoredState> Load() = 0;
-  // Who deleted the object; nullopt where it was never there or was made again since.
-  virtual absl::StatusOr<std::optional<std::string>> DeletedBy(const ResourceKey& key) = 0;
   // Durable when it returns OK: the change-set is then revision `expected_head` + 1. ABORTED when
   // the head is another; nothing has changed then.
   virtual absl::Status Append(uint64_t expected_head, const ChangeSet& change_set) = 0;

@@ -28,7 +28,6 @@ CREATE TABLE IF NOT EXISTS operation (
 CREATE TABLE IF NOT EXISTS state (
   api_group TEXT NOT NULL, kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
   object BLOB NOT NULL, PRIMARY KEY (api_group, kind, namespace, name)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS operation_of ON operation (name, kind, namespace, api_group, revision);
 )";
 
 absl::Status ErrorOf(sqlite3* database, int code, std::string_view what) {
@@ -192,18 +191,6 @@ absl::StatusOr<StoredState> SqliteLog::Load() {
   }
   RETURN_IF_ERROR(rows.Status());
   return state;
-}
-
-absl::StatusOr<std::optional<std::string>> SqliteLog::DeletedBy(const ResourceKey& key) {
-  Statement newest(database_,
-                   "SELECT object IS NULL, author FROM operation JOIN change_set USING (revision) "
-                   "WHERE name=? AND kind=? AND namespace=? AND api_group=? "
-                   "ORDER BY revision DESC LIMIT 1");
-  newest.Text(1, key.name).Text(2, key.kind).Text(3, key.namespace_name).Text(4, key.group);
-  const bool found = newest.Next();
-  RETURN_IF_ERROR(newest.Status());
-  if (!found || newest.NumberAt(0) == 0) return std::optional<std::string>();
-  return std::optional<std::string>(newest.TextAt(1));
 }
 
 absl::Status SqliteLog::Append(uint64_t expected_head, const ChangeSet& change_set) {

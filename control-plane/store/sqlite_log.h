@@ -23,7 +23,6 @@ class SqliteLog final : public Log {
 
   absl::StatusOr<StoredState> Load() override;
   absl::StatusOr<uint64_t> Head();  // The newest revision, 0: none.
-  absl::StatusOr<std::optional<std::string>> DeletedBy(const ResourceKey& key) override;
   absl::Status Append(uint64_t expected_head, const ChangeSet& change_set) override;
 
  private:

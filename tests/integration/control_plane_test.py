@@ -57,14 +57,17 @@ class Start(unittest.TestCase):
         self.restart()
         self.assertEqual(self.present(), ISSUER_OBJECTS)
 
-    def test_what_a_user_deleted_stays_deleted(self):
-        self.gateway.apkctl("delete", "tokenissuer", "development-issuer")
-        self.restart()
-        self.assertEqual(self.present(), ISSUER_OBJECTS[:2])
-        self.gateway.apkctl("delete", "namespace", "apk-system")
+    def test_what_a_user_deleted_of_the_token_issuer_is_back_after_a_start(self):
+        route = self.gateway.get("httproute", "token-issuer", "-n", "apk-system")
+        for kind, name, namespace in ISSUER_OBJECTS:
+            self.gateway.apkctl("delete", kind, name, "-n", namespace)
         self.assertEqual(self.present(), [])
         self.restart()
-        self.assertEqual(self.present(), [])
+        self.assertEqual(self.present(), ISSUER_OBJECTS)
+        again = self.gateway.get("httproute", "token-issuer", "-n", "apk-system")
+        self.assertEqual(again["spec"], route["spec"])
+        conditions = {c["type"]: c["status"] for c in again["status"]["parents"][0]["conditions"]}
+        self.assertEqual(conditions, {"Accepted": "True", "ResolvedRefs": "True"})
 
     def test_what_a_user_changed_stays_but_for_the_issuers_port(self):
         route = self.gateway.get("httproute", "token-issuer", "-n", "apk-system")
@@ -88,10 +91,11 @@ class Start(unittest.TestCase):
         backend = self.gateway.get("backend", "token-issuer", "-n", "apk-system")["spec"]
         self.assertEqual(backend["services"][0]["port"], self.gateway.token_port)
 
-    def test_the_class_and_the_default_namespace_can_not_be_deleted(self):
-        for kind, name in (("gatewayclass", "apk"), ("namespace", "default")):
+    def test_the_class_and_the_gateways_namespaces_can_not_be_deleted(self):
+        for kind, name in (("gatewayclass", "apk"), ("namespace", "default"), ("namespace", "apk-system")):
             result = self.gateway.apkctl("delete", kind, name, check=False)
             self.assertEqual(result.returncode, 1)
+            self.assertIn("Error from server (Forbidden)", result.stderr)
             self.assertIn("can't be deleted", result.stderr)
             self.gateway.apkctl("get", kind, name)
 

@@ -214,8 +214,12 @@ TEST_F(ConfigurationTest, WhatIsInANamespaceGoesWithIt) {
 }
 
 TEST_F(ConfigurationTest, WhatTheGatewayNeedsStays) {
-  const auto refused = Delete({{"", "Namespace", "", "default"}});
-  EXPECT_TRUE(absl::IsPermissionDenied(refused.status())) << refused.status();
+  for (const char* const name : {"default", "apk-system"}) {
+    const v1::Namespace home = MakeNamespace(name);
+    Apply({&home});
+    const auto refused = Delete({KeyOf(home)});
+    EXPECT_TRUE(absl::IsPermissionDenied(refused.status())) << refused.status();
+  }
   EXPECT_TRUE(ReasonToKeep({"gateway.networking.k8s.io", "GatewayClass", "", "apk"}).has_value());
   EXPECT_FALSE(ReasonToKeep({"gateway.networking.k8s.io", "GatewayClass", "", "b"}).has_value());
 }
