@@ -58,7 +58,8 @@ bool IsBad(const v1::Condition& condition) {
 }
 
 std::string HintFor(std::string_view reason) {
-  if (reason == "BackendNotFound") return "apply it too, or correct the reference";
+  if (IsOneOf(reason, {"BackendNotFound", "RefNotFound", "RouteNotFound"}))
+    return "apply it too, or correct the reference";
   if (reason == "RefNotPermitted")
     return "a ReferenceGrant in the namespace of what is referred to must allow it";
   if (reason == "NoMatchingParent") return "apply that Gateway, or correct parentRefs";
@@ -101,6 +102,19 @@ std::string ParentPath(const Message& object, const Message& reference) {
   return "";
 }
 
+// Removes a reason from the end of a message: "… [BackendNotFound]". "" where there is none.
+std::string_view TakeReason(std::string_view& message) {
+  const size_t begin = message.rfind(" [");
+  if (begin == std::string_view::npos || !message.ends_with(']')) return "";
+  const std::string_view reason = message.substr(begin + 2, message.size() - begin - 3);
+  const bool word = !reason.empty() && std::all_of(reason.begin(), reason.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  });
+  if (!word) return "";
+  message = message.substr(0, begin);
+  return reason;
+}
+
 class Collector {
  public:
   void AddAll(const Message& owner, const std::string& default_path) {
@@ -127,10 +141,9 @@ class Collector {
   std::vector<ConditionWarning> Take() { return std::move(warnings_); }
 
  private:
-  // A message may name several fields: "spec.rules[0]: …; spec.rules[1]: …".
+  // A message may name several fields, each with a reason of its own: "spec.rules[0]: …;
+  // spec.rules[1]: … [InvalidKind]".
   void AddParts(const v1::Condition& condition, const std::string& default_path) {
-    const std::string suffix =
-        Concat(" [", condition.type(), "=", condition.status(), ", ", condition.reason(), "]");
     std::string_view rest = condition.message();
     if (const size_t colon = rest.find(": spec."); colon != std::string_view::npos)
       rest.remove_prefix(colon + 2);  // "Dropped Rule(s), answered 500: spec.rules[0]: …"
@@ -144,9 +157,12 @@ class Collector {
         path = part.substr(0, colon);
         part.remove_prefix(colon + 2);
       }
+      const std::string_view own = TakeReason(part);
+      const std::string_view reason = own.empty() ? condition.reason() : own;
       Add({.field_path = std::move(path),
-           .message = Concat(part, suffix),
-           .hint = HintFor(condition.reason())});
+           .message =
+               Concat(part, " [", condition.type(), "=", condition.status(), ", ", reason, "]"),
+           .hint = HintFor(reason)});
     }
   }
 

@@ -1,10 +1,13 @@
 // Messages are cut where Kubernetes would refuse them.
 #include "control-plane/translation/conditions.h"
 
+#include "common/strings.h"
+
 namespace apk {
 namespace {
 
 constexpr size_t kMessageBytesMax = 32 * 1024;
+constexpr std::string_view kBetween = "; ";  // Messages of one condition.
 
 }  // namespace
 
@@ -32,9 +35,15 @@ void SetCondition(const ConditionScope& scope, std::string_view type, bool statu
 
 void Problem::Add(std::string_view reason, std::string_view message) {
   if (reason_.empty()) reason_ = reason;
-  if (message_.size() + message.size() > kMessageBytesMax) return;
-  if (!message_.empty()) message_ += "; ";
-  message_ += message;
+  const std::string part =
+      reason == reason_ ? std::string(message) : Concat(message, " [", reason, "]");
+  if (message_.size() + part.size() > kMessageBytesMax) return;
+  if (Concat(kBetween, message_, kBetween).find(Concat(kBetween, part, kBetween)) !=
+      std::string::npos) {
+    return;
+  }
+  if (!message_.empty()) message_ += kBetween;
+  message_ += part;
 }
 
 }  // namespace apk

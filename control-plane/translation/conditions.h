@@ -30,7 +30,9 @@ void SetCondition(const ConditionScope& scope, std::string_view type, bool statu
 // nullptr where there is none of that type.
 const v1::Condition* FindCondition(const Conditions& conditions, std::string_view type);
 
-// Collects what is wrong with one aspect: the first reason, and every message within limits.
+// Collects what is wrong with one aspect: the first reason, and every message once and within
+// limits. A condition has one reason: messages of another end with it, as in "Backend a not found
+// [BackendNotFound]".
 class Problem {
  public:
   void Add(std::string_view reason, std::string_view message);

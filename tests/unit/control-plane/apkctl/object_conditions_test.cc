@@ -67,6 +67,21 @@ TEST(WarningsOf, EachFieldThatAMessageNamesIsAWarningOfItsOwnAndOnce) {
                   "BackendNotFound] (apply it too, or correct the reference)"));
 }
 
+TEST(WarningsOf, AFieldWithAReasonOfItsOwnHasItsHint) {
+  v1::HTTPRoute route = RouteWithParents(1);
+  Add(*route.mutable_status()->mutable_parents(0), "ResolvedRefs", "False", "RefNotPermitted",
+      "spec.rules[0].backendRefs[0]: no ReferenceGrant; spec.rules[1].backendRefs[0]: Backend c "
+      "not "
+      "found [BackendNotFound]");
+  EXPECT_THAT(
+      Show(route),
+      ElementsAre("spec.rules[0].backendRefs[0]: no ReferenceGrant [ResolvedRefs=False, "
+                  "RefNotPermitted] (a ReferenceGrant in the namespace of what is referred to must "
+                  "allow it)",
+                  "spec.rules[1].backendRefs[0]: Backend c not found [ResolvedRefs=False, "
+                  "BackendNotFound] (apply it too, or correct the reference)"));
+}
+
 TEST(WarningsOf, AParentsConditionStandsAtItsParentRef) {
   v1::HTTPRoute route = RouteWithParents(2);
   Add(*route.mutable_status()->mutable_parents(1), "Accepted", "False", "NoMatchingParent",
