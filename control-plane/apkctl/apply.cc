@@ -88,33 +88,46 @@ void ReportConditions(const v1::ApplyResponse& response, const Documents& docume
   }
 }
 
+int Refuse(ProblemReport& report) {
+  report.PrintRest();
+  return PrintError("nothing was changed");
+}
+
+// What an apply of objects that are well would do, as far as that shows from who is there: nobody
+// is asked what is different.
+int RunOnClient(const Session& session, const Documents& documents) {
+  for (const ManifestDocument& document : documents) {
+    const ResourceKey key = KeyOf(*document.object);
+    v1::GetRequest request;
+    v1::ObjectKey& wanted = *request.mutable_key();
+    wanted.set_group(key.group);
+    wanted.set_kind(key.kind);
+    wanted.set_namespace_(key.namespace_name);
+    wanted.set_name(key.name);
+    const absl::Status found = session.client->Get(request).status();
+    if (!found.ok() && !absl::IsNotFound(found)) return PrintError(found);
+    std::cout << ResourceName(wanted) << (found.ok() ? " configured" : " created")
+              << " (dry run)\n";
+  }
+  return 0;
+}
+
 }  // namespace
 
 int RunApply(const GlobalFlags& global, const ApplyFlags& flags) {
-  const bool offline = flags.dry_run == "client";
-  std::optional<Session> session;
-  if (!offline) {
-    session = OpenSession(global);
-    if (!session.has_value()) return 1;
-  }
-  const std::string fallback = global.namespace_name.empty() ? "default" : global.namespace_name;
+  const std::optional<Session> session = OpenSession(global);
+  if (!session.has_value()) return 1;
   ProblemReport report;
   const std::optional<Documents> documents =
-      LoadManifests(flags.input, session.has_value() ? session->namespace_name : fallback,
-                    global.namespace_name, report);
+      LoadManifests(flags.input, session->namespace_name, global.namespace_name, report);
+  if (report.has_errors()) return Refuse(report);
   if (!documents.has_value()) return 1;
-  if (offline) {
+  if (flags.dry_run == "client") {
     CheckOffline(*documents, report);
-    if (report.has_errors()) return 1;
-    for (const ManifestDocument& document : *documents) {
-      const Kind& kind = *FindKind(document.object->GetDescriptor());
-      std::cout << kind.QualifiedName() << "/" << MetadataOf(*document.object).name()
-                << " configured (dry run)\n";
-    }
-    return 0;
+    return report.has_errors() ? Refuse(report) : RunOnClient(*session, *documents);
   }
   CheckDuplicates(*documents, report);
-  if (report.has_errors()) return PrintError("nothing was changed");
+  if (report.has_errors()) return Refuse(report);
   v1::ApplyRequest request;
   request.set_field_manager("apkctl");
   request.set_dry_run(flags.dry_run == "server");
@@ -127,7 +140,7 @@ int RunApply(const GlobalFlags& global, const ApplyFlags& flags) {
   const absl::StatusOr<v1::ApplyResponse> response = session->client->Apply(request);
   if (!response.ok()) return PrintError(response.status());
   ReportViolations(*response, *documents, report);
-  if (report.has_errors()) return PrintError("nothing was changed");
+  if (report.has_errors()) return Refuse(report);
   for (const v1::ObjectResult& result : response->results()) {
     std::cout << ResourceName(result.key()) << " " << VerbOf(result.action())
               << (request.dry_run() ? " (server dry run)" : "") << "\n";

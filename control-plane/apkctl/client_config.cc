@@ -154,8 +154,10 @@ const ClientContextConfig* ClientConfig::Find(const std::string& name) const {
 
 std::string FindClientConfig(const std::string& flag) {
   if (!flag.empty()) return flag;
-  if (const char* const variable = std::getenv("APKCTL_CONFIG"); variable != nullptr)
+  if (const char* const variable = std::getenv("APKCTL_CONFIG");
+      variable != nullptr && *variable != '\0') {
     return variable;
+  }
   const char* const home = std::getenv("HOME");
   const std::string own = Concat(home == nullptr ? "" : home, "/.config/apkctl/config.yaml");
   const std::string local = "/var/lib/apk/control-plane/apkctl.yaml";

@@ -64,7 +64,7 @@ void AddOutput(std::string& output, std::vector<std::string> choices, Command& c
 
 void AddDryRun(std::string& dry_run, Command& command) {
   command.flags.push_back({.name = "dry-run",
-                           .help = "Change nothing; client asks nobody",
+                           .help = "Change nothing; client asks only what is there",
                            .text = &dry_run,
                            .choices = {"none", "client", "server"},
                            .bare = "client"});

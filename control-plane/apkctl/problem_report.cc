@@ -36,16 +36,18 @@ std::string TextOf(const std::string& field_path, const std::string& message,
                 hint.empty() ? "" : Concat(" (", hint, ")"));
 }
 
-void PrintRest(size_t count, std::string_view noun) {
+void PrintCount(size_t count, std::string_view noun) {
   if (count > 0)
     std::cerr << "and " << count << " more " << noun << (count == 1 ? "" : "s") << "\n";
 }
 
 }  // namespace
 
-ProblemReport::~ProblemReport() {
-  PrintRest(warnings_ - warnings_printed_, "warning");
-  PrintRest(errors_ - errors_printed_, "error");
+void ProblemReport::PrintRest() {
+  PrintCount(warnings_ - warnings_printed_, "warning");
+  PrintCount(errors_ - errors_printed_, "error");
+  warnings_printed_ = warnings_;
+  errors_printed_ = errors_;
 }
 
 void ProblemReport::AddError(const SourcePosition& at, const std::string& field_path,

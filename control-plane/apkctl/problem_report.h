@@ -14,7 +14,10 @@ class ProblemReport {
   ProblemReport() = default;
   ProblemReport(const ProblemReport&) = delete;
   ProblemReport& operator=(const ProblemReport&) = delete;
-  ~ProblemReport();  // Says how many were left out.
+  ~ProblemReport() { PrintRest(); }
+
+  // Says how many were left out, once.
+  void PrintRest();
 
   // "file:line:column: error: spec.rules[0]: message (hint)", coloured on a terminal. Without a
   // place where `at` has no file.

@@ -47,6 +47,7 @@ class Apkctl(unittest.TestCase):
         self.assertEqual(result.returncode, 1, result.stdout)
         for part in expected:
             self.assertIn(part, result.stderr)
+        self.assertEqual(result.stderr.splitlines()[-1], "error: nothing was changed")
         self.assertEqual(self.gateway.get("httproutes,configmaps,backends,services", "-A"), before)
 
     def test_errors_name_file_line_column_field_and_what_to_do(self):
@@ -135,7 +136,13 @@ class Apkctl(unittest.TestCase):
     def test_dry_run_changes_nothing(self):
         text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: dry}\n"
         self.assertIn("configmap/dry created (server dry run)", self.gateway.apply(text, "--dry-run=server").stdout)
+        self.assertEqual(self.gateway.apply(text, "--dry-run=client").stdout, "configmap/dry created (dry run)\n")
         self.assertEqual(self.gateway.apkctl("get", "configmap", "dry", check=False).returncode, 1)
+        self.gateway.apply(text)
+        self.assertEqual(self.gateway.apply(text + "data: {a: b}\n", "--dry-run=client").stdout,
+                         "configmap/dry configured (dry run)\n")
+        self.assertNotIn("data", self.gateway.get("configmap", "dry"))
+        self.gateway.apkctl("delete", "configmap", "dry")
 
     def test_a_namespace_that_contradicts_the_flag_is_refused(self):
         result = self.gateway.apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: b}\n",
@@ -233,7 +240,7 @@ class Apkctl(unittest.TestCase):
         result = self.gateway.apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\nspec:\n".replace(
             "spec:", "data:") + fields, check=False)
         lines = result.stderr.splitlines()
-        self.assertEqual((len(lines), lines[-1]), (21, "and 50 more errors"))
+        self.assertEqual((len(lines), lines[-2:]), (22, ["and 50 more errors", "error: nothing was changed"]))
 
     def test_flags_are_written_as_for_kubectl(self):
         self.gateway.apply(config_map("flags"), "-n=flagged")
@@ -241,7 +248,7 @@ class Apkctl(unittest.TestCase):
                       ["get", "-nflagged", "cm", "--output=name"], ["-n=flagged", "get", "cm", "flags", "-o", "name"]):
             self.assertEqual(self.gateway.apkctl(*words).stdout, "configmap/flags\n", words)
         dry = self.gateway.apply(config_map("dry"), "--dry-run")
-        self.assertEqual(dry.stdout, "configmap/dry configured (dry run)\n")
+        self.assertEqual(dry.stdout, "configmap/dry created (dry run)\n")
         # Names of commands are names like others.
         self.gateway.apply(config_map("apply"))
         self.assertEqual(self.gateway.apkctl("get", "cm", "apply", "-o", "name").stdout, "configmap/apply\n")

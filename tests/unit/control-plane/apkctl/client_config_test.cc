@@ -52,6 +52,20 @@ TEST_F(ClientConfigFile, PathsAreThoseOfItsNeighbours) {
   EXPECT_EQ(config->Find("b"), nullptr);
 }
 
+TEST_F(ClientConfigFile, IsTheOneOfTheVariableUnlessThatIsEmpty) {
+  setenv("HOME", directory_.c_str(), 1);
+  std::filesystem::create_directories(directory_ + "/.config/apkctl");
+  const std::string own = directory_ + "/.config/apkctl/config.yaml";
+  std::ofstream(own) << kContexts;
+  setenv("APKCTL_CONFIG", "/a/b", 1);
+  EXPECT_EQ(FindClientConfig(""), "/a/b");
+  EXPECT_EQ(FindClientConfig("/flag"), "/flag");
+  setenv("APKCTL_CONFIG", "", 1);
+  EXPECT_EQ(FindClientConfig(""), own);
+  unsetenv("APKCTL_CONFIG");
+  EXPECT_EQ(FindClientConfig(""), own);
+}
+
 TEST_F(ClientConfigFile, WhatIsMissingIsNamedWithItsPlace) {
   Write("contexts:\n- name: a\n  server: s\n");
   EXPECT_THAT(std::string(ReadClientConfig(Path()).status().message()),
