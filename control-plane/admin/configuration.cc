@@ -74,13 +74,13 @@ absl::Status Configuration::Load() {
 
 // Translates the candidate and takes the new statuses into it. REQUIRES: mutex_ is held.
 void Configuration::Restate(Staged& staged) {
-  Translator::Result translated = translator_.Translate(staged.resources, agents_.Report(),
-                                                        staged.revision, Rfc3339Now());
+  Translator::Result translated = translator_.Translate(
+      std::move(staged.resources), agents_.Report(), staged.revision, Rfc3339Now());
   for (ResourcePtr& object : translated.status_updates) {
     const ResourceKey key = KeyOf(*object);
-    staged.operations[key] = {.key = key, .object = object};
-    staged.resources.Put(std::move(object));
+    staged.operations[key] = {.key = key, .object = std::move(object)};
   }
+  staged.resources = std::move(translated.resources);
   staged.snapshot = std::move(translated.snapshot);
 }
 

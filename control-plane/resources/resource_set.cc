@@ -145,6 +145,12 @@ void ResourceSet::Compare(const ResourceSet& before, const ResourceSet& after,
     auto left = a.begin();
     auto right = b.begin();
     while (left != a.end() || right != b.end()) {
+      // Nearly always: then the names need not be compared.
+      if (left != a.end() && right != b.end() && left->second == right->second) {
+        ++left;
+        ++right;
+        continue;
+      }
       const bool in_a = right == b.end() || (left != a.end() && !less(right->first, left->first));
       const bool in_b = left == a.end() || (right != b.end() && !less(left->first, right->first));
       const ResourcePtr old_object = in_a ? left->second : nullptr;

@@ -76,6 +76,7 @@ class Attacher {
       if (common.empty() || !listener.Attachable()) continue;
       if (TakenByOtherKind(listener, common)) {
         ++taken;
+        taken_[listener.name].insert(common.begin(), common.end());
         continue;
       }
       ++attached;
@@ -93,9 +94,15 @@ class Attacher {
     return outcome;
   }
 
-  std::vector<v1::RouteAttachment> Take() {
-    std::vector<v1::RouteAttachment> attachments;
-    for (auto& [name, hostnames] : attachments_) {
+  RouteAttachments listeners() const { return AsAttachments(attachments_); }
+  RouteAttachments taken() const { return AsAttachments(taken_); }
+
+ private:
+  using HostnamesByListener = std::map<std::string, std::set<std::string>>;
+
+  static RouteAttachments AsAttachments(const HostnamesByListener& listeners) {
+    RouteAttachments attachments;
+    for (const auto& [name, hostnames] : listeners) {
       v1::RouteAttachment& attachment = attachments.emplace_back();
       attachment.set_listener(name);
       for (const std::string& hostname : hostnames) attachment.add_hostnames(hostname);
@@ -103,7 +110,6 @@ class Attacher {
     return attachments;
   }
 
- private:
   void Join(ListenerState& listener, const std::vector<std::string>& hostnames) {
     auto& joined = attachments_[listener.name];
     if (joined.empty()) ++listener.attached_routes;
@@ -140,7 +146,8 @@ class Attacher {
   const ResourceSet& resources_;
   const RouteView& route_;
   const std::vector<std::string> hostnames_;
-  std::map<std::string, std::set<std::string>> attachments_;
+  HostnamesByListener attachments_;
+  HostnamesByListener taken_;
 };
 
 bool Exists(const ResourceSet& resources, const std::string& kind,
@@ -173,7 +180,8 @@ Attachments AttachRoute(const ResourceSet& resources, const RouteView& route,
       outcome.problem.Add("NoMatchingParent", Concat(parent.name, " does not exist"));
     }
   }
-  result.listeners = attacher.Take();
+  result.listeners = attacher.listeners();
+  result.taken = attacher.taken();
   return result;
 }
 

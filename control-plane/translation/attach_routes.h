@@ -11,6 +11,7 @@
 #include "common/strings.h"
 #include "control-plane/resources/resource_set.h"
 #include "control-plane/translation/gateways.h"
+#include "control-plane/translation/hostname_claims.h"
 
 namespace apk {
 
@@ -41,7 +42,9 @@ struct ParentOutcome {
 struct Attachments {
   std::vector<ParentOutcome>
       parents;  // In the order of spec; parents of other controllers left out.
-  std::vector<v1::RouteAttachment> listeners;  // By name, each once.
+  RouteAttachments listeners;  // By name, each once.
+  RouteAttachments
+      taken;  // The same of listeners where the other kind has a hostname of the route.
 };
 
 // Counts the route in the listeners that it attaches to. Older routes must come first: where

@@ -6,15 +6,15 @@
 #include <google/protobuf/util/message_differencer.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <utility>
 
-#include "apk/v1/api.pb.h"
 #include "apk/v1/backend.pb.h"
-#include "apk/v1/gateway.pb.h"
+#include "apk/v1/routes.pb.h"
 #include "common/strings.h"
 #include "control-plane/resources/grpc_route.h"
 #include "control-plane/translation/age_order.h"
@@ -23,126 +23,17 @@
 #include "control-plane/translation/backend_tls_policies.h"
 #include "control-plane/translation/changes.h"
 #include "control-plane/translation/gateways.h"
+#include "control-plane/translation/hostname_claims.h"
 #include "control-plane/translation/read_log.h"
 #include "control-plane/translation/resolve_backends.h"
 #include "control-plane/translation/snapshot_assembly.h"
+#include "control-plane/translation/status_updates.h"
 #include "control-plane/translation/translate_route.h"
 #include "control-plane/translation/translate_tls_route.h"
 #include "control-plane/translation/translator.h"
 
 namespace apk {
 namespace {
-
-// Conditions keep their time where their status stayed, so equal means equal. Returns the object
-// that has the status.
-template <class Object, class Status>
-const Object* UpdateStatus(const Object& object, const Status& status, Translation& translation) {
-  if (google::protobuf::util::MessageDifferencer::Equals(object.status(), status)) return &object;
-  auto updated = std::make_shared<Object>(object);
-  *updated->mutable_status() = status;
-  updated->mutable_metadata()->set_resource_version(
-      std::to_string(translation.snapshot.revision()));
-  const Object* const result = updated.get();
-  translation.status_updates.push_back(std::move(updated));
-  return result;
-}
-
-template <class Object>
-ConditionScope ScopeOf(const Object& object, const std::string& now) {
-  return {.generation = object.metadata().generation(),
-          .now = &now,
-          .previous = &object.status().conditions()};
-}
-
-void SetAccepted(const ConditionScope& scope, const Problem& problem, Conditions* conditions) {
-  SetCondition(scope, "Accepted", problem.empty(), problem.empty() ? "Accepted" : problem.reason(),
-               problem.empty() ? "in force" : problem.message(), conditions);
-}
-
-void UpdateApis(const ApiBindings& apis, const std::string& now, Translation& translation) {
-  for (const auto& [api, problem] : apis.problems()) {
-    v1::ApiStatus status;
-    SetAccepted(ScopeOf(*api, now), problem, status.mutable_conditions());
-    v1::ApiDeploymentStatus* const deployment = status.mutable_deployment_status();
-    deployment->set_accepted(problem.empty());
-    deployment->set_status(problem.empty() ? "DEPLOYED" : "INVALID");
-    deployment->set_message(problem.empty() ? "API is deployed to the gateway."
-                                            : problem.message());
-    deployment->set_transition_time(status.conditions(0).last_transition_time());
-    UpdateStatus(*api, status, translation);
-  }
-  for (const auto& [policy, problem] : apis.policy_problems()) {
-    v1::PolicyStatus status;
-    SetAccepted(ScopeOf(*policy, now), problem, status.mutable_conditions());
-    UpdateStatus(*policy, status, translation);
-  }
-  for (const auto& [issuer, problem] : apis.issuer_problems()) {
-    v1::PolicyStatus status;
-    SetAccepted(ScopeOf(*issuer, now), problem, status.mutable_conditions());
-    UpdateStatus(*issuer, status, translation);
-  }
-}
-
-v1::BackendStatus BackendStatusOf(const ResourceSet& resources, const v1::Backend& backend,
-                                  const std::string& now) {
-  v1::BackendStatus status;
-  const ConditionScope scope = ScopeOf(backend, now);
-  const Problem problem = CheckBackend(resources, backend);
-  SetCondition(scope, "Accepted", true, "Accepted", "the backend is accepted",
-               status.mutable_conditions());
-  SetCondition(
-      scope, "ResolvedRefs", problem.empty(), problem.empty() ? "ResolvedRefs" : problem.reason(),
-      problem.empty() ? "all references resolve" : problem.message(), status.mutable_conditions());
-  return status;
-}
-
-void UpdateClasses(const ResourceSet& resources, const std::string& now, Translation& translation) {
-  for (const std::string& name : OurClasses(resources)) {
-    const v1::GatewayClass& gateway_class = *resources.Find<v1::GatewayClass>("", name);
-    UpdateStatus(gateway_class, StatusOf(gateway_class, now), translation);
-  }
-}
-
-Serving ServingOf(const FleetReport& fleet, const std::string& newest) {
-  return {.fleet = fleet,
-          .confirmed =
-              std::all_of(fleet.versions.begin(), fleet.versions.end(),
-                          [&newest](const std::string& version) { return version == newest; })};
-}
-
-void UpdateGateways(const std::vector<GatewayState>& gateways, const Serving& serving,
-                    const std::string& now, Translation& translation) {
-  for (const GatewayState& gateway : gateways) {
-    UpdateStatus(*gateway.gateway, StatusOf(gateway, serving, now), translation);
-    for (const ListenerSetState& set : gateway.listener_sets) {
-      UpdateStatus(*set.set, StatusOf(gateway, set, serving, now), translation);
-    }
-  }
-}
-
-// What the schema gives to a new Gateway. One without a class of ours has it, too: nothing that
-// this control plane said of it is true any longer.
-v1::GatewayStatus UnclaimedStatus() {
-  v1::GatewayStatus status;
-  for (const char* const type : {"Accepted", "Programmed"}) {
-    v1::Condition* const condition = status.add_conditions();
-    condition->set_type(type);
-    condition->set_status("Unknown");
-    condition->set_reason("Pending");
-    condition->set_message("Waiting for controller");
-    condition->set_last_transition_time("1970-01-01T00:00:00Z");
-  }
-  return status;
-}
-
-void UpdateUnclaimed(const ResourceSet& resources, const std::vector<GatewayState>& ours,
-                     Translation& translation) {
-  std::set<const v1::Gateway*> claimed;
-  for (const GatewayState& state : ours) claimed.insert(state.gateway);
-  for (const v1::Gateway* const gateway : resources.All<v1::Gateway>()) {
-    if (!claimed.contains(gateway)) UpdateStatus(*gateway, UnclaimedStatus(), translation);
-  }
-}
 
 // A route may be attached to a listener that is not served (its certificate is missing, say).
 template <class Route>
@@ -182,51 +73,38 @@ std::string TextOf(const ApiBinding* binding) {
   return text;
 }
 
-// An HTTPRoute, or a GRPCRoute and the HTTPRoute that says the same.
+// The outcome for one route, and what it came from.
+struct RoutePiece {
+  bool translated = false;
+  Reads reads;
+  std::string binding;
+  const google::protobuf::Message* object = nullptr;  // With the status that was compared last.
+  std::string created;                                // Its creationTimestamp.
+  v1::RouteStatus status;
+  RouteAttachments listeners;             // That it attaches to, served or not.
+  RouteAttachments taken;                 // As Attachments has them.
+  std::vector<std::string> references;    // Backends and issuers of a route that is served.
+  std::set<ServiceName> services;         // That it refers to.
+  std::vector<SharedResource> resources;  // None where the route is not served.
+};
+
+// By namespace and name.
+using RoutePieces = std::map<std::pair<std::string, std::string>, RoutePiece>;
+
+// An HTTPRoute or a GRPCRoute.
 struct AnyRoute {
-  std::string name;  // Of its piece.
-  std::shared_ptr<const v1::HTTPRoute> http;
+  const v1::HTTPRoute* http = nullptr;
   const v1::GRPCRoute* grpc = nullptr;
+  RoutePiece* piece = nullptr;
 
   const google::protobuf::Message& object() const {
     return grpc == nullptr ? static_cast<const google::protobuf::Message&>(*http) : *grpc;
   }
+  const v1::ObjectMeta& metadata() const {
+    return grpc == nullptr ? http->metadata() : grpc->metadata();
+  }
+  const std::string& kind() const { return object().GetDescriptor()->name(); }
   RouteView view() const { return grpc == nullptr ? ViewOf(*http) : ViewOf(*grpc); }
-};
-
-// By age where there are both kinds. HTTPRoutes are not owned: the set outlives the translation.
-std::vector<AnyRoute> AllRoutes(const ResourceSet& resources) {
-  std::vector<AnyRoute> routes;
-  for (const v1::HTTPRoute* const http : resources.All<v1::HTTPRoute>()) {
-    AnyRoute& any = routes.emplace_back();
-    any.name = Concat(http->metadata().namespace_(), "/", http->metadata().name());
-    any.http = std::shared_ptr<const v1::HTTPRoute>(std::shared_ptr<const v1::HTTPRoute>(), http);
-  }
-  const size_t http_routes = routes.size();
-  for (const v1::GRPCRoute* const grpc : resources.All<v1::GRPCRoute>()) {
-    AnyRoute& any = routes.emplace_back();
-    any.name = Concat("grpc/", grpc->metadata().namespace_(), "/", grpc->metadata().name());
-    any.http = std::make_shared<v1::HTTPRoute>(AsHttpRoute(*grpc));
-    any.grpc = grpc;
-  }
-  if (routes.size() == http_routes) return routes;
-  std::sort(routes.begin(), routes.end(), [](const AnyRoute& a, const AnyRoute& b) {
-    return OlderFirst(a.http.get(), b.http.get());
-  });
-  return routes;
-}
-
-// The outcome for one route, and what it came from.
-struct RoutePiece {
-  Reads reads;
-  std::string binding;
-  const google::protobuf::Message* object = nullptr;  // With the status that was compared last.
-  v1::RouteStatus status;
-  std::vector<std::string> listeners;     // That it attaches to, served or not.
-  std::vector<std::string> references;    // Backends and issuers of a route that is served.
-  std::set<ServiceName> services;         // That it refers to.
-  std::vector<SharedResource> resources;  // None where the route is not served.
-  uint64_t pass = 0;                      // The last that it was part of.
 };
 
 // The same for a Backend's status.
@@ -256,10 +134,10 @@ struct Translator::Memory {
   ResourceSet resources;  // As the last pass left them: with the statuses that it gave.
   Reads gateway_reads;
   std::unique_ptr<ApiPieces> apis;
-  StringMap<RoutePiece> routes;         // By AnyRoute's name.
-  bool mixed_routes = false;            // Of both kinds.
+  RoutePieces http_routes;
+  RoutePieces grpc_routes;
   StringMap<BackendPiece> backends;     // By namespace/name.
-  StringMap<SharedResource> available;  // What served routes refer to, by name.
+  std::map<std::string, SharedResource> available;  // What served routes refer to, by name.
 };
 
 class Translator::Pass {
@@ -286,6 +164,7 @@ class Translator::Pass {
     UpdateClasses(resources_, now_, translation_);
     UpdateBackends();
     return {.snapshot = std::move(snapshot),
+            .resources = {},
             .status_updates = TakeStatusUpdates(),
             .routes_translated = routes_translated_};
   }
@@ -324,20 +203,23 @@ class Translator::Pass {
     log_.Begin();
     BackendResolver backends(resources_, *policies_, std::move(policy_reads), backends_, &log_);
     const Reads of_all = log_.End();
-    const std::vector<AnyRoute> routes = AllRoutes(resources_);
-    const bool all_anew = MustTranslateAll(routes);
+    const std::vector<AnyRoute> routes = AllRoutes();
+    for (const AnyRoute& route : InOrderOfPrecedence(routes)) {
+      if (!IsValid(route)) {
+        TranslateOne(route, of_all, backends);
+      } else if (both_kinds_) {
+        TakeHostnames(route);
+      }
+    }
     for (const AnyRoute& route : routes) {
-      RoutePiece& piece = memory_.routes[route.name];
-      if (all_anew || !IsValid(piece, route)) TranslateOne(route, of_all, backends, piece);
+      RoutePiece& piece = *route.piece;
       if (piece.object != &route.object()) UpdateRoute(route, piece);
-      piece.pass = memory_.pass;
-      for (const std::string& listener : piece.listeners) ++attached_[listener];
+      for (const auto& attachment : piece.listeners) ++attached_[attachment.listener()];
       AddAncestors(piece.listeners, piece.services);
       route_resources_.insert(route_resources_.end(), piece.resources.begin(),
                               piece.resources.end());
       references_.insert(piece.references.begin(), piece.references.end());
     }
-    ForgetOld(memory_.routes, routes.size());
     TranslateTlsRoutes(backends);
     for (const v1::BackendTLSPolicy* const policy : policies_->All()) {
       UpdateStatus(*policy, policies_->StatusOf(*policy, now_), translation_);
@@ -350,13 +232,14 @@ class Translator::Pass {
   }
 
   // The Gateways that a route is attached to reach the Services that it refers to.
-  void AddAncestors(const std::vector<std::string>& listeners,
-                    const std::set<ServiceName>& services) {
+  void AddAncestors(const RouteAttachments& listeners, const std::set<ServiceName>& services) {
     if (policies_->empty() || services.empty()) return;
     for (const GatewayState& gateway : gateways_) {
       const bool attached = std::any_of(
           gateway.listeners.begin(), gateway.listeners.end(), [&](const ListenerState& listener) {
-            return std::find(listeners.begin(), listeners.end(), listener.name) != listeners.end();
+            return std::any_of(listeners.begin(), listeners.end(), [&](const auto& attachment) {
+              return attachment.listener() == listener.name;
+            });
           });
       if (!attached) continue;
       for (const ServiceName& service : services) policies_->AddAncestor(*gateway.gateway, service);
@@ -370,12 +253,8 @@ class Translator::Pass {
       const Attachments attachments = AttachRoute(resources_, view, gateways_);
       TlsRouteTranslation translated = TranslateTlsRoute(*route, attachments, backends);
       UpdateStatus(*route, StatusOf(view, attachments, translated, now_), translation_);
-      std::vector<std::string> listeners;
-      for (const v1::RouteAttachment& attachment : attachments.listeners) {
-        listeners.push_back(attachment.listener());
-        ++attached_[attachment.listener()];
-      }
-      AddAncestors(listeners, backends.TakeServices());
+      for (const auto& attachment : attachments.listeners) ++attached_[attachment.listener()];
+      AddAncestors(attachments.listeners, backends.TakeServices());
       KeepServed(assembly_, translated.config);
       for (auto& [gateway, config] : ByBackendCertificate(std::move(translated.config))) {
         ShowCertificate(*gateway, *config.mutable_backends());
@@ -392,18 +271,88 @@ class Translator::Pass {
     }
   }
 
-  // The older one of an HTTPRoute and a GRPCRoute has a hostname that both want: where there are
-  // both kinds, each route that changes may change any other.
-  bool MustTranslateAll(const std::vector<AnyRoute>& routes) {
-    const bool was_mixed = std::exchange(
-        memory_.mixed_routes, std::any_of(routes.begin(), routes.end(), [](const AnyRoute& route) {
-          return route.grpc != nullptr;
-        }));
-    if (!was_mixed && !memory_.mixed_routes) return false;
-    if (was_mixed != memory_.mixed_routes || memory_.routes.size() != routes.size()) return true;
-    return std::any_of(routes.begin(), routes.end(), [this](const AnyRoute& route) {
-      return !IsValid(memory_.routes[route.name], route);
+  // GRPCRoutes, then HTTPRoutes, each with its piece, by namespace and name: nearly the order of
+  // their resources' names. Pieces of routes that are gone, go.
+  std::vector<AnyRoute> AllRoutes() {
+    std::vector<AnyRoute> routes;
+    const auto http_routes = resources_.All<v1::HTTPRoute>();
+    const auto grpc_routes = resources_.All<v1::GRPCRoute>();
+    both_kinds_ = !http_routes.empty() && !grpc_routes.empty();
+    had_both_kinds_ = !memory_.http_routes.empty() && !memory_.grpc_routes.empty();
+    routes.reserve(http_routes.size() + grpc_routes.size());
+    FindPieces(grpc_routes, memory_.grpc_routes, [&routes](const auto* route, RoutePiece* piece) {
+      routes.push_back({.http = nullptr, .grpc = route, .piece = piece});
     });
+    FindPieces(http_routes, memory_.http_routes, [&routes](const auto* route, RoutePiece* piece) {
+      routes.push_back({.http = route, .grpc = nullptr, .piece = piece});
+    });
+    return routes;
+  }
+
+  // Side by side: both are sorted by namespace and name.
+  template <class Route, class Found>
+  void FindPieces(const std::vector<const Route*>& routes, RoutePieces& pieces,
+                  const Found& found) {
+    const std::string& kind = Route::descriptor()->name();
+    auto piece = pieces.begin();
+    const auto forget = [&] {
+      AddChangedHostnames(kind, piece->second.listeners);
+      piece = pieces.erase(piece);
+    };
+    for (const Route* const route : routes) {
+      const v1::ObjectMeta& metadata = route->metadata();
+      // What is the same object as last time needs no look at its name.
+      if (piece == pieces.end() || piece->second.object != route) {
+        const RoutePieces::key_type name(metadata.namespace_(), metadata.name());
+        while (piece != pieces.end() && piece->first < name) forget();
+        if (piece == pieces.end() || name < piece->first) {
+          piece = pieces.emplace_hint(piece, name, RoutePiece());
+        }
+      }
+      // At another place in the order.
+      if (piece->second.created != metadata.creation_timestamp()) {
+        AddChangedHostnames(kind, piece->second.listeners);
+        piece->second = RoutePiece();
+        piece->second.created = metadata.creation_timestamp();
+      }
+      found(route, &piece->second);
+      ++piece;
+    }
+    while (piece != pieces.end()) forget();
+  }
+
+  // By age where there are both kinds: the older one has a hostname that both want.
+  std::vector<AnyRoute> InOrderOfPrecedence(std::vector<AnyRoute> routes) const {
+    if (both_kinds_) {
+      std::stable_sort(routes.begin(), routes.end(), [](const AnyRoute& a, const AnyRoute& b) {
+        return OlderMetadata(a.metadata(), b.metadata());
+      });
+    }
+    return routes;
+  }
+
+  void AddChangedHostnames(const std::string& kind, const RouteAttachments& attachments) {
+    if (both_kinds_ || had_both_kinds_) claims_.AddChanged(kind, attachments);
+  }
+
+  // As attaching the route would.
+  void TakeHostnames(const AnyRoute& route) {
+    for (const v1::RouteAttachment& attachment : route.piece->listeners) {
+      ListenerState* const listener = ListenerOf(attachment.listener());
+      if (listener == nullptr) continue;
+      listener->hostnames[route.kind()].insert(attachment.hostnames().begin(),
+                                               attachment.hostnames().end());
+    }
+  }
+
+  ListenerState* ListenerOf(const std::string& name) {
+    if (listeners_.empty()) {
+      for (GatewayState& gateway : gateways_) {
+        for (ListenerState& listener : gateway.listeners) listeners_[listener.name] = &listener;
+      }
+    }
+    const auto found = listeners_.find(name);
+    return found == listeners_.end() ? nullptr : found->second;
   }
 
   void UpdateRoute(const AnyRoute& route, RoutePiece& piece) {
@@ -414,10 +363,14 @@ class Translator::Pass {
     }
   }
 
-  bool IsValid(const RoutePiece& piece, const AnyRoute& route) const {
-    if (piece.pass == 0 || gateways_changed_ || changes_.Touch(piece.reads)) return false;
-    if (!apis_changed_) return true;
-    return piece.binding == TextOf(BindingOf(route));
+  // REQUIRES: routes that go before it were looked at.
+  bool IsValid(const AnyRoute& route) const {
+    const RoutePiece& piece = *route.piece;
+    if (!piece.translated || gateways_changed_ || changes_.Touch(piece.reads)) return false;
+    if (claims_.Touch(route.kind(), piece.listeners) || claims_.Touch(route.kind(), piece.taken)) {
+      return false;
+    }
+    return !apis_changed_ || piece.binding == TextOf(BindingOf(route));
   }
 
   // APIs name HTTPRoutes.
@@ -427,23 +380,29 @@ class Translator::Pass {
     return memory_.apis->bindings.Find(metadata.namespace_(), metadata.name());
   }
 
-  void TranslateOne(const AnyRoute& route, const Reads& of_all, BackendResolver& backends,
-                    RoutePiece& piece) {
+  void TranslateOne(const AnyRoute& route, const Reads& of_all, BackendResolver& backends) {
     ++routes_translated_;
+    RoutePiece& piece = *route.piece;
+    const v1::HTTPRoute converted =
+        route.grpc == nullptr ? v1::HTTPRoute() : AsHttpRoute(*route.grpc);
     log_.Begin();
     log_.Note(of_all);
     log_.Note(HashOfRead(KeyOf(route.object())));
-    const Attachments attachments = AttachRoute(resources_, route.view(), gateways_);
+    Attachments attachments = AttachRoute(resources_, route.view(), gateways_);
     RouteTranslation translated =
-        TranslateRoute(resources_, *route.http, attachments, memory_.apis->bindings, backends);
+        TranslateRoute(resources_, route.grpc == nullptr ? *route.http : converted, attachments,
+                       memory_.apis->bindings, backends);
     piece.reads = log_.End();
+    piece.translated = true;
     piece.binding = TextOf(BindingOf(route));
     piece.object = nullptr;
     piece.status = StatusOf(route.view(), attachments, translated, now_);
-    piece.listeners.clear();
-    for (const v1::RouteAttachment& attachment : attachments.listeners) {
-      piece.listeners.push_back(attachment.listener());
+    if (!SameAttachments(piece.listeners, attachments.listeners)) {
+      AddChangedHostnames(route.kind(), piece.listeners);
+      AddChangedHostnames(route.kind(), attachments.listeners);
     }
+    piece.listeners = std::move(attachments.listeners);
+    piece.taken = std::move(attachments.taken);
     piece.services = backends.TakeServices();
     KeepServed(assembly_, translated.config);
     piece.resources.clear();
@@ -524,22 +483,45 @@ class Translator::Pass {
     memory_.available[name] = Seal(backends_.Resource(name));
   }
 
+  static bool SameAttachments(const RouteAttachments& a, const RouteAttachments& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& one, const auto& two) {
+      return google::protobuf::util::MessageDifferencer::Equals(one, two);
+    });
+  }
+
   // Listeners and certificates, routes, and what they refer to.
   std::vector<SharedResource> TakeResources() {
     std::vector<SharedResource> resources = assembly_.Take();
-    resources.insert(resources.end(), route_resources_.begin(), route_resources_.end());
     for (const std::string& name : references_) {
-      SharedResource resource = memory_.apis->issuers.Has(name)
-                                    ? Seal(memory_.apis->issuers.Resource(name))
-                                    : memory_.available[name];
-      if (resource != nullptr) resources.push_back(std::move(resource));
+      if (memory_.apis->issuers.Has(name)) {
+        resources.push_back(Seal(memory_.apis->issuers.Resource(name)));
+      }
     }
-    absl::erase_if(memory_.available,
-                   [this](const auto& entry) { return !references_.contains(entry.first); });
-    std::sort(
-        resources.begin(), resources.end(),
-        [](const SharedResource& a, const SharedResource& b) { return a->name() < b->name(); });
-    return resources;
+    std::sort(resources.begin(), resources.end(), ByName);
+    // These are sorted as they are, and what is sorted is merged: there may be very many.
+    std::vector<SharedResource> available;
+    std::erase_if(memory_.available,
+                  [this](const auto& entry) { return !references_.contains(entry.first); });
+    for (const auto& [name, resource] : memory_.available) available.push_back(resource);
+    // Nearly always: namespaces "a" and "a-b" are in another order with "/" behind them.
+    if (!std::is_sorted(route_resources_.begin(), route_resources_.end(), ByName)) {
+      std::sort(route_resources_.begin(), route_resources_.end(), ByName);
+    }
+    return Merge(Merge(std::move(resources), std::move(available)), std::move(route_resources_));
+  }
+
+  static bool ByName(const SharedResource& a, const SharedResource& b) {
+    return a->name() < b->name();
+  }
+
+  static std::vector<SharedResource> Merge(std::vector<SharedResource> a,
+                                           std::vector<SharedResource> b) {
+    std::vector<SharedResource> merged;
+    merged.reserve(a.size() + b.size());
+    std::merge(std::move_iterator(a.begin()), std::move_iterator(a.end()),
+               std::move_iterator(b.begin()), std::move_iterator(b.end()),
+               std::back_inserter(merged), ByName);
+    return merged;
   }
 
   void UpdateBackends() {
@@ -588,6 +570,10 @@ class Translator::Pass {
   StringMap<int> attached_;  // Routes, by listener.
   bool gateways_changed_ = false;
   bool apis_changed_ = false;
+  bool both_kinds_ = false;  // Of routes that can want the same hostname.
+  bool had_both_kinds_ = false;
+  HostnameClaims claims_;
+  StringMap<ListenerState*> listeners_;  // By name.
   int routes_translated_ = 0;
   std::vector<SharedResource> route_resources_;
   absl::flat_hash_set<std::string, StringHash, std::equal_to<>> references_;
@@ -598,11 +584,12 @@ class Translator::Pass {
 Translator::Translator() : memory_(std::make_unique<Memory>()) {}
 Translator::~Translator() = default;
 
-Translator::Result Translator::Translate(const ResourceSet& resources, const FleetReport& fleet,
+Translator::Result Translator::Translate(ResourceSet resources, const FleetReport& fleet,
                                          uint64_t revision, const std::string& now) {
   Result result = Pass(*memory_, resources, now).Run(fleet, revision);
+  for (const ResourcePtr& object : result.status_updates) resources.Put(object);
   memory_->resources = resources;
-  for (const ResourcePtr& object : result.status_updates) memory_->resources.Put(object);
+  result.resources = std::move(resources);
   return result;
 }
 

@@ -19,14 +19,16 @@ class Translator {
 
   struct Result {
     SnapshotPtr snapshot;
+    ResourceSet resources;  // With the new statuses.
     // As Translation has them, with the resourceVersion that `revision` gives them.
     std::vector<ResourcePtr> status_updates;
     int routes_translated = 0;  // The others were taken over.
   };
 
   // Any set may follow any other, but objects of one uid and generation have the same spec, and
-  // objects in a set never change.
-  Result Translate(const ResourceSet& resources, const FleetReport& fleet, uint64_t revision,
+  // objects in a set never change. A set that nobody else has a copy of takes the statuses without
+  // one.
+  Result Translate(ResourceSet resources, const FleetReport& fleet, uint64_t revision,
                    const std::string& now);
 
  private:

@@ -45,23 +45,25 @@ std::vector<std::string> Texts(const std::vector<ResourcePtr>& objects) {
   return texts;
 }
 
+std::vector<ResourcePtr> ObjectsIn(const std::string& manifest) {
+  std::vector<ResourcePtr> objects;
+  for (const auto& [key, object] : ReadResources(manifest).resources()) objects.push_back(object);
+  return objects;
+}
+
 // Objects of all golden files: many have the same key, and are then states of one object.
 std::vector<ResourcePtr> AllObjects() {
   std::vector<ResourcePtr> objects;
   for (const std::string& path : AllCases()) {
-    for (const auto& [key, object] : ReadResources(ReadCase(path).input).resources()) {
-      objects.push_back(object);
-    }
+    for (const ResourcePtr& object : ObjectsIn(ReadCase(path).input)) objects.push_back(object);
   }
   return objects;
 }
 
-class TranslatorHistory : public testing::TestWithParam<unsigned> {};
-
-TEST_P(TranslatorHistory, GivesWhatAFullTranslationGives) {
+// Applies and deletes objects of the pool at random, and compares at each step.
+void RunHistory(const std::vector<ResourcePtr>& pool, unsigned seed) {
   constexpr int kSteps = 120;
-  const std::vector<ResourcePtr> pool = AllObjects();
-  std::mt19937 random(GetParam());
+  std::mt19937 random(seed);
   const auto below = [&random](size_t limit) { return random() % limit; };
   FleetReport fleet;
   Translator translator;
@@ -87,10 +89,62 @@ TEST_P(TranslatorHistory, GivesWhatAFullTranslationGives) {
               incremental.snapshot->ToProto().SerializeAsString())
         << "step " << step;
     ASSERT_EQ(Texts(full.status_updates), Texts(incremental.status_updates)) << "step " << step;
+    for (const ResourcePtr& object : incremental.status_updates) {
+      ASSERT_EQ(incremental.resources.Find(KeyOf(*object)), object) << "step " << step;
+    }
     const size_t outcome = below(5);
     if (outcome == 0) history.resources = before;  // It was a dry run.
     if (outcome > 1) history.Write(incremental.status_updates);  // Otherwise writing failed.
   }
+}
+
+// HTTPRoutes and GRPCRoutes of few names, ages and hostnames, on listeners that they want to share.
+std::vector<ResourcePtr> ContendingRoutes(unsigned seed) {
+  constexpr char kGateway[] = R"(
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: apk}
+spec: {controllerName: apk.dev/gateway-controller}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: web, namespace: default}
+spec:
+  gatewayClassName: apk
+  listeners:
+  - {name: any, port: 8080, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}
+  - name: some
+    port: 8081
+    protocol: HTTP
+    hostname: "*.test"
+    allowedRoutes: {namespaces: {from: All}}
+)";
+  std::vector<ResourcePtr> pool = ObjectsIn(kGateway);
+  std::mt19937 random(seed);
+  const auto one_of = [&random](std::initializer_list<const char*> choices) {
+    return choices.begin()[random() % choices.size()];
+  };
+  for (int i = 0; i < 200; ++i) {
+    const char* const kind = one_of({"HTTPRoute", "GRPCRoute"});
+    const std::vector<ResourcePtr> route = ObjectsIn(
+        Concat("apiVersion: gateway.networking.k8s.io/v1\nkind: ", kind, "\nmetadata: {name: r",
+               std::to_string(random() % 6), ", namespace: ", one_of({"a", "a-b"}),
+               ", creationTimestamp: \"2026-01-01T00:00:0", std::to_string(random() % 3),
+               "Z\"}\nspec:\n  parentRefs: [{name: web, namespace: default",
+               one_of({"", ", sectionName: any", ", sectionName: some"}), "}]\n  hostnames: [",
+               one_of({"", "a.test", "b.test", "a.test, c.test", "\"*.test\"", "other.example"}),
+               "]\n  rules: [{backendRefs: [{name: svc, port: 80}]}]\n"));
+    pool.insert(pool.end(), route.begin(), route.end());
+  }
+  return pool;
+}
+
+class TranslatorHistory : public testing::TestWithParam<unsigned> {};
+
+TEST_P(TranslatorHistory, GivesWhatAFullTranslationGives) { RunHistory(AllObjects(), GetParam()); }
+
+TEST_P(TranslatorHistory, GivesWhatAFullTranslationGivesOfRoutesThatWantTheSameHostnames) {
+  RunHistory(ContendingRoutes(GetParam()), GetParam());
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, TranslatorHistory, testing::Range(1u, 7u));
@@ -156,6 +210,46 @@ TEST(Translator, TranslatesOnlyTheRoutesThatSomethingChangedFor) {
         "default}\nspec: {gatewayClassName: apk, listeners: [{name: http, port: 8081, protocol: "
         "HTTP}]}\n");
   EXPECT_EQ(translate(), 20);
+}
+
+std::string OfHost(const char* kind, const std::string& name, int second, const std::string& host) {
+  return Concat(
+      "---\napiVersion: gateway.networking.k8s.io/v1\nkind: ", kind, "\nmetadata: {name: ", name,
+      ", namespace: default, creationTimestamp: ", "\"2026-01-01T00:00:0", std::to_string(second),
+      "Z\"}\nspec:\n  parentRefs: [{name: web}]\n  hostnames: [", host,
+      "]\n  rules: [{backendRefs: [{group: dp.wso2.com, kind: Backend, name: one}]}]\n");
+}
+
+TEST(Translator, ARouteIsAReasonForThoseOfTheOtherKindThatWantItsHostname) {
+  std::string text = kBase;
+  for (int i = 0; i < 10; ++i) {
+    text += OfHost("HTTPRoute", Concat("r", std::to_string(i)), 5,
+                   Concat("h", std::to_string(i), ".test"));
+  }
+  History history;
+  for (const ResourcePtr& object : ObjectsIn(text)) history.Apply(*object);
+  Translator translator;
+  const auto translate = [&] {
+    Translator::Result result = translator.Translate(history.resources, FleetReport(), 1, kNow);
+    history.Write(result.status_updates);
+    return result.routes_translated;
+  };
+  const auto apply = [&](const std::string& manifest) {
+    for (const ResourcePtr& object : ObjectsIn(manifest)) history.Apply(*object);
+  };
+  EXPECT_EQ(translate(), 10);
+  apply(OfHost("GRPCRoute", "g", 9, "g.test"));
+  EXPECT_EQ(translate(), 1);
+  apply(OfHost("HTTPRoute", "r3", 5, "other.test"));
+  EXPECT_EQ(translate(), 1);
+  apply(OfHost("GRPCRoute", "g", 9, "h2.test"));  // Which r2 has, and keeps: it is older.
+  EXPECT_EQ(translate(), 1);
+  history.resources.Remove({"gateway.networking.k8s.io", "HTTPRoute", "default", "r2"});
+  EXPECT_EQ(translate(), 1);  // The GRPCRoute gets it.
+  apply(OfHost("GRPCRoute", "old", 1, "h4.test"));
+  EXPECT_EQ(translate(), 2);  // And r4 loses it.
+  history.resources.Remove({"gateway.networking.k8s.io", "GRPCRoute", "default", "old"});
+  EXPECT_EQ(translate(), 1);
 }
 
 }  // namespace
