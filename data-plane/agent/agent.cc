@@ -18,19 +18,30 @@ std::vector<std::string> FailureNames() {
   return names;
 }
 
-// The listeners of a port, for the control plane to write into their status.
+v1::ResourceError* AddListenerError(const std::string& listener, const std::string& address,
+                                    const std::string& message, v1::DiscoveryRequest& request) {
+  v1::ResourceError* const entry = request.add_listener_errors();
+  entry->set_name(listener);
+  entry->set_message(message);
+  entry->set_address(address);
+  return entry;
+}
+
+// The listeners of a port, for the control plane to write into their status, and those that no port
+// has.
 void ReportPortErrors(const RouteTable& table, const std::vector<PortError>& errors,
                       v1::DiscoveryRequest& request) {
+  for (const RefusedListener& refused : table.refused()) {
+    LogWarning("listener not served", {{"listener", refused.name}, {"reason", refused.message}});
+    AddListenerError(refused.name, refused.address, refused.message, request);
+  }
   for (const PortError& error : errors) {
     LogWarning("listener not served", {{"reason", error.message}});
     const Port* const port = table.FindPort(error.address, error.port);
     if (port == nullptr) continue;
     for (const Listener& listener : port->listeners) {
-      v1::ResourceError* const entry = request.add_listener_errors();
-      entry->set_name(listener.name);
-      entry->set_message(error.message);
-      entry->set_address(error.address);
-      entry->set_address_unusable(error.address_unusable);
+      AddListenerError(listener.name, listener.address, error.message, request)
+          ->set_address_unusable(error.address_unusable);
     }
   }
 }

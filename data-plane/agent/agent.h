@@ -22,7 +22,9 @@ namespace apk {
 
 class Agent {
  public:
-  Agent(WorkerGroup& workers, LastGoodSnapshot& disk) : workers_(workers), disk_(disk) {}
+  // `own_address`: where listeners that name no address are served.
+  Agent(WorkerGroup& workers, LastGoodSnapshot& disk, const std::string& own_address)
+      : workers_(workers), disk_(disk), compiler_(own_address) {}
 
   // Serves from disk where there is a good snapshot. Called once, before anything is received.
   void StartFromDisk();

@@ -178,7 +178,7 @@ int Run(Flags& flags) {
 
   WorkerGroup group(workers, flags.worker, flags.mirror);
   LastGoodSnapshot disk(flags.data_dir);
-  Agent agent(group, disk);
+  Agent agent(group, disk, flags.worker.default_address);
   JwksFetcher jwks(
       [&group](std::shared_ptr<const KeyStore> keys) { group.PublishKeys(std::move(keys)); });
   agent.SetTokenIssuerSink([&jwks](const RouteTable& table) { jwks.SetIssuers(table); });

@@ -141,8 +141,12 @@ struct Compiler::Past {
 
 class RouteTableBuilder {
  public:
-  RouteTableBuilder(const v1::Snapshot& snapshot, const RouteTable& before)
-      : snapshot_(snapshot), before_(before), table_(std::make_shared<RouteTable>()) {}
+  RouteTableBuilder(const v1::Snapshot& snapshot, const RouteTable& before,
+                    const std::string& own_address)
+      : snapshot_(snapshot),
+        before_(before),
+        own_address_(own_address),
+        table_(std::make_shared<RouteTable>()) {}
 
   // True where all is well; hosts are then still to be built.
   bool Build();
@@ -186,10 +190,13 @@ class RouteTableBuilder {
                          Rule& rule);
   void AddAttachments(const std::string& resource, const v1::RouteConfig& config);
   void CheckAttachments(const CompiledRoute& route);
+  void AddToPort(Listener listener, const std::string& address, uint16_t number, bool tls);
+  void AddToOwnPort(Listener listener, uint16_t number, bool tls);
   void FinishPorts();
 
   const v1::Snapshot& snapshot_;
   const RouteTable& before_;
+  const std::string& own_address_;
   std::shared_ptr<RouteTable> table_;
   std::vector<CompileError> errors_;
   absl::flat_hash_set<const void*> gone_;  // Parts of the table before that this one has not.
@@ -199,6 +206,12 @@ class RouteTableBuilder {
   absl::flat_hash_set<std::string, StringHash, std::equal_to<>> listeners_;  // By resource.
   StringMap<SniTable*> sni_tables_;  // Of listeners of protocol TLS, by resource; theirs.
   std::map<std::pair<std::string, uint16_t>, Port> ports_;
+  struct OwnAddressListener {
+    Listener listener;
+    uint16_t port = 0;
+    bool tls = false;
+  };
+  std::vector<OwnAddressListener> naming_own_address_;
 };
 
 bool RouteTableBuilder::Build() {
@@ -499,19 +512,50 @@ void RouteTableBuilder::AddListener(const std::string& name, const v1::ListenerC
   if (addresses.empty()) addresses.emplace_back();
   for (const std::string& address : addresses) {
     const auto number = static_cast<uint16_t>(config.port());
-    Port& port = ports_[{address, number}];
-    if (port.listeners.empty()) {
-      port.address = address;
-      port.port = number;
-      port.tls = tls;
-    } else if (port.tls != tls) {
-      Fail(name, Concat("mixes TLS and plain HTTP on port ", std::to_string(number), " with ",
-                        port.listeners.front().name));
+    listener.address = address;
+    if (!address.empty() && address == own_address_) {
+      naming_own_address_.push_back({listener, number, tls});
+    } else {
+      AddToPort(listener, address, number, tls);
     }
-    port.http = port.http || listener.http;
-    port.passthrough = port.passthrough || listener.passthrough;
-    port.listeners.push_back(listener);
   }
+}
+
+void RouteTableBuilder::AddToPort(Listener listener, const std::string& address, uint16_t number,
+                                  bool tls) {
+  Port& port = ports_[{address, number}];
+  if (port.listeners.empty()) {
+    port.address = address;
+    port.port = number;
+    port.tls = tls;
+  } else if (port.tls != tls) {
+    Fail(listener.name, Concat("mixes TLS and plain HTTP on port ", std::to_string(number),
+                               " with ", port.listeners.front().name));
+  }
+  port.http = port.http || listener.http;
+  port.passthrough = port.passthrough || listener.passthrough;
+  port.listeners.push_back(std::move(listener));
+}
+
+// The control plane does not compare it with listeners that name no address: which address is
+// theirs is another matter on each agent.
+void RouteTableBuilder::AddToOwnPort(Listener listener, uint16_t number, bool tls) {
+  const std::vector<Listener>& others = ports_[{"", number}].listeners;
+  const auto same_host = std::find_if(
+      others.begin(), others.end(),
+      [&listener](const Listener& other) { return other.hostname == listener.hostname; });
+  const bool mixed = !others.empty() && ports_[{"", number}].tls != tls;
+  if (!mixed && same_host == others.end()) {
+    AddToPort(std::move(listener), "", number, tls);
+    return;
+  }
+  const Listener& other = mixed ? others.front() : *same_host;
+  table_->refused_.push_back(
+      {.name = listener.name,
+       .address = listener.address,
+       .message = Concat(listener.address, " is this agent's own address, where ", other.name,
+                         " has port ", std::to_string(number),
+                         mixed ? " with another protocol" : " and the same hostname")});
 }
 
 std::shared_ptr<const CompiledRoute> RouteTableBuilder::MakeRoute(
@@ -656,6 +700,9 @@ void RouteTableBuilder::AddAuthentication(const std::string& resource,
 }
 
 void RouteTableBuilder::FinishPorts() {
+  for (auto& [listener, number, tls] : naming_own_address_) {
+    AddToOwnPort(std::move(listener), number, tls);
+  }
   for (auto& [key, port] : ports_) {
     std::sort(port.listeners.begin(), port.listeners.end(), MoreSpecific);
     for (size_t i = 1; i < port.listeners.size(); ++i) {
@@ -667,12 +714,13 @@ void RouteTableBuilder::FinishPorts() {
   }
 }
 
-Compiler::Compiler() : past_(std::make_unique<Past>()) {}
+Compiler::Compiler(std::string own_address)
+    : own_address_(std::move(own_address)), past_(std::make_unique<Past>()) {}
 Compiler::~Compiler() = default;
 
 CompileResult Compiler::Compile(const v1::Snapshot& snapshot) {
   CompileResult result;
-  RouteTableBuilder builder(snapshot, *past_->table);
+  RouteTableBuilder builder(snapshot, *past_->table, own_address_);
   if (!builder.Build()) {
     result.errors = std::move(builder.errors());
     return result;

@@ -24,7 +24,8 @@ struct CompileResult {
 // its resources, is shared with it and not built again. Used by one thread.
 class Compiler {
  public:
-  Compiler();
+  // `own_address`: the agent's, for listeners that name none; a listener may name it, too.
+  explicit Compiler(std::string own_address = "");
   ~Compiler();
   Compiler(const Compiler&) = delete;
   Compiler& operator=(const Compiler&) = delete;
@@ -37,6 +38,7 @@ class Compiler {
  private:
   struct Past;  // What the last table was made of.
 
+  const std::string own_address_;
   std::unique_ptr<Past> past_;
 };
 

@@ -182,6 +182,7 @@ struct ClientValidation {
 struct Listener {
   std::string name;  // Of the ListenerConfig resource.
   std::string gateway;
+  std::string address;   // As its Gateway names it; "": none is named.
   std::string hostname;  // "", exact, "*.suffix"; lower case.
   std::vector<const Certificate*> certificates;
   std::shared_ptr<const HostTable> hosts;
@@ -194,7 +195,7 @@ struct Listener {
 
 // One address and port that the agent binds, with all listeners that share it.
 struct Port {
-  std::string address;  // "" is the agent's own address.
+  std::string address;  // "" is the agent's own address, also where a Gateway names that.
   uint16_t port = 0;
   bool tls = false;
   bool http = false;                // Of one of the listeners at least,
@@ -205,11 +206,19 @@ struct Port {
   const Listener* FindListener(std::string_view host) const;
 };
 
+// A listener that names the agent's own address, where one that names none is in its way.
+struct RefusedListener {
+  std::string name;
+  std::string address;
+  std::string message;
+};
+
 class RouteTable {
  public:
   const std::string& version() const { return version_; }
   uint64_t revision() const { return revision_; }
   const std::vector<Port>& ports() const { return ports_; }  // Sorted by address, port.
+  const std::vector<RefusedListener>& refused() const { return refused_; }
   // Each sorted by name.
   const std::vector<std::shared_ptr<const Backend>>& backends() const { return backends_; }
   const std::vector<std::shared_ptr<const TokenIssuer>>& token_issuers() const {
@@ -230,6 +239,7 @@ class RouteTable {
   std::string version_;
   uint64_t revision_ = 0;
   std::vector<Port> ports_;
+  std::vector<RefusedListener> refused_;
   std::vector<std::shared_ptr<const Backend>> backends_;
   std::vector<std::shared_ptr<const TokenIssuer>> token_issuers_;
   std::vector<std::shared_ptr<const Certificate>> certificates_;

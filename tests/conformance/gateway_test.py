@@ -102,6 +102,25 @@ class Addresses(suite.SuiteTest):
         self.expect_backend("v1", self.suite.agent_address)
         self.suite.delete("gateway", "plain")
 
+    def test_the_agents_address_may_be_named_beside_gateways_without_addresses(self):
+        own = self.suite.agent_address
+        self.suite.apply(documents(
+            gateway("unnamed", None, [{"hostname": "a.test"}]),
+            gateway("named", own, [{"hostname": "b.test"}, {"name": "taken", "hostname": "a.test"}]),
+            http_route("unnamed", ["unnamed"], [{"backendRefs": [to("v1")]}]),
+            http_route("named", ["named"], [{"backendRefs": [to("v2")]}])))
+        for name in ("unnamed", "named"):
+            self.addCleanup(self.suite.delete, "gateway", name)
+        self.expect_object("gateway", "unnamed", PROGRAMMED)
+        self.expect_listener("named", "http", PROGRAMMED)
+        self.expect_listener("named", "taken", {"Accepted": ("False", "PortUnavailable")})
+        self.expect_backend("v1", own, host="a.test")
+        self.expect_backend("v2", own, host="b.test")
+        # Each connection comes to the same socket.
+        for _ in range(20):
+            self.expect_backend("v1", own, host="a.test")
+            self.expect_backend("v2", own, host="b.test")
+
     def test_an_address_without_value_is_picked_and_stays(self):
         def spec(port):
             return [gateway(name, None, [{"port": port}], addresses=[{"type": "IPAddress"}]) for name in ("open", "open2")]

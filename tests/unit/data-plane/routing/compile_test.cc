@@ -58,6 +58,49 @@ TEST(CompileTest, TlsAndPlainCannotShareAPort) {
   EXPECT_THAT(result.errors.back().message, HasSubstr("mixes TLS and plain HTTP"));
 }
 
+// An HTTP listener on port 80.
+std::string ListenerAt(const std::string& name, const std::string& hostname,
+                       const std::string& address) {
+  return "resources { name: '" + name + "' listener { port: 80 protocol: HTTP hostname: '" +
+         hostname + "' addresses: '" + address + "' } }\n";
+}
+
+TEST(CompileTest, AListenerThatNamesTheAgentsAddressSharesThePortOfThoseThatNameNone) {
+  Compiler compiler("127.0.0.1");
+  const CompileResult result = compiler.Compile(
+      SnapshotOf(ListenerText("l", "l.example") + ListenerAt("a", "a.example", "127.0.0.1") +
+                 ListenerAt("b", "b.example", "127.0.0.2")));
+  ASSERT_NE(result.table, nullptr);
+  ASSERT_EQ(result.table->ports().size(), 2u);
+  const Port* const own = result.table->FindPort("", 80);
+  ASSERT_NE(own, nullptr);
+  ASSERT_EQ(own->listeners.size(), 2u);
+  EXPECT_EQ(own->listeners[0].address, "127.0.0.1");
+  EXPECT_EQ(own->listeners[1].address, "");
+  EXPECT_TRUE(result.table->refused().empty());
+}
+
+TEST(CompileTest, WhatNamesNoAddressGoesBeforeWhatNamesTheAgents) {
+  Compiler compiler("127.0.0.1");
+  const std::string both =
+      ListenerText("l", "l.example") + ListenerAt("a", "l.example", "127.0.0.1");
+  const CompileResult hosts = compiler.Compile(SnapshotOf(both));
+  ASSERT_NE(hosts.table, nullptr);
+  EXPECT_EQ(hosts.table->FindPort("", 80)->listeners.size(), 1u);
+  ASSERT_EQ(hosts.table->refused().size(), 1u);
+  EXPECT_EQ(hosts.table->refused()[0].name, "a");
+  EXPECT_EQ(hosts.table->refused()[0].address, "127.0.0.1");
+  EXPECT_THAT(hosts.table->refused()[0].message, HasSubstr("l has port 80 and the same hostname"));
+
+  const CompileResult protocols = compiler.Compile(SnapshotOf(
+      "resources { name: 'z' listener { port: 80 protocol: TLS tls_passthrough: true } }" +
+      ListenerAt("a", "l.example", "127.0.0.1")));
+  ASSERT_NE(protocols.table, nullptr);
+  ASSERT_EQ(protocols.table->refused().size(), 1u);
+  EXPECT_THAT(protocols.table->refused()[0].message,
+              HasSubstr("z has port 80 with another protocol"));
+}
+
 TEST(CompileTest, CertificateMustBePem) {
   EXPECT_THAT(FirstError("resources { name: 'c' certificate { certificate_chain_pem: 'x' } }"),
               HasSubstr("c: certificate chain is no PEM"));
