@@ -155,6 +155,10 @@ int Run(Flags& flags) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // Before threads: they inherit it.
   signal(SIGPIPE, SIG_IGN);
 
+  // As the control plane writes addresses, which are compared with it.
+  boost::system::error_code no_address;
+  const asio::ip::address own = asio::ip::make_address(flags.worker.default_address, no_address);
+  if (!no_address) flags.worker.default_address = own.to_string();
   DiscoveryOptions discovery;
   discovery.control_plane = flags.control_plane;
   discovery.agent.set_id(flags.id);
