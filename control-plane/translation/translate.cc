@@ -17,15 +17,14 @@
 #include "apk/v1/routes.pb.h"
 #include "common/strings.h"
 #include "control-plane/resources/grpc_route.h"
-#include "control-plane/translation/age_order.h"
 #include "control-plane/translation/api_binding.h"
 #include "control-plane/translation/attach_routes.h"
 #include "control-plane/translation/backend_tls_policies.h"
 #include "control-plane/translation/changes.h"
 #include "control-plane/translation/gateways.h"
-#include "control-plane/translation/hostname_claims.h"
 #include "control-plane/translation/read_log.h"
 #include "control-plane/translation/resolve_backends.h"
+#include "control-plane/translation/route_pieces.h"
 #include "control-plane/translation/snapshot_assembly.h"
 #include "control-plane/translation/status_updates.h"
 #include "control-plane/translation/translate_route.h"
@@ -73,41 +72,7 @@ std::string TextOf(const ApiBinding* binding) {
   return text;
 }
 
-// The outcome for one route, and what it came from.
-struct RoutePiece {
-  bool translated = false;
-  Reads reads;
-  std::string binding;
-  const google::protobuf::Message* object = nullptr;  // With the status that was compared last.
-  std::string created;                                // Its creationTimestamp.
-  v1::RouteStatus status;
-  RouteAttachments listeners;             // That it attaches to, served or not.
-  RouteAttachments taken;                 // As Attachments has them.
-  std::vector<std::string> references;    // Backends and issuers of a route that is served.
-  std::set<ServiceName> services;         // That it refers to.
-  std::vector<SharedResource> resources;  // None where the route is not served.
-};
-
-// By namespace and name.
-using RoutePieces = std::map<std::pair<std::string, std::string>, RoutePiece>;
-
-// An HTTPRoute or a GRPCRoute.
-struct AnyRoute {
-  const v1::HTTPRoute* http = nullptr;
-  const v1::GRPCRoute* grpc = nullptr;
-  RoutePiece* piece = nullptr;
-
-  const google::protobuf::Message& object() const {
-    return grpc == nullptr ? static_cast<const google::protobuf::Message&>(*http) : *grpc;
-  }
-  const v1::ObjectMeta& metadata() const {
-    return grpc == nullptr ? http->metadata() : grpc->metadata();
-  }
-  const std::string& kind() const { return object().GetDescriptor()->name(); }
-  RouteView view() const { return grpc == nullptr ? ViewOf(*http) : ViewOf(*grpc); }
-};
-
-// The same for a Backend's status.
+// The outcome for a Backend's status, and what it came from.
 struct BackendPiece {
   Reads reads;
   const v1::Backend* object = nullptr;
@@ -134,8 +99,7 @@ struct Translator::Memory {
   ResourceSet resources;  // As the last pass left them: with the statuses that it gave.
   Reads gateway_reads;
   std::unique_ptr<ApiPieces> apis;
-  RoutePieces http_routes;
-  RoutePieces grpc_routes;
+  KeptRoutes routes;
   StringMap<BackendPiece> backends;     // By namespace/name.
   std::map<std::string, SharedResource> available;  // What served routes refer to, by name.
 };
@@ -203,15 +167,15 @@ class Translator::Pass {
     log_.Begin();
     BackendResolver backends(resources_, *policies_, std::move(policy_reads), backends_, &log_);
     const Reads of_all = log_.End();
-    const std::vector<AnyRoute> routes = AllRoutes();
-    for (const AnyRoute& route : InOrderOfPrecedence(routes)) {
+    routes_ = ListRoutes(resources_, memory_.routes);
+    for (const AnyRoute& route : routes_.InOrderOfPrecedence()) {
       if (!IsValid(route)) {
         TranslateOne(route, of_all, backends);
-      } else if (both_kinds_) {
+      } else if (routes_.both_kinds) {
         TakeHostnames(route);
       }
     }
-    for (const AnyRoute& route : routes) {
+    for (const AnyRoute& route : routes_.all) {
       RoutePiece& piece = *route.piece;
       if (piece.object != &route.object()) UpdateRoute(route, piece);
       for (const auto& attachment : piece.listeners) ++attached_[attachment.listener()];
@@ -271,70 +235,6 @@ class Translator::Pass {
     }
   }
 
-  // GRPCRoutes, then HTTPRoutes, each with its piece, by namespace and name: nearly the order of
-  // their resources' names. Pieces of routes that are gone, go.
-  std::vector<AnyRoute> AllRoutes() {
-    std::vector<AnyRoute> routes;
-    const auto http_routes = resources_.All<v1::HTTPRoute>();
-    const auto grpc_routes = resources_.All<v1::GRPCRoute>();
-    both_kinds_ = !http_routes.empty() && !grpc_routes.empty();
-    had_both_kinds_ = !memory_.http_routes.empty() && !memory_.grpc_routes.empty();
-    routes.reserve(http_routes.size() + grpc_routes.size());
-    FindPieces(grpc_routes, memory_.grpc_routes, [&routes](const auto* route, RoutePiece* piece) {
-      routes.push_back({.http = nullptr, .grpc = route, .piece = piece});
-    });
-    FindPieces(http_routes, memory_.http_routes, [&routes](const auto* route, RoutePiece* piece) {
-      routes.push_back({.http = route, .grpc = nullptr, .piece = piece});
-    });
-    return routes;
-  }
-
-  // Side by side: both are sorted by namespace and name.
-  template <class Route, class Found>
-  void FindPieces(const std::vector<const Route*>& routes, RoutePieces& pieces,
-                  const Found& found) {
-    const std::string& kind = Route::descriptor()->name();
-    auto piece = pieces.begin();
-    const auto forget = [&] {
-      AddChangedHostnames(kind, piece->second.listeners);
-      piece = pieces.erase(piece);
-    };
-    for (const Route* const route : routes) {
-      const v1::ObjectMeta& metadata = route->metadata();
-      // What is the same object as last time needs no look at its name.
-      if (piece == pieces.end() || piece->second.object != route) {
-        const RoutePieces::key_type name(metadata.namespace_(), metadata.name());
-        while (piece != pieces.end() && piece->first < name) forget();
-        if (piece == pieces.end() || name < piece->first) {
-          piece = pieces.emplace_hint(piece, name, RoutePiece());
-        }
-      }
-      // At another place in the order.
-      if (piece->second.created != metadata.creation_timestamp()) {
-        AddChangedHostnames(kind, piece->second.listeners);
-        piece->second = RoutePiece();
-        piece->second.created = metadata.creation_timestamp();
-      }
-      found(route, &piece->second);
-      ++piece;
-    }
-    while (piece != pieces.end()) forget();
-  }
-
-  // By age where there are both kinds: the older one has a hostname that both want.
-  std::vector<AnyRoute> InOrderOfPrecedence(std::vector<AnyRoute> routes) const {
-    if (both_kinds_) {
-      std::stable_sort(routes.begin(), routes.end(), [](const AnyRoute& a, const AnyRoute& b) {
-        return OlderMetadata(a.metadata(), b.metadata());
-      });
-    }
-    return routes;
-  }
-
-  void AddChangedHostnames(const std::string& kind, const RouteAttachments& attachments) {
-    if (both_kinds_ || had_both_kinds_) claims_.AddChanged(kind, attachments);
-  }
-
   // As attaching the route would.
   void TakeHostnames(const AnyRoute& route) {
     for (const v1::RouteAttachment& attachment : route.piece->listeners) {
@@ -367,9 +267,7 @@ class Translator::Pass {
   bool IsValid(const AnyRoute& route) const {
     const RoutePiece& piece = *route.piece;
     if (!piece.translated || gateways_changed_ || changes_.Touch(piece.reads)) return false;
-    if (claims_.Touch(route.kind(), piece.listeners) || claims_.Touch(route.kind(), piece.taken)) {
-      return false;
-    }
+    if (routes_.WantsWhatChanged(route)) return false;
     return !apis_changed_ || piece.binding == TextOf(BindingOf(route));
   }
 
@@ -398,8 +296,8 @@ class Translator::Pass {
     piece.object = nullptr;
     piece.status = StatusOf(route.view(), attachments, translated, now_);
     if (!SameAttachments(piece.listeners, attachments.listeners)) {
-      AddChangedHostnames(route.kind(), piece.listeners);
-      AddChangedHostnames(route.kind(), attachments.listeners);
+      routes_.AddChanged(route.kind(), piece.listeners);
+      routes_.AddChanged(route.kind(), attachments.listeners);
     }
     piece.listeners = std::move(attachments.listeners);
     piece.taken = std::move(attachments.taken);
@@ -570,9 +468,7 @@ class Translator::Pass {
   StringMap<int> attached_;  // Routes, by listener.
   bool gateways_changed_ = false;
   bool apis_changed_ = false;
-  bool both_kinds_ = false;  // Of routes that can want the same hostname.
-  bool had_both_kinds_ = false;
-  HostnameClaims claims_;
+  RouteList routes_;
   StringMap<ListenerState*> listeners_;  // By name.
   int routes_translated_ = 0;
   std::vector<SharedResource> route_resources_;
