@@ -45,7 +45,7 @@ void H2RequestHeadBuilder::Add(std::string_view name, std::string_view value) {
     }
     return;
   }
-  if (!IsToken(name)) return Note(HeadError::kMalformed);
+  if (name.size() > kFieldNameBytesMax || !IsToken(name)) return Note(HeadError::kMalformed);
   const HeaderId id = HeaderIdOf(name);
   if (id == HeaderId::kCookie) {
     if (!cookie_.empty()) cookie_ += "; ";
@@ -141,7 +141,7 @@ void H2ResponseHeadBuilder::Add(std::string_view name, std::string_view value) {
     }
     return;
   }
-  bad_ = bad_ || !IsToken(name);
+  bad_ = bad_ || name.size() > kFieldNameBytesMax || !IsToken(name);
   head_.headers.Add(name, value);
 }
 

@@ -36,7 +36,6 @@ constexpr std::array<bool, 256> kToken = MakeTokenTable();
 constexpr std::array<bool, 256> kValue = MakeValueTable();
 constexpr size_t kMethodSizeMax = 32;
 constexpr size_t kLengthDigitsMax = 18;
-constexpr size_t kFieldNameSizeMax = 1024;
 
 // Takes the next line, without its CRLF, off `rest`. REQUIRES: HeadScanner saw that each ends in
 // CRLF.
@@ -231,7 +230,7 @@ std::optional<FieldLine> ParseFieldLine(std::string_view line) {
   while (colon < line.size() && kToken[static_cast<unsigned char>(line[colon])]) ++colon;
   // Else obs-fold, "Name :", or no field at all.
   if (colon == 0 || colon == line.size() || line[colon] != ':') return std::nullopt;
-  if (colon > kFieldNameSizeMax) return std::nullopt;
+  if (colon > kFieldNameBytesMax) return std::nullopt;
   FieldLine field;
   field.name = line.substr(0, colon);
   field.value = TrimSpace(line.substr(colon + 1));

@@ -14,6 +14,9 @@
 
 namespace apk {
 
+// Of the name of a field; no limit of the whole head is that low.
+inline constexpr size_t kFieldNameBytesMax = 1024;
+
 struct HeadLimits {
   size_t request_line_bytes_max = 16 * 1024;
   size_t head_bytes_max = 64 * 1024;

@@ -103,6 +103,11 @@ TEST(H2RequestHead, HasLimits) {
   EXPECT_EQ(Build(fields, head), HeadError::kTargetTooLong);
 }
 
+TEST(H2RequestHead, ANameIsNoLongerThanHttp1MayHaveIt) {
+  EXPECT_EQ(BuildWith({{std::string(kFieldNameBytesMax, 'a'), "1"}}), HeadError::kNone);
+  EXPECT_EQ(BuildWith({{std::string(kFieldNameBytesMax + 1, 'a'), "1"}}), HeadError::kMalformed);
+}
+
 TEST(H2RequestHead, TakesExtendedConnectForWebSocketsOnly) {
   Fields fields = kPlain;
   fields[0].second = "CONNECT";

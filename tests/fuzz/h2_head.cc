@@ -1,0 +1,61 @@
+// The fields of an HTTP/2 request, one "name\nvalue\n" after the other: what is accepted and written as HTTP/1.1
+// is one request, and the same one.
+#include <string>
+#include <string_view>
+
+#include "data-plane/http/h2_head.h"
+#include "data-plane/http/head_parser.h"
+#include "data-plane/http/head_writer.h"
+#include "tests/fuzz/require.h"
+
+namespace apk {
+namespace {
+
+std::string_view TakeLine(std::string_view& rest) {
+  const size_t end = rest.find('\n');
+  const std::string_view line = rest.substr(0, end);
+  rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+  return line;
+}
+
+void Check(std::string_view bytes) {
+  const HeadLimits limits;
+  RequestHead head;
+  H2RequestHeadBuilder builder(limits, head);
+  bool ends_stream = false;
+  while (!bytes.empty()) {
+    const std::string_view name = TakeLine(bytes);
+    const std::string_view value = TakeLine(bytes);
+    if (name.empty()) ends_stream = true;
+    builder.Add(name, value);
+  }
+  if (builder.Finish(ends_stream) != HeadError::kNone) return;
+  OutgoingRequest outgoing;
+  outgoing.head = &head;
+  outgoing.host = head.authority;
+  std::string written;
+  AppendRequestHead(written, outgoing);
+  HeadLimits wider;
+  wider.head_bytes_max *= 2;
+  wider.request_line_bytes_max = wider.head_bytes_max;
+  wider.fields_max += 4;  // Cookie, Host and framing are added to those that were counted.
+  HeadScanner scanner;
+  Require(scanner.Scan(written, wider) == HeadScanner::State::kComplete &&
+              scanner.head_end() == written.size(),
+          "it is one head");
+  if (head.method == "CONNECT") return;  // Refused before it would be written.
+  RequestHead again;
+  Require(ParseRequestHead(written, wider, again) == HeadError::kNone, "it is read");
+  Require(again.method == head.method && again.path == head.path && again.query == head.query,
+          "it asks for the same");
+  Require(again.framing.kind == head.framing.kind && again.framing.length == head.framing.length,
+          "its body is as long");
+}
+
+}  // namespace
+}  // namespace apk
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  apk::Check(std::string_view(reinterpret_cast<const char*>(data), size));
+  return 0;
+}
