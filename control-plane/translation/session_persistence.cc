@@ -35,15 +35,25 @@ uint32_t MillisecondsOf(const std::string& duration) {
   return ParseDurationMs(duration).value_or(0);
 }
 
-}  // namespace
-
-std::string SessionKeyFor(const ResourceSet& resources, const std::string& rule) {
+// "" where there is no Secret.
+std::string KeyFor(const ResourceSet& resources, std::string_view use) {
   const auto* const secret =
       resources.Find<v1::Secret>(kSessionSecretNamespace, kSessionSecretName);
   if (secret == nullptr) return "";
   const auto root = secret->data().find("key");
   if (root == secret->data().end() || root->second.empty()) return "";
-  return Hmac(root->second, rule);
+  return Hmac(root->second, use);
+}
+
+}  // namespace
+
+std::string SessionKeyFor(const ResourceSet& resources, const std::string& rule) {
+  return KeyFor(resources, rule);
+}
+
+std::string MirrorLoopKey(const ResourceSet& resources) {
+  constexpr size_t kKeyBytes = 16;
+  return KeyFor(resources, "mirror-loop").substr(0, kKeyBytes);  // No rule's name: it has no slash.
 }
 
 void FillSessionPersistence(const v1::SessionPersistence& session, const std::string& rule,

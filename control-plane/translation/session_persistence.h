@@ -1,4 +1,5 @@
-// Session persistence of a rule (Gateway API, SessionPersistence) as agents run it. Pure.
+// Session persistence of a rule (Gateway API, SessionPersistence) as agents run it, and what else
+// agents sign. Pure.
 #pragma once
 
 #include <string>
@@ -15,6 +16,9 @@ inline constexpr char kSessionSecretName[] = "session-persistence";
 
 // The key that signs the sessions of one rule, "namespace/route/rule"; "" where there is no Secret.
 std::string SessionKeyFor(const ResourceSet& resources, const std::string& rule);
+
+// The key that marks copies for mirrors, 16 bytes; "" where there is no Secret.
+std::string MirrorLoopKey(const ResourceSet& resources);
 
 void FillSessionPersistence(const v1::SessionPersistence& session, const std::string& rule,
                             const std::string& key, v1::SessionPersistenceConfig* config);

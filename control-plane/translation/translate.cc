@@ -25,6 +25,7 @@
 #include "control-plane/translation/read_log.h"
 #include "control-plane/translation/resolve_backends.h"
 #include "control-plane/translation/route_pieces.h"
+#include "control-plane/translation/session_persistence.h"
 #include "control-plane/translation/snapshot_assembly.h"
 #include "control-plane/translation/status_updates.h"
 #include "control-plane/translation/translate_route.h"
@@ -387,8 +388,11 @@ class Translator::Pass {
     });
   }
 
-  // Listeners and certificates, routes, and what they refer to.
+  // Listeners and certificates, routes, what they refer to, and the installation's.
   std::vector<SharedResource> TakeResources() {
+    if (const std::string key = MirrorLoopKey(resources_); !key.empty()) {
+      assembly_.Resource("installation").mutable_installation()->set_mirror_loop_key(key);
+    }
     std::vector<SharedResource> resources = assembly_.Take();
     for (const std::string& name : references_) {
       if (memory_.apis->issuers.Has(name)) {

@@ -17,9 +17,10 @@ namespace apk {
 class Forwarding {
  public:
   // What is referred to outlives it. The request is ready to go out but for the filters of a backend.
+  // `came_back`: it is a copy that an agent sent to a mirror.
   Forwarding(WorkerContext& worker, ServerExchange& exchange, const Rule& rule,
-             const FilterContext& filters)
-      : worker_(worker), exchange_(exchange), rule_(rule), filters_(filters), mirrors_(worker) {}
+             const FilterContext& filters, bool came_back)
+      : worker_(worker), exchange_(exchange), rule_(rule), filters_(filters), mirrors_(worker, came_back) {}
   ~Forwarding();
   Forwarding(const Forwarding&) = delete;
   Forwarding& operator=(const Forwarding&) = delete;

@@ -10,17 +10,6 @@ namespace {
 
 constexpr size_t kHeadBytes = 512;  // Usually enough: one allocation.
 
-// A copy that came back: the mirror leads to this gateway, or to another of its kind.
-bool IsCopy(const RequestHead& request) {
-  for (size_t i = 0; i < request.headers.size(); ++i) {
-    if (request.headers.id(i) != HeaderId::kVia) continue;
-    if (request.headers.value(i).find(Concat("apk", kMirrorMark)) != std::string_view::npos) {
-      return true;
-    }
-  }
-  return false;
-}
-
 }  // namespace
 
 MirrorTee::~MirrorTee() {
@@ -35,11 +24,11 @@ void MirrorTee::Prepare(const Rule& rule, std::span<const Mirror> mirrors,
                         const RequestHead& request) {
   has_body_ = request.framing.kind != BodyFraming::Kind::kNone;
   std::string host;
-  const bool is_copy = !mirrors.empty() && IsCopy(request);
+  std::string mark;
   for (const Mirror& mirror : mirrors) {
     MirrorStats& stats = worker_.mirror_stats.Find(rule, mirror);
     stats.matched.fetch_add(1, std::memory_order_relaxed);
-    if (is_copy) {
+    if (came_back_) {
       stats.Count(MirrorResult::kSkippedLoop);
       continue;
     }
@@ -70,7 +59,8 @@ void MirrorTee::Prepare(const Rule& rule, std::span<const Mirror> mirrors,
     outgoing.head = &request;
     outgoing.base_path = mirror.backend->base_path;
     outgoing.host = UpstreamHost(*mirror.backend, copy->endpoint, request.authority, host);
-    outgoing.is_copy = true;
+    if (mark.empty()) mark = worker_.mirror_marks.For(worker_.table->mirror_loop_key(), request);
+    outgoing.mirror_mark = mark;
     copy->head.reserve(kHeadBytes);
     AppendRequestHead(copy->head, outgoing);
     copies_.push_back(std::move(copy));

@@ -13,7 +13,8 @@ namespace apk {
 
 class MirrorTee {
  public:
-  explicit MirrorTee(WorkerContext& worker) : worker_(worker) {}
+  // `came_back`: the request is a copy already, see MirrorMarks::IsOn.
+  MirrorTee(WorkerContext& worker, bool came_back) : worker_(worker), came_back_(came_back) {}
   ~MirrorTee();  // A body that was not completed by then was aborted by the client.
   MirrorTee(const MirrorTee&) = delete;
   MirrorTee& operator=(const MirrorTee&) = delete;
@@ -32,6 +33,7 @@ class MirrorTee {
 
  private:
   WorkerContext& worker_;
+  const bool came_back_;
   std::vector<MirrorCopyPtr> copies_;
   bool has_body_ = false;
   bool started_ = false;

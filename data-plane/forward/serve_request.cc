@@ -85,12 +85,13 @@ Task<> ServeRequest(WorkerContext* worker, const Arrival* arrival, ServerExchang
   }
 
   const Rule& rule = *match->rule;
+  const bool came_back = worker->mirror_marks.IsOn(table->mirror_loop_key(), request);
   if (rule.authentication.has_value()) {
     reply = Authenticate(*rule.authentication, request, *worker->keys, worker->verdicts,
                          std::chrono::system_clock::now());
     if (reply.has_value()) {
       worker->metrics.unauthorized.Add();
-      MirrorTee rejected(*worker);
+      MirrorTee rejected(*worker, came_back);
       rejected.Prepare(rule, rule.mirrors, request);
       rejected.Reject();
       co_await AnswerWith(worker, exchange, *std::move(reply));
@@ -123,7 +124,7 @@ Task<> ServeRequest(WorkerContext* worker, const Arrival* arrival, ServerExchang
     co_await AnswerWith(worker, exchange, *std::move(reply));
     co_return;
   }
-  Forwarding forwarding(*worker, *exchange, rule, filters);
+  Forwarding forwarding(*worker, *exchange, rule, filters, came_back);
   co_await forwarding.Run();
 }
 

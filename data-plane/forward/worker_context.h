@@ -9,6 +9,7 @@
 
 #include "data-plane/auth/authenticate.h"
 #include "data-plane/auth/key_store.h"
+#include "data-plane/forward/mirror_mark.h"
 #include "data-plane/mirror/mirror_door.h"
 #include "data-plane/net/tls_context.h"
 #include "data-plane/observe/metrics.h"
@@ -69,6 +70,7 @@ struct WorkerContext {
   ConnectionPool& pool;
   MirrorDoor& mirrors;
   MirrorStatsCache& mirror_stats;
+  MirrorMarks& mirror_marks;
   WorkerMetrics& metrics;
   VerdictCache& verdicts;
   const ForwardLimits& limits;

@@ -6,13 +6,14 @@
 namespace apk {
 namespace {
 
-// The last is the gateway's own.
-void AppendMarkedVia(std::string& out, const HeaderMap& headers) {
+// The last is the gateway's own; a filter may have removed it.
+void AppendMarkedVia(std::string& out, const HeaderMap& headers, std::string_view mark) {
   size_t left = headers.Count(HeaderId::kVia);
+  if (left == 0) out.append("Via: 1.1 apk ").append(mark).append("\r\n", 2);
   for (size_t i = 0; left > 0; ++i) {
     if (headers.id(i) != HeaderId::kVia) continue;
     out.append(headers.name(i)).append(": ", 2).append(headers.value(i));
-    if (--left == 0) out.append(kMirrorMark);
+    if (--left == 0) out.append(1, ' ').append(mark);
     out.append("\r\n", 2);
   }
 }
@@ -44,11 +45,12 @@ void AppendRequestHead(std::string& out, const OutgoingRequest& request) {
   }
   out.append(" HTTP/1.1\r\n");
   AppendField(out, "Host", request.host);
-  head.headers.AppendLines(out, [&request](HeaderId id) {
+  const bool marked = !request.mirror_mark.empty();
+  head.headers.AppendLines(out, [marked](HeaderId id) {
     return id != HeaderId::kHost && id != HeaderId::kContentLength &&
-           id != HeaderId::kTransferEncoding && !(id == HeaderId::kVia && request.is_copy);
+           id != HeaderId::kTransferEncoding && !(id == HeaderId::kVia && marked);
   });
-  if (request.is_copy) AppendMarkedVia(out, head.headers);
+  if (marked) AppendMarkedVia(out, head.headers, request.mirror_mark);
   if (head.websocket) out.append("Connection: Upgrade\r\nUpgrade: websocket\r\n");
   AppendFraming(out, head.framing);
   const bool has_empty_body = head.framing.kind == BodyFraming::Kind::kNone &&

@@ -15,11 +15,8 @@ struct OutgoingRequest {
   const RequestHead* head = nullptr;
   std::string_view base_path;  // Put before the path.
   std::string_view host;
-  bool is_copy = false;  // For a mirror: Via says so (kMirrorMark), that a loop can be seen.
+  std::string_view mirror_mark;  // For a mirror: a comment on the gateway's own member of Via.
 };
-
-// A comment on the gateway's own member of Via (RFC 9110 7.6.3) in what it sends to mirrors.
-inline constexpr std::string_view kMirrorMark = " (mirror)";
 
 // A whole request head: request line, Host, the head's fields except Host and framing, framing
 // anew.

@@ -4,6 +4,7 @@
 #include "data-plane/routing/compile.h"
 
 #include <absl/container/flat_hash_set.h>
+#include <openssl/rand.h>
 
 #include <algorithm>
 #include <map>
@@ -23,6 +24,7 @@ namespace apk {
 namespace {
 
 constexpr size_t kMaxErrors = 100;
+constexpr size_t kLoopKeyBytes = 16;
 
 std::string_view TrimSlashes(std::string_view path) {
   while (path.ends_with('/')) path.remove_suffix(1);
@@ -112,6 +114,13 @@ bool MoreSpecific(const Listener& a, const Listener& b) {
   return key(a) < key(b);
 }
 
+// For an agent that was never given one: it knows its own copies at least.
+std::string RandomLoopKey() {
+  std::string key(kLoopKeyBytes, '\0');
+  RAND_bytes(reinterpret_cast<unsigned char*>(key.data()), kLoopKeyBytes);
+  return key;
+}
+
 // The routes of one listener by hostname, and the look-up made of them.
 struct ListenerHosts {
   StringMap<std::vector<const CompiledRoute*>> routes;
@@ -135,7 +144,7 @@ std::shared_ptr<const PathIndex> IndexOf(const std::vector<const CompiledRoute*>
 
 // What the last table was made of.
 struct Compiler::Past {
-  std::shared_ptr<const RouteTable> table = std::make_shared<RouteTable>();
+  std::shared_ptr<const RouteTable> table = std::make_shared<RouteTable>(RandomLoopKey());
   StringMap<ListenerHosts> listeners;  // Their routes are the table's.
 };
 
@@ -179,6 +188,7 @@ class RouteTableBuilder {
   void AddCertificate(const v1::SnapshotResource& resource, const v1::CertificateConfig& config);
   void AddTokenIssuer(const v1::SnapshotResource& resource, const v1::TokenIssuerConfig& config);
   void AddListener(const std::string& name, const v1::ListenerConfig& config);
+  void SetInstallation(const std::string& name, const v1::InstallationConfig& config);
   std::shared_ptr<const CompiledRoute> MakeRoute(const v1::SnapshotResource& resource,
                                                  const v1::RouteConfig& config);
   const Rule* AddRule(const std::string& resource, const v1::RouteConfig& route, int index);
@@ -219,8 +229,10 @@ bool RouteTableBuilder::Build() {
   table_->revision_ = snapshot_.revision();
   const std::vector<const v1::SnapshotResource*> resources = SortedResources();
   AddParts(resources);
+  table_->mirror_loop_key_ = before_.mirror_loop_key_;  // Where the snapshot has none.
   for (const auto* const resource : resources) {
     if (resource->has_listener()) AddListener(resource->name(), resource->listener());
+    if (resource->has_installation()) SetInstallation(resource->name(), resource->installation());
     if (resource->body_case() == v1::SnapshotResource::BODY_NOT_SET) {
       Fail(resource->name(), "is of a kind that this agent does not know");
     }
@@ -556,6 +568,14 @@ void RouteTableBuilder::AddToOwnPort(Listener listener, uint16_t number, bool tl
        .message = Concat(listener.address, " is this agent's own address, where ", other.name,
                          " has port ", std::to_string(number),
                          mixed ? " with another protocol" : " and the same hostname")});
+}
+
+void RouteTableBuilder::SetInstallation(const std::string& name,
+                                        const v1::InstallationConfig& config) {
+  table_->mirror_loop_key_ = config.mirror_loop_key();
+  if (config.mirror_loop_key().size() != kLoopKeyBytes) {
+    Fail(name, Concat("must have a mirror loop key of ", std::to_string(kLoopKeyBytes), " bytes"));
+  }
 }
 
 std::shared_ptr<const CompiledRoute> RouteTableBuilder::MakeRoute(

@@ -215,6 +215,10 @@ struct RefusedListener {
 
 class RouteTable {
  public:
+  RouteTable() = default;
+  // An empty one.
+  explicit RouteTable(std::string mirror_loop_key) : mirror_loop_key_(std::move(mirror_loop_key)) {}
+
   const std::string& version() const { return version_; }
   uint64_t revision() const { return revision_; }
   const std::vector<Port>& ports() const { return ports_; }  // Sorted by address, port.
@@ -227,6 +231,8 @@ class RouteTable {
   const std::vector<std::shared_ptr<const Certificate>>& certificates() const {
     return certificates_;
   }
+  // That copies for mirrors are marked with; the same in all agents of one control plane.
+  const std::string& mirror_loop_key() const { return mirror_loop_key_; }
   // nullptr where the snapshot no longer has that port.
   const Port* FindPort(std::string_view address, uint16_t port) const;
 
@@ -238,6 +244,7 @@ class RouteTable {
   friend class RouteTableBuilder;
   std::string version_;
   uint64_t revision_ = 0;
+  std::string mirror_loop_key_;
   std::vector<Port> ports_;
   std::vector<RefusedListener> refused_;
   std::vector<std::shared_ptr<const Backend>> backends_;

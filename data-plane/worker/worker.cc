@@ -88,6 +88,7 @@ Worker::Worker(int index, const WorkerOptions& options, ClientAddresses& address
                .pool = pool_,
                .mirrors = mirror_door_,
                .mirror_stats = mirror_stats_,
+               .mirror_marks = mirror_marks_,
                .metrics = metrics_,
                .verdicts = verdicts_,
                .limits = options.forward,

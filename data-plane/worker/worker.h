@@ -84,6 +84,7 @@ class Worker {
   ConnectionPool pool_;
   MirrorDoor mirror_door_;
   MirrorStatsCache mirror_stats_;
+  MirrorMarks mirror_marks_;
   WorkerMetrics metrics_;
   VerdictCache verdicts_;
   WorkerContext context_;

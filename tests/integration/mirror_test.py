@@ -268,6 +268,51 @@ spec: {services: [{host: no-such-host.invalid, port: 80}]}
         self.assertEqual((counts["sent"], counts["skipped/loop"]), (10, 10))
         self.assertEqual(len(self.primary.requests), 20)
 
+    def test_no_mark_that_a_client_can_make_up_keeps_its_request_from_the_mirror(self):
+        mirror = self.backend()
+        self.mirror_to(mirror.port)
+        client = self.client()
+        self.get(client)
+        learnt = mirror.wait_for(1)[0].header("Via")
+        self.assertRegex(learnt, r"^1\.1 apk \(mirror [0-9a-f]{32}\)$")
+        self.assertNotIn("mirror", self.primary.requests[0].header("Via"))
+        for via in "1.1 apk (mirror)", f"1.1 apk (mirror {'0' * 32})", learnt:
+            client.send(f"GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: mine\r\nVia: {via}\r\n\r\n")
+            self.assertEqual(client.read_response()[0], 200)
+        self.assertEqual(self.counts(4), {"matched": 4, "sent": 4})
+
+    def test_a_gateway_behind_a_mirror_mirrors_what_it_is_sent(self):
+        mirror = self.backend()
+        with Gateway() as second:
+            port = free_port()
+            second.apply(plain_gateway(port) + backend("primary", self.primary.port) + backend("mirror", mirror.port) +
+                         route("mirrored", f"""
+  - filters:
+    - {{type: RequestMirror, requestMirror: {{backendRef: {reference("mirror")}}}}}
+    backendRefs: [{reference("primary")}]
+"""))
+            self.mirror_to(port)
+            self.get(self.client(), 5)
+            self.assertEqual(self.counts(5), {"matched": 5, "sent": 5})
+            counts = second.settled_mirror_counts("Backend default/mirror", 5)
+            self.assertEqual(counts, {"matched": 5, "sent": 5})
+
+    def test_a_mirror_that_leads_to_another_agent_is_seen_whatever_its_filters_change(self):
+        self.gateway.start_agent(2)
+        self.gateway.apply(plain_gateway(self.port) + backend("primary", self.primary.port) +
+                           backend("mirror-0", 0, services=[{"host": "127.0.0.2", "port": self.port}]) +
+                           route("mirrored", f"""
+  - filters:
+    - {{type: RequestHeaderModifier, requestHeaderModifier: {{add: [{{name: X-Request-Id, value: more}}],
+        remove: [Via]}}}}
+    - {{type: RequestMirror, requestMirror: {{backendRef: {reference("mirror-0")}}}}}
+    backendRefs: [{reference("primary")}]
+"""))
+        self.get(self.client(), 5)
+        self.assertEqual(self.counts(5), {"matched": 5, "sent": 5})
+        counts = self.gateway.settled_mirror_counts("Backend default/mirror-0", 5, agent=2)
+        self.assertEqual(counts, {"matched": 5, "skipped/loop": 5})
+
     def test_copies_under_way_at_the_end_are_given_a_grace_time(self):
         mirror = self.backend()
         self.mirror_to(mirror.port)

@@ -21,7 +21,8 @@ RequestHead Get() {
 
 std::string Write(const RequestHead& head, std::string_view base_path = "") {
   std::string out;
-  AppendRequestHead(out, {.head = &head, .base_path = base_path, .host = "backend:1", .is_copy = false});
+  AppendRequestHead(
+      out, {.head = &head, .base_path = base_path, .host = "backend:1", .mirror_mark = {}});
   return out;
 }
 
@@ -35,7 +36,7 @@ TEST(HeadWriter, WritesLineHostFieldsAndEnd) {
 TEST(HeadWriter, AppendsToWhatIsThere) {
   const RequestHead head = Get();
   std::string out = "before";
-  AppendRequestHead(out, {.head = &head, .base_path = "", .host = "h", .is_copy = false});
+  AppendRequestHead(out, {.head = &head, .base_path = "", .host = "h", .mirror_mark = {}});
   EXPECT_EQ(out, "beforeGET /a HTTP/1.1\r\nHost: h\r\n\r\n");
 }
 
@@ -54,9 +55,15 @@ TEST(HeadWriter, ACopyIsMarkedInTheGatewaysOwnMemberOfVia) {
   head.headers.Add("Via", "1.1 first");
   head.headers.Append("Via", "1.1 apk");
   std::string out;
-  AppendRequestHead(out, {.head = &head, .base_path = "", .host = "h", .is_copy = true});
-  EXPECT_EQ(out, "GET /a HTTP/1.1\r\nHost: h\r\nVia: 1.1 first, 1.1 apk (mirror)\r\n\r\n");
-  EXPECT_EQ(Write(head).find(kMirrorMark), std::string::npos);
+  AppendRequestHead(
+      out, {.head = &head, .base_path = "", .host = "h", .mirror_mark = "(mirror 12)"});
+  EXPECT_EQ(out, "GET /a HTTP/1.1\r\nHost: h\r\nVia: 1.1 first, 1.1 apk (mirror 12)\r\n\r\n");
+  EXPECT_EQ(Write(head).find("mirror"), std::string::npos);
+  head.headers.Remove(HeaderId::kVia);
+  out.clear();
+  AppendRequestHead(
+      out, {.head = &head, .base_path = "", .host = "h", .mirror_mark = "(mirror 12)"});
+  EXPECT_EQ(out, "GET /a HTTP/1.1\r\nHost: h\r\nVia: 1.1 apk (mirror 12)\r\n\r\n");
 }
 
 TEST(HeadWriter, AlwaysSpeaksOnePointOne) {

@@ -190,6 +190,22 @@ TEST(CompilerTest, AnErrorLeavesTheTableBeforeToShareWith) {
   EXPECT_NE(RuleOf(*third.table, "y"), nullptr);
 }
 
+TEST(CompilerTest, TheLoopKeyIsTheInstallationsAndUntilThenTheAgentsOwn) {
+  Compiler compiler;
+  const auto own = compiler.Compile(SnapshotOf(""));
+  ASSERT_NE(own.table, nullptr);
+  EXPECT_EQ(own.table->mirror_loop_key().size(), 16u);
+  EXPECT_NE(own.table->mirror_loop_key(), Compile(SnapshotOf("")).table->mirror_loop_key());
+  const auto shared = compiler.Compile(SnapshotOf(
+      "resources { name: 'installation' installation { mirror_loop_key: '0123456789abcdef' } }"));
+  ASSERT_NE(shared.table, nullptr);
+  EXPECT_EQ(shared.table->mirror_loop_key(), "0123456789abcdef");
+  const auto bad = compiler.Compile(SnapshotOf(
+      "resources { name: 'installation' installation { mirror_loop_key: 'short' } }"));
+  ASSERT_FALSE(bad.errors.empty());
+  EXPECT_EQ(bad.errors[0].message, "must have a mirror loop key of 16 bytes");
+}
+
 TEST(CompilerTest, AListenerThatGoesTakesNoRouteAlong) {
   Compiler compiler;
   const std::string route = Route("x", "b", "1");
