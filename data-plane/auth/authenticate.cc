@@ -96,15 +96,13 @@ std::optional<Reply> Authenticate(const AuthenticationPolicy& policy, const Requ
   if (cache.IsGood(cache_key, keys.version, now)) return std::nullopt;
 
   std::vector<TrustedIssuer> issuers;
-  bool any_keys = policy.issuers.empty();
   for (const TokenIssuer* issuer : policy.issuers) {
     const auto it = keys.keys.find(std::string_view(issuer->name));
     const KeySet* set = it == keys.keys.end() ? nullptr : it->second.get();
-    any_keys = any_keys || set != nullptr;
     issuers.push_back({issuer->issuer, set});
   }
-  if (!any_keys) return KeysUnavailable();
   const JwtResult result = VerifyJwt(credentials.token, {issuers, policy.audiences, kLeeway}, now);
+  if (result.verdict == JwtVerdict::kKeysMissing) return KeysUnavailable();
   if (result.verdict == JwtVerdict::kUnknownKey) WantKeys(policy, keys);
   if (result.verdict != JwtVerdict::kOk) return InvalidCredentials();
   cache.Remember(cache_key, keys.version, result.expires + kLeeway);

@@ -12,8 +12,8 @@
 
 namespace apk {
 
-// nullopt: passes. Otherwise APK's 401 (900902 without token, 900903 with a bad one), or 503 while
-// the keys of none of the policy's issuers have ever been available.
+// nullopt: passes. Otherwise APK's 401 (900902 without token, 900903 with a bad one), or 503 for a
+// token of an issuer whose keys have never been available.
 std::optional<Reply> Authenticate(const AuthenticationPolicy& policy, const RequestHead& request,
                                   const KeyStore& keys, VerdictCache& cache, WallTime now);
 

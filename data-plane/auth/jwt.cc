@@ -117,10 +117,14 @@ JwtVerdict VerifySignature(const Parts& parts, const JwtExpectations& expectatio
   const std::string key_id = StringMember(parts.header, "kid").value_or("");
   bool issuer_known = false;
   bool key_known = false;
+  bool keys_missing = false;
   for (const TrustedIssuer& trusted : expectations.issuers) {
     if (!issuer.has_value() || trusted.issuer != *issuer) continue;
     issuer_known = true;
-    if (trusted.keys == nullptr) continue;
+    if (trusted.keys == nullptr) {
+      keys_missing = true;
+      continue;
+    }
     for (const PublicKey& key : trusted.keys->keys) {
       if (key.kind != algorithm->kind) continue;
       if (!key.algorithm.empty() && key.algorithm != name) continue;
@@ -130,6 +134,7 @@ JwtVerdict VerifySignature(const Parts& parts, const JwtExpectations& expectatio
     }
   }
   if (!issuer_known) return JwtVerdict::kWrongIssuer;
+  if (keys_missing) return JwtVerdict::kKeysMissing;
   return key_known ? JwtVerdict::kBadSignature : JwtVerdict::kUnknownKey;
 }
 

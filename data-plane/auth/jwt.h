@@ -18,6 +18,7 @@ enum class JwtVerdict : uint8_t {
   kUnsupportedAlgorithm,
   kWrongIssuer,
   kUnknownKey,
+  kKeysMissing,  // Those of its issuer; with them it might be good.
   kBadSignature,
   kExpired,
   kNotYetValid,
@@ -26,7 +27,7 @@ enum class JwtVerdict : uint8_t {
 
 struct TrustedIssuer {
   std::string_view issuer;       // What "iss" must be.
-  const KeySet* keys = nullptr;  // nullptr: not available yet; counts as kUnknownKey.
+  const KeySet* keys = nullptr;  // nullptr: not available yet.
 };
 
 struct JwtExpectations {

@@ -90,5 +90,27 @@ TEST_F(AuthenticateTest, KeysThatNeverCameAreNotTheClientsFault) {
   EXPECT_EQ(Try()->status, 503);
 }
 
+TEST_F(AuthenticateTest, KeysOfOneIssuerAreNoReasonToRefuseTheTokensOfAnother) {
+  const TokenIssuer late{"late", "", "you", "https://other-keys", "", ""};
+  policy_.issuers = {&issuer_, &late};
+  request_.headers.Add("Authorization", "Bearer " + signer_.Sign(R"({"iss":"you","exp":2000})"));
+  const std::optional<Reply> reply = Try();
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->status, 503);
+  ASSERT_EQ(reply->headers.size(), 1u);
+  EXPECT_EQ(reply->headers[0].first, "Retry-After");
+  request_.headers.Set("Authorization", "Bearer " + Token());
+  EXPECT_FALSE(Try().has_value());
+  request_.headers.Set("Authorization",
+                       "Bearer " + signer_.Sign(R"({"iss":"nobody","exp":2000})"));
+  EXPECT_EQ(Try()->status, 401);
+}
+
+TEST_F(AuthenticateTest, WithoutAnyKeysATokenOfAnUnknownIssuerIsRefusedAllTheSame) {
+  keys_.keys.clear();
+  request_.headers.Add("Authorization", "Bearer " + signer_.Sign(R"({"iss":"nobody","exp":2000})"));
+  EXPECT_EQ(Try()->status, 401);
+}
+
 }  // namespace
 }  // namespace apk
