@@ -65,7 +65,7 @@ void RequestBody::Tee() {
   if (replaying_ && teed_) return;
   teed_ = true;
   mirrors_.Append(slice_.data);
-  if (slice_.done) mirrors_.End();
+  if (slice_.done) mirrors_.End(slice_.trailers);
 }
 
 void RequestBody::Continue(ClientExchange& upstream, WriteStatus begun, UpstreamGuard& guard) {

@@ -86,10 +86,12 @@ void MirrorTee::Append(std::string_view data) {
   std::erase_if(copies_, [&](const auto& copy) { return !worker_.mirrors.Append(copy, chunk); });
 }
 
-void MirrorTee::End() {
+void MirrorTee::End(const HeaderMap* trailers) {
   if (!wants_body()) return;
   ended_ = true;
-  for (const auto& copy : copies_) worker_.mirrors.End(copy);
+  std::shared_ptr<const HeaderMap> fields;  // Of all copies.
+  if (trailers != nullptr) fields = std::make_shared<const HeaderMap>(*trailers);
+  for (const auto& copy : copies_) worker_.mirrors.End(copy, fields);
 }
 
 }  // namespace apk

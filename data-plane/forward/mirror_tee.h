@@ -27,7 +27,8 @@ class MirrorTee {
   // Sends the copies on their way; body events may follow.
   void Start();
   void Append(std::string_view data);
-  void End();
+  // `trailers`: fields behind the body, or nullptr.
+  void End(const HeaderMap* trailers);
 
   bool wants_body() const { return started_ && !ended_ && !copies_.empty(); }
 

@@ -273,6 +273,7 @@ Task<bool> MirrorChannel::Write(MirrorCopy* copy, ClientExchange* exchange) {
     if (!body.chunks.empty()) chunk = body.Take();
     const bool last = body.complete && body.chunks.empty();
     const std::string_view data = chunk == nullptr ? std::string_view() : std::string_view(*chunk);
+    if (last && copy->trailers != nullptr) exchange->WriteTrailers(*copy->trailers);
     WriteStatus status = exchange->WriteBody(data, last);
     if (status == WriteStatus::kAgain) {
       const bool flushed = co_await exchange->Flush();

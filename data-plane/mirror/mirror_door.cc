@@ -45,7 +45,8 @@ bool MirrorDoor::Append(const MirrorCopyPtr& copy, const BodyChunk& chunk) {
   return false;
 }
 
-void MirrorDoor::End(const MirrorCopyPtr& copy) {
+void MirrorDoor::End(const MirrorCopyPtr& copy, std::shared_ptr<const HeaderMap> trailers) {
+  copy->trailers = std::move(trailers);
   if (!Push(MirrorEvent::Kind::kEnd, copy)) Lose(*copy);
 }
 

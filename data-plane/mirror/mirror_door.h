@@ -36,6 +36,8 @@ struct MirrorCopy {
   bool has_body = false;    // Body events follow.
   bool idempotent = false;  // May be sent again where a kept connection turns out to be dead.
 
+  std::shared_ptr<const HeaderMap> trailers;  // Or nullptr. Set before kEnd, read after it.
+
   std::atomic<uint64_t> held_bytes{0};  // Body bytes given and not yet written.
   std::atomic<bool> lost{false};        // An event of it did not fit: it must not be completed.
 
@@ -92,7 +94,8 @@ class MirrorDoor {
   bool Start(MirrorCopyPtr copy);
   // False where this copy is over, counted by whoever ended it: give it no more.
   bool Append(const MirrorCopyPtr& copy, const BodyChunk& chunk);
-  void End(const MirrorCopyPtr& copy);
+  // `trailers`: fields behind the body, or nullptr.
+  void End(const MirrorCopyPtr& copy, std::shared_ptr<const HeaderMap> trailers);
   void AbortByClient(const MirrorCopyPtr& copy);
 
   // For the mirror thread.

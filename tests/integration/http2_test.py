@@ -154,6 +154,13 @@ spec:
         self.assertTrue(client.wait_for(HEADERS, stream=1).flags & END_STREAM)
         self.assertEqual(self.origin.wait_for(1)[0].trailers, ["x-up: 1"])
 
+    def test_trailers_are_mirrored(self):
+        client = self.client()
+        client.send(frame(HEADERS, END_HEADERS, 1, request("/mirrored", "POST")) + frame(DATA, 0, 1, b"body") +
+                    frame(HEADERS, END_HEADERS | END_STREAM, 1, block(("x-up", "1"), ("authorization", "9"))))
+        copy = self.mirror.wait_for(1)[0]
+        self.assertEqual((copy.body, copy.trailers, copy.complete), (b"body", ["x-up: 1"], True))
+
     def test_a_body_is_taken_only_as_fast_as_the_backend_takes_it(self):
         stalled = FakeBackend(lambda _: lambda connection: self.release.wait(harness.PATIENCE), read_requests=False)
         self.addCleanup(stalled.close)

@@ -79,6 +79,17 @@ class Mirroring(ClientTest):
         for index in range(2):
             self.assertEqual(self.counts(6, index), {"matched": 6, "sent": 6})
 
+    def test_a_copy_has_the_trailers_that_the_primary_gets(self):
+        mirror = self.backend()
+        self.mirror_to(mirror.port)
+        client = self.client()
+        for body in b"3\r\nabc\r\n", b"186a0\r\n" + b"x" * 100_000 + b"\r\n", b"":
+            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body +
+                        b"0\r\nX-Sum: 6\r\nAuthorization: y\r\n\r\n")
+            self.assertEqual(client.read_response()[0], 200)
+        for received in self.primary.wait_for(3) + mirror.wait_for(3):
+            self.assertEqual((received.trailers, received.complete), (["X-Sum: 6"], True))
+
     def test_connections_to_the_mirror_are_kept(self):
         mirror = self.backend()
         self.mirror_to(mirror.port)

@@ -44,7 +44,7 @@ TEST_F(MirrorDoorTest, WakesOnceUntilTheOtherSideSleepsAgain) {
   const MirrorCopyPtr copy = Copy();
   EXPECT_TRUE(door_.Start(copy));
   EXPECT_TRUE(door_.Append(copy, Chunk(10)));
-  door_.End(copy);
+  door_.End(copy, nullptr);
   EXPECT_EQ(wakes_, 1);
   EXPECT_EQ(Next(), MirrorEvent::Kind::kStart);
   EXPECT_EQ(Next(), MirrorEvent::Kind::kChunk);
@@ -82,7 +82,7 @@ TEST_F(MirrorDoorTest, ABodyThatDoesNotFitIsLostAndGivesItsBytesBack) {
   for (const auto& lose : std::vector<std::function<void(const MirrorCopyPtr&)>>{
            [this](const MirrorCopyPtr& copy) { EXPECT_FALSE(door_.Append(copy, Chunk(10))); },
            [this](const MirrorCopyPtr& copy) { EXPECT_FALSE(door_.Append(copy, Chunk(101))); },
-           [this](const MirrorCopyPtr& copy) { door_.End(copy); },
+           [this](const MirrorCopyPtr& copy) { door_.End(copy, nullptr); },
            [this](const MirrorCopyPtr& copy) { door_.AbortByClient(copy); }}) {
     const MirrorCopyPtr copy = Copy();
     EXPECT_TRUE(door_.Start(copy));
