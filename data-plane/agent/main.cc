@@ -60,7 +60,8 @@ void AddMirrorFlags(CLI::App& app, MirrorLimits& mirror) {
                  "Bytes of the copies that wait for one mirror")
       ->capture_default_str();
   app.add_option("--mirror-body-bytes", mirror.copy_bytes_max,
-                 "Body bytes held for a mirror that reads slower than its client sends")
+                 "Body bytes held for a mirror that reads slower than its client sends; a quarter "
+                 "of the total while less than half of that is held")
       ->capture_default_str();
   app.add_option("--mirror-total-bytes", mirror.total_bytes_max,
                  "Body bytes held for all mirrors together")

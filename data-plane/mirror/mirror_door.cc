@@ -29,12 +29,12 @@ void MirrorDoor::Lose(MirrorCopy& copy) {
 
 bool MirrorDoor::Append(const MirrorCopyPtr& copy, const BodyChunk& chunk) {
   const uint64_t size = chunk->size();
-  if (copy->held_bytes.load(std::memory_order_relaxed) + size > budget_.copy_bytes_max) {
-    if (!Push(MirrorEvent::Kind::kSlowReader, copy)) Lose(*copy);
-    return false;
-  }
-  if (budget_.total_bytes.load(std::memory_order_relaxed) + size > budget_.total_bytes_max) {
-    if (!Push(MirrorEvent::Kind::kOverBudget, copy)) Lose(*copy);
+  const MirrorBudget::Verdict verdict =
+      budget_.Check(copy->held_bytes.load(std::memory_order_relaxed), size);
+  if (verdict != MirrorBudget::Verdict::kOk) {
+    const bool slow = verdict == MirrorBudget::Verdict::kCopyIsFull;
+    const auto reason = slow ? MirrorEvent::Kind::kSlowReader : MirrorEvent::Kind::kOverBudget;
+    if (!Push(reason, copy)) Lose(*copy);
     return false;
   }
   copy->held_bytes.fetch_add(size, std::memory_order_relaxed);

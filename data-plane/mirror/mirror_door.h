@@ -76,6 +76,15 @@ struct MirrorBudget {
     copy.held_bytes.fetch_sub(bytes, std::memory_order_relaxed);
   }
 
+  // How `size` bytes more for a copy that holds `held` would be refused.
+  enum class Verdict : uint8_t { kOk, kCopyIsFull, kAllIsFull };
+  Verdict Check(uint64_t held, uint64_t size) const {
+    const uint64_t total = total_bytes.load(std::memory_order_relaxed) + size;
+    const bool plenty = total <= total_bytes_max / 2 && held + size <= total_bytes_max / 4;
+    if (held + size > copy_bytes_max && !plenty) return Verdict::kCopyIsFull;
+    return total > total_bytes_max ? Verdict::kAllIsFull : Verdict::kOk;
+  }
+
   const uint64_t copy_bytes_max;
   const uint64_t total_bytes_max;
   std::atomic<uint64_t> total_bytes{0};

@@ -14,8 +14,10 @@ struct MirrorLimits {
   size_t in_flight_max = 128;                  // Per mirror: copies that it has to answer.
   size_t waiting_copies_max = 1024;            // Per mirror; as many may wait for their clients.
   uint64_t waiting_bytes_max = 16ULL << 20;    // Per mirror: heads and what came of the bodies.
-  uint64_t copy_bytes_max = 1ULL << 20;        // Body bytes held by one copy.
-  uint64_t total_bytes_max = 64ULL << 20;      // Body bytes held by all copies of the process.
+  // Body bytes held by one copy, and by all copies of the process. While all hold less than half of
+  // theirs, one may hold up to a quarter of that: a client that sends fast is no slow mirror.
+  uint64_t copy_bytes_max = 1ULL << 20;
+  uint64_t total_bytes_max = 64ULL << 20;
   std::chrono::milliseconds timeout{5000};     // From what the client gave last to the answer.
   std::chrono::milliseconds connect_timeout{1000};  // TLS included.
   std::chrono::milliseconds idle_timeout{30'000};   // Of a kept connection.

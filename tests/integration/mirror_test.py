@@ -90,6 +90,37 @@ class Mirroring(ClientTest):
         for received in self.primary.wait_for(3) + mirror.wait_for(3):
             self.assertEqual((received.trailers, received.complete), (["X-Sum: 6"], True))
 
+    def test_uploads_as_fast_as_they_come_reach_a_mirror_that_reads(self):
+        mirror = self.backend()
+        self.mirror_to(mirror.port)
+        client = self.client()
+        body = os.urandom(8 << 20)
+        for count in range(1, 6):
+            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            self.assertTrue(client.read_response()[2] == body)
+            self.assertTrue(mirror.wait_for(count)[-1].body == body)
+        self.assertEqual(self.counts(5), {"matched": 5, "sent": 5})
+
+    def test_mirrors_that_read_nothing_take_no_more_than_the_budget(self):
+        held = threading.Event()
+        self.addCleanup(held.set)
+        mirrors = [self.backend(lambda _: lambda c: held.wait(60), read_requests=False) for _ in range(6)]
+        self.restart_agent("--mirror-total-bytes", 32 << 20, "--mirror-timeout-ms", 60000)
+        self.mirror_to(*(m.port for m in mirrors))
+        body = os.urandom(30_000_000)
+        client = self.client()
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body))
+        most = 0
+        for begin in range(0, len(body), 1_000_000):
+            client.send(body[begin:begin + 1_000_000])
+            most = max(most, self.gateway.metrics()["apk_mirror_held_bytes"])
+        self.assertEqual(client.read_response()[2], body)
+        self.assertGreater(most, 8 << 20)  # More than a share each.
+        self.assertLessEqual(most, 32 << 20)
+        for index in range(len(mirrors)):
+            self.assertEqual(self.counts(1, index), {"matched": 1, "dropped/slow_reader": 1})
+        eventually(lambda: self.gateway.metrics()["apk_mirror_held_bytes"] == 0, "all bytes are given back")
+
     def test_connections_to_the_mirror_are_kept(self):
         mirror = self.backend()
         self.mirror_to(mirror.port)

@@ -10,7 +10,7 @@ class MirrorDoorTest : public testing::Test {
   static MirrorLimits Limits() {
     MirrorLimits limits;
     limits.copy_bytes_max = 100;
-    limits.total_bytes_max = 150;
+    limits.total_bytes_max = 1000;
     return limits;
   }
   MirrorCopyPtr Copy() {
@@ -29,6 +29,7 @@ class MirrorDoorTest : public testing::Test {
   uint64_t Count(MirrorResult result) const {
     return stats_.results[static_cast<size_t>(result)].load();
   }
+  void Hold(uint64_t bytes) { budget_.total_bytes += bytes; }  // By other copies.
   void Fill() {
     while (door_.Start(Copy())) {
     }
@@ -56,15 +57,28 @@ TEST_F(MirrorDoorTest, WakesOnceUntilTheOtherSideSleepsAgain) {
 }
 
 TEST_F(MirrorDoorTest, ACopyHoldsAtMostItsOwnBudget) {
+  Hold(500);
   const MirrorCopyPtr copy = Copy();
   EXPECT_TRUE(door_.Append(copy, Chunk(100)));
   EXPECT_FALSE(door_.Append(copy, Chunk(1)));
-  EXPECT_EQ(budget_.total_bytes.load(), 100u);
+  EXPECT_EQ(budget_.total_bytes.load(), 600u);
   EXPECT_EQ(Next(), MirrorEvent::Kind::kChunk);
   EXPECT_EQ(Next(), MirrorEvent::Kind::kSlowReader);
 }
 
+TEST_F(MirrorDoorTest, ACopyHoldsMoreWhileAllHoldLessThanHalf) {
+  Hold(249);
+  const MirrorCopyPtr copy = Copy();
+  EXPECT_TRUE(door_.Append(copy, Chunk(100)));
+  EXPECT_TRUE(door_.Append(copy, Chunk(150)));
+  EXPECT_FALSE(door_.Append(copy, Chunk(1)));  // A quarter of the total is the most.
+  const MirrorCopyPtr next = Copy();
+  EXPECT_TRUE(door_.Append(next, Chunk(100)));
+  EXPECT_FALSE(door_.Append(next, Chunk(1)));  // Half is in use.
+}
+
 TEST_F(MirrorDoorTest, AllCopiesTogetherHoldAtMostTheTotal) {
+  Hold(850);
   EXPECT_TRUE(door_.Append(Copy(), Chunk(100)));
   EXPECT_FALSE(door_.Append(Copy(), Chunk(51)));
   EXPECT_EQ(Next(), MirrorEvent::Kind::kChunk);
@@ -81,7 +95,7 @@ TEST_F(MirrorDoorTest, AFullRingDropsTheNewestCopy) {
 TEST_F(MirrorDoorTest, ABodyThatDoesNotFitIsLostAndGivesItsBytesBack) {
   for (const auto& lose : std::vector<std::function<void(const MirrorCopyPtr&)>>{
            [this](const MirrorCopyPtr& copy) { EXPECT_FALSE(door_.Append(copy, Chunk(10))); },
-           [this](const MirrorCopyPtr& copy) { EXPECT_FALSE(door_.Append(copy, Chunk(101))); },
+           [this](const MirrorCopyPtr& copy) { EXPECT_FALSE(door_.Append(copy, Chunk(251))); },
            [this](const MirrorCopyPtr& copy) { door_.End(copy, nullptr); },
            [this](const MirrorCopyPtr& copy) { door_.AbortByClient(copy); }}) {
     const MirrorCopyPtr copy = Copy();
