@@ -50,7 +50,7 @@ class UpstreamGuard {
   // Before a try begins to connect; `end` is the latest that it may wait.
   TimePoint StartTry() {
     upstream_ = nullptr;
-    answer_begun_ = false;
+    answer_begun_ = upload_waits_ = false;
     try_end_ = upload_ = answer_ = deadlines_.ForOneTry();
     return try_end_;
   }
@@ -60,14 +60,22 @@ class UpstreamGuard {
     Apply();
   }
 
-  void UploadWaitsForBackend() { SetUpload(In(deadlines_.stall)); }
-  void UploadWaitsForClient() { SetUpload(try_end_); }
+  void UploadWaitsForBackend() {
+    upload_waits_ = true;
+    SetUpload(In(UploadStall()));
+  }
+  void UploadWaitsForClient() {
+    upload_waits_ = false;
+    SetUpload(try_end_);
+  }
   void UploadEnded() {
     if (!answer_begun_) answer_ = In(deadlines_.head);
+    upload_waits_ = false;
     SetUpload(try_end_);
   }
   void AnswerBegun() {
     answer_begun_ = true;
+    if (upload_waits_) upload_ = In(UploadStall());
     SetAnswer(try_end_);
   }
   void AnswerWaitsForBackend() { SetAnswer(In(deadlines_.stall)); }
@@ -76,6 +84,10 @@ class UpstreamGuard {
  private:
   TimePoint In(std::chrono::milliseconds time) const {
     return std::min(try_end_, std::chrono::steady_clock::now() + time);
+  }
+  // A backend that takes nothing and says nothing is late with its answer.
+  std::chrono::milliseconds UploadStall() const {
+    return answer_begun_ ? deadlines_.stall : std::min(deadlines_.stall, deadlines_.head);
   }
   void SetUpload(TimePoint at) {
     upload_ = at;
@@ -90,6 +102,7 @@ class UpstreamGuard {
   const ExchangeDeadlines& deadlines_;
   ClientExchange* upstream_ = nullptr;
   bool answer_begun_ = false;
+  bool upload_waits_ = false;  // For the backend.
   TimePoint try_end_ = kNoDeadline;
   TimePoint upload_ = kNoDeadline;
   TimePoint answer_ = kNoDeadline;

@@ -5,6 +5,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 
 import harness
 from harness import (ClientTest, FakeBackend, Gateway, backend, free_port, plain_gateway, read_body,
@@ -177,6 +178,25 @@ class Exchanges(ClientTest):
         _, path = self.serve(lambda _: lambda connection: pause(), **timeout)
         client.send(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
         self.assertEqual(client.read_response()[0], 504)
+
+    def test_a_backend_that_stops_reading_is_late_with_its_answer(self):
+        over = threading.Event()
+        self.addCleanup(over.set)
+        _, path = self.raw(lambda connection: over.wait(harness.PATIENCE), timeout={"upstreamResponseTimeout": 1})
+        began = time.monotonic()
+        client = self.client()
+        client.send(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n")
+        sending = threading.Thread(target=self.send_all_it_takes, args=(client,))
+        sending.start()
+        self.assertEqual(client.read_response()[0], 504)
+        self.assertLess(time.monotonic() - began, 10)
+        sending.join()  # The gateway closes.
+
+    @staticmethod
+    def send_all_it_takes(client):
+        with contextlib.suppress(OSError):
+            while True:
+                client.send("x" * 100_000)
 
     def test_a_backend_that_answers_early_and_closes_is_heard(self):
         def refuse(connection):

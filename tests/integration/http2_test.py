@@ -190,6 +190,16 @@ spec:
                 idle = 0 if opened.wait(0.05) else idle + 1
         self.assertLess(sent, 32_000_000)
 
+    def test_a_backend_that_stops_reading_is_late_with_its_answer(self):
+        stalled = FakeBackend(lambda _: lambda connection: self.release.wait(harness.PATIENCE), read_requests=False)
+        self.addCleanup(stalled.close)
+        self.gateway.apply(backend("late", stalled.port, timeout={"upstreamResponseTimeout": 1}) + harness.route(
+            "late", f"  - matches: [{{path: {{type: PathPrefix, value: /late}}}}]\n"
+                    f"    backendRefs: [{reference('late')}]\n"))
+        path = self.gateway.directory / "body"
+        path.write_bytes(bytes(50_000_000))
+        self.assertEqual(self.curl("/late", "--max-time", "10", "--data-binary", f"@{path}").status, 504)
+
     def test_a_slow_reader_gets_no_more_than_its_window(self):
         client = self.client(window=1000)
         client.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, request("/big")) +
