@@ -316,6 +316,8 @@ Task<MirrorResult> MirrorChannel::ReadAnswer(MirrorCopy* copy, ClientExchange* e
     }
     *unanswered = result == ClientExchange::HeadResult::kClosed;
     if (result != ClientExchange::HeadResult::kOk) co_return MirrorResult::kFailedReset;
+    // Nobody asked to change protocols: what follows would be no HTTP.
+    if (head.status == 101) co_return MirrorResult::kFailedProtocol;
     if (head.status >= 200) break;
   }
   uint64_t discarded = 0;

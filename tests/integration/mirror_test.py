@@ -154,6 +154,15 @@ class Mirroring(ClientTest):
                 counts = self.counts(before + 100)
                 self.assertEqual(counts["matched"], before + 100)
 
+    def test_an_answer_that_is_no_http_is_counted_as_such(self):
+        for answer in b"no http\r\n\r\n", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n":
+            mirror = self.backend(lambda _: answer)
+            self.mirror_to(mirror.port)
+            before = self.gateway.mirror_counts("Backend default/mirror-0")
+            matched = before.get("matched", 0) + 1
+            self.get(self.client())
+            self.assertEqual(self.counts(matched), {"matched": matched, "failed/protocol": matched})
+
     def test_a_refused_mirror_fails_then_is_left_alone_by_its_breaker(self):
         self.mirror_to(free_port())
         client = self.client()
