@@ -11,9 +11,9 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "common/private_file.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
-#include "control-plane/identity/private_file.h"
 
 namespace apk {
 namespace {

@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/private_file.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
-#include "control-plane/identity/private_file.h"
 
 namespace apk {
 namespace {

@@ -13,9 +13,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "common/private_file.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
-#include "control-plane/identity/private_file.h"
 
 namespace apk {
 namespace {

@@ -6,12 +6,12 @@
 #include <cstdio>
 #include <iostream>
 
+#include "common/data_dir_lock.h"
 #include "common/log.h"
 #include "common/strings.h"
 #include "control-plane/admin/admin_service.h"
 #include "control-plane/discovery/discovery_service.h"
 #include "control-plane/identity/token_server.h"
-#include "control-plane/server/data_dir_lock.h"
 #include "control-plane/server/grpc_server.h"
 #include "control-plane/server/listen_address.h"
 #include "control-plane/server/seed.h"
@@ -103,7 +103,8 @@ int Serve(const Flags& flags) {
   if (!token_listen.ok()) return Fail(token_listen.status());
 
   DataDirLock lock;
-  if (const absl::Status taken = lock.Take(flags.data_dir); !taken.ok()) return Fail(taken);
+  const absl::Status taken = lock.Take(flags.data_dir, "control plane");
+  if (!taken.ok()) return Fail(taken);
   // The store before the certificates: a crash of the first start then leaves nothing that looks as
   // if something were lost.
   const auto expect = HasIdentity(flags.data_dir) ? SqliteLog::Expect::kExisting

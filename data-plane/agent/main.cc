@@ -8,6 +8,7 @@
 #include <iterator>
 #include <thread>
 
+#include "common/data_dir_lock.h"
 #include "common/log.h"
 #include "common/strings.h"
 #include "data-plane/agent/agent.h"
@@ -181,6 +182,11 @@ int Run(Flags& flags) {
   flags.worker.cpu = flags.pin;
   flags.worker.pool.dns_servers = flags.mirror.dns_servers = flags.dns_servers;
 
+  DataDirLock lock;
+  if (const absl::Status taken = lock.Take(flags.data_dir, "agent"); !taken.ok()) {
+    std::cerr << "apk-data-plane: --data-dir: " << taken.message() << "\n";
+    return 1;
+  }
   WorkerGroup group(workers, flags.worker, flags.mirror);
   LastGoodSnapshot disk(flags.data_dir);
   Agent agent(group, disk, flags.worker.default_address);

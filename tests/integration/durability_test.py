@@ -143,6 +143,16 @@ class Durability(unittest.TestCase):
         self.assertIn("--listen", run.stderr)
         self.assertIn(str(self.gateway.grpc_port), run.stderr)
 
+    def test_two_agents_do_not_share_a_data_directory(self):
+        self.gateway.start_agent(1)
+        run = self.run_agent("--data-dir", self.gateway.directory / "agent-1")
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("agent-1 is in use by another agent", run.stderr)
+
+    def run_agent(self, *flags):
+        return subprocess.run([str(harness.BIN / "apk-data-plane"), "--admin", "127.0.0.1:0", *map(str, flags)],
+                              capture_output=True, text=True, timeout=harness.PATIENCE)
+
     def test_agents_can_not_use_the_admin_api_nor_users_the_discovery(self):
         pki = self.gateway.data / "pki"
         config = self.gateway.directory / "agent.yaml"

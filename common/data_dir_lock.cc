@@ -1,5 +1,5 @@
 // flock(2) on a file that stays.
-#include "control-plane/server/data_dir_lock.h"
+#include "common/data_dir_lock.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -8,9 +8,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "common/private_file.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
-#include "control-plane/identity/private_file.h"
 
 namespace apk {
 
@@ -18,7 +18,7 @@ DataDirLock::~DataDirLock() {
   if (file_ >= 0) close(file_);
 }
 
-absl::Status DataDirLock::Take(const std::string& data_dir) {
+absl::Status DataDirLock::Take(const std::string& data_dir, std::string_view program) {
   RETURN_IF_ERROR(MakeDirectory(data_dir, 0700));
   RETURN_IF_ERROR(CheckOwnDirectory(data_dir));
   const std::string path = data_dir + "/lock";
@@ -26,8 +26,8 @@ absl::Status DataDirLock::Take(const std::string& data_dir) {
   if (file_ < 0)
     return absl::UnavailableError(Concat("can't open ", path, ": ", std::strerror(errno)));
   if (flock(file_, LOCK_EX | LOCK_NB) != 0) {
-    return absl::FailedPreconditionError(Concat(
-        data_dir, " is in use by another control plane; stop it or give another --data-dir"));
+    return absl::FailedPreconditionError(Concat(data_dir, " is in use by another ", program,
+                                                "; stop it or give another --data-dir"));
   }
   return absl::OkStatus();
 }

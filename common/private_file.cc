@@ -1,5 +1,5 @@
 // POSIX calls, errors with the path.
-#include "control-plane/identity/private_file.h"
+#include "common/private_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
