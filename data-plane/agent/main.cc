@@ -17,6 +17,8 @@
 namespace apk {
 namespace {
 
+constexpr int kWorkersMax = 1024;
+
 struct Flags {
   std::string id = "agent";
   std::string control_plane = "127.0.0.1:7443";
@@ -103,10 +105,14 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   app.add_option("--admin", flags.admin, "Health and metrics, address:port")->capture_default_str();
   app.add_option("--workers", flags.workers, "Worker threads; 0 is one per core")
+      ->check(CLI::Range(0, kWorkersMax))
       ->capture_default_str();
-  app.add_option("--pin", flags.pin, "Pin worker n to core PIN + n")->capture_default_str();
+  app.add_option("--pin", flags.pin, "Pin worker n to core PIN + n; -1: no pinning")
+      ->check(CLI::Range(-1, kWorkersMax))
+      ->capture_default_str();
   AddMirrorFlags(app, flags.mirror);
   app.add_option("--drain-seconds", flags.drain_seconds, "Grace for open exchanges at the end")
+      ->check(CLI::Range(0, 86'400))
       ->capture_default_str();
   AddClientFlags(app, flags.worker);
   app.add_option("--dns-server", flags.dns_servers,
@@ -115,6 +121,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
         return IsDnsServer(text) ? "" : "not an IP address and port, such as 127.0.0.1:53";
       });
   app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
   app.set_version_flag("--version", "apk-data-plane " APK_VERSION);
 }
@@ -177,7 +184,7 @@ int Run(Flags& flags) {
     std::cerr << "apk-data-plane: --admin " << flags.admin << ": not address:port\n";
     return 1;
   }
-  size_t workers = static_cast<size_t>(std::max(0, flags.workers));
+  size_t workers = static_cast<size_t>(flags.workers);
   if (workers == 0) workers = std::max(1u, std::thread::hardware_concurrency());
   flags.worker.cpu = flags.pin;
   flags.worker.pool.dns_servers = flags.mirror.dns_servers = flags.dns_servers;

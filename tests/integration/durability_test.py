@@ -149,6 +149,13 @@ class Durability(unittest.TestCase):
         self.assertEqual(run.returncode, 1)
         self.assertIn("agent-1 is in use by another agent", run.stderr)
 
+    def test_flags_of_an_agent_that_say_nothing_are_refused(self):
+        for flag, value in (("--workers", "-3"), ("--log-level", "foo")):
+            run = self.run_agent("--data-dir", self.gateway.directory / "flags", flag, value)
+            self.assertNotEqual(run.returncode, 0)
+            self.assertIn(flag, run.stderr)
+            self.assertIn(value, run.stderr)
+
     def run_agent(self, *flags):
         return subprocess.run([str(harness.BIN / "apk-data-plane"), "--admin", "127.0.0.1:0", *map(str, flags)],
                               capture_output=True, text=True, timeout=harness.PATIENCE)
