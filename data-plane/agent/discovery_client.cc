@@ -91,7 +91,8 @@ bool DiscoveryClient::RunStream() {
   const std::lock_guard lock(mutex_);
   context_ = nullptr;
   if (!stopping_) {
-    LogWarning("no control plane, serving on",
+    const bool serving = !agent_.version().empty();
+    LogWarning(serving ? "no control plane, serving on" : "no control plane, nothing to serve yet",
                {{"control_plane", options_.control_plane}, {"reason", status.error_message()}});
   }
   return received;

@@ -160,6 +160,12 @@ class Durability(unittest.TestCase):
         return subprocess.run([str(harness.BIN / "apk-data-plane"), "--admin", "127.0.0.1:0", *map(str, flags)],
                               capture_output=True, text=True, timeout=harness.PATIENCE)
 
+    def test_an_agent_without_snapshot_and_control_plane_does_not_say_that_it_serves(self):
+        self.gateway.control_plane.stop()
+        self.gateway.start_agent(1, wait=False)
+        eventually(lambda: "no control plane, nothing to serve yet" in self.gateway.agents[1].tail(), "it says so")
+        self.assertNotIn("serving on", self.gateway.agents[1].tail())
+
     def test_agents_can_not_use_the_admin_api_nor_users_the_discovery(self):
         pki = self.gateway.data / "pki"
         config = self.gateway.directory / "agent.yaml"
