@@ -293,7 +293,7 @@ spec:
         client = self.client()
         client.send("POST /broken HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n")
         client.socket.shutdown(socket.SHUT_WR)
-        client.read_response()
+        self.assertEqual(client.read_response()[0], 400)
         self.assertTrue(client.at_end())
         self.assertFalse(any(r.complete for r in self.origin.requests if r.target == "/broken"))
 
