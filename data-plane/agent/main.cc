@@ -198,7 +198,8 @@ int Run(Flags& flags) {
   LastGoodSnapshot disk(flags.data_dir);
   Agent agent(group, disk, flags.worker.default_address);
   JwksFetcher jwks(
-      [&group](std::shared_ptr<const KeyStore> keys) { group.PublishKeys(std::move(keys)); });
+      [&group](std::shared_ptr<const KeyStore> keys) { group.PublishKeys(std::move(keys)); },
+      flags.data_dir + "/token-issuer-keys");
   agent.SetTokenIssuerSink([&jwks](const RouteTable& table) { jwks.SetIssuers(table); });
   AdminServer admin([&agent](std::string_view path) { return agent.Admin(path); });
   if (const absl::Status listening = admin.Listen(admin_host, admin_port); !listening.ok()) {

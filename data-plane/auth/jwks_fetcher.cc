@@ -4,7 +4,6 @@
 #include <curl/curl.h>
 
 #include <algorithm>
-#include <random>
 
 #include "common/log.h"
 
@@ -66,7 +65,8 @@ absl::StatusOr<std::string> FetchJwks(const std::string& url, const std::string&
   return body;
 }
 
-JwksFetcher::JwksFetcher(Publish publish) : publish_(std::move(publish)) {
+JwksFetcher::JwksFetcher(Publish publish, std::string file)
+    : publish_(std::move(publish)), file_(std::move(file)), saved_(file_.Load()) {
   curl_global_init(CURL_GLOBAL_DEFAULT);
   thread_ = Thread("jwks", 0, [this] { Run(); });
 }
@@ -103,6 +103,12 @@ void JwksFetcher::SetIssuers(const RouteTable& table) {
         LogWarning("token issuer's certificate can't be used",
                    {{"issuer", issuer->name}, {"reason", std::string(keys.status().message())}});
       }
+    } else if (const auto saved = saved_.find(KeyFile::IdOf(*issuer)); saved != saved_.end()) {
+      absl::StatusOr<KeySet> keys = ParseJwks(saved->second);
+      if (keys.ok()) {
+        source->keys = std::make_shared<const KeySet>(*std::move(keys));
+        source->document = saved->second;
+      }
     }
     sources.push_back(std::move(source));
   }
@@ -134,7 +140,6 @@ JwksFetcher::Source* JwksFetcher::NextDue(TimePoint now) {
 }
 
 void JwksFetcher::Run() {
-  std::minstd_rand random(std::random_device{}());
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     Source* const due = NextDue(Now());
@@ -144,33 +149,53 @@ void JwksFetcher::Run() {
       changed_.wait_until(lock, next);
       continue;
     }
-    const TokenIssuer issuer = due->issuer;
-    due->fetched = Now();
-    due->wanted->store(false, std::memory_order_relaxed);
-    lock.unlock();
-    absl::StatusOr<std::string> body = FetchJwks(issuer.jwks_url, issuer.jwks_ca_pem);
-    absl::StatusOr<KeySet> keys =
-        body.ok() ? ParseJwks(*body) : absl::StatusOr<KeySet>(body.status());
-    lock.lock();
-    for (const auto& source : sources_) {
-      if (!SameSource(source->issuer, issuer)) continue;
-      if (keys.ok()) {
-        source->keys = std::make_shared<const KeySet>(*std::move(keys));
-        source->pause = std::chrono::seconds(1);
-        source->due = Now() + kRefresh;
-        PublishKeys();
-      } else {
-        LogWarning("token issuer's keys can't be fetched",
-                   {{"issuer", issuer.name},
-                    {"url", issuer.jwks_url},
-                    {"reason", std::string(keys.status().message())}});
-        const auto jitter = std::chrono::milliseconds(random() % 500);
-        source->due = Now() + source->pause + jitter;
-        source->pause = std::min(source->pause * 2, kLongestPause);
-      }
-      break;
-    }
+    Fetch(*due, lock);
   }
+}
+
+KeyFile::KeySets JwksFetcher::Documents() const {
+  KeyFile::KeySets documents;
+  for (const auto& source : sources_) {
+    if (!source->document.empty()) documents[KeyFile::IdOf(source->issuer)] = source->document;
+  }
+  return documents;
+}
+
+void JwksFetcher::Fetch(Source& due, std::unique_lock<std::mutex>& lock) {
+  const TokenIssuer issuer = due.issuer;
+  due.fetched = Now();
+  due.wanted->store(false, std::memory_order_relaxed);
+  lock.unlock();
+  absl::StatusOr<std::string> body = FetchJwks(issuer.jwks_url, issuer.jwks_ca_pem);
+  absl::StatusOr<KeySet> keys =
+      body.ok() ? ParseJwks(*body) : absl::StatusOr<KeySet>(body.status());
+  lock.lock();
+  const auto source = std::find_if(sources_.begin(), sources_.end(), [&](const auto& entry) {
+    return SameSource(entry->issuer, issuer);
+  });
+  if (source == sources_.end()) return;  // Gone meanwhile.
+  if (!keys.ok()) {
+    LogWarning("token issuer's keys can't be fetched",
+               {{"issuer", issuer.name},
+                {"url", issuer.jwks_url},
+                {"reason", std::string(keys.status().message())}});
+    const auto jitter = std::chrono::milliseconds(random_() % 500);
+    (*source)->due = Now() + (*source)->pause + jitter;
+    (*source)->pause = std::min((*source)->pause * 2, kLongestPause);
+    return;
+  }
+  (*source)->keys = std::make_shared<const KeySet>(*std::move(keys));
+  (*source)->document = *std::move(body);
+  (*source)->pause = std::chrono::seconds(1);
+  (*source)->due = Now() + kRefresh;
+  PublishKeys();
+  const KeyFile::KeySets documents = Documents();
+  lock.unlock();
+  const absl::Status saved = file_.Save(documents);
+  if (!saved.ok()) {
+    LogWarning("token issuers' keys not saved", {{"reason", std::string(saved.message())}});
+  }
+  lock.lock();
 }
 
 }  // namespace apk
