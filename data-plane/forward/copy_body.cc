@@ -164,19 +164,26 @@ Task<> RequestBody::Settle() {
   waiter_ = nullptr;
 }
 
+bool ResponseBody::Begin() {
+  slice_ = upstream_.NextBody();
+  looked_ = true;
+  return !slice_.failed;
+}
+
 ResponseBody::Step ResponseBody::Advance() {
   for (;;) {
     if (last_) {
       upstream_.NextBody();  // Gives the last slice back.
       return Step::kDone;
     }
-    const BodySlice slice = upstream_.NextBody();
-    if (slice.failed) return Step::kFailed;
-    if (slice.wait) return Step::kBackend;
-    if (slice.trailers != nullptr) exchange_.WriteTrailers(*slice.trailers);
-    const WriteStatus status = exchange_.WriteBody(slice.data, slice.done);
+    if (!looked_) slice_ = upstream_.NextBody();
+    looked_ = false;
+    if (slice_.failed) return Step::kFailed;
+    if (slice_.wait) return Step::kBackend;
+    if (slice_.trailers != nullptr) exchange_.WriteTrailers(*slice_.trailers);
+    const WriteStatus status = exchange_.WriteBody(slice_.data, slice_.done);
     head_flushed_ = true;
-    last_ = slice.done;
+    last_ = slice_.done;
     if (status == WriteStatus::kFailed) return Step::kFailed;
     if (status == WriteStatus::kAgain) return Step::kClient;
   }

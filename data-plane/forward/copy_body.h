@@ -84,7 +84,9 @@ class ResponseBody {
   // Whom it waits for, or how it ended; after kFailed what was sent is cut off.
   enum class Step : uint8_t { kDone, kFailed, kBackend, kClient };
 
-  // As far as it goes without waiting.
+  // Looks at what is there of it, before the head is written; false where that is broken already.
+  bool Begin();
+  // As far as it goes without waiting. REQUIRES: Begin.
   Step Advance();
   // From there to the end; false where it failed.
   Task<bool> Copy(Step step);
@@ -93,6 +95,8 @@ class ResponseBody {
   ClientExchange& upstream_;
   ServerExchange& exchange_;
   UpstreamGuard& guard_;
+  BodySlice slice_;  // The next one to write, where looked_.
+  bool looked_ = false;
   bool head_flushed_ = false;
   bool last_ = false;  // The last slice was written.
 };

@@ -338,9 +338,15 @@ void Forwarding::WriteResponseHead() {
 }
 
 Task<> Forwarding::Respond() {
-  WriteResponseHead();
   ClientExchange& upstream = *lease_.exchange();
   ResponseBody body(upstream, exchange_, guard_);
+  if (!body.Begin()) {  // The client has seen nothing of it.
+    upstream.Abort();
+    co_await Answer(Failure::kProtocol);
+    if (body_.running()) co_await body_.Stop();
+    co_return;
+  }
+  WriteResponseHead();
   const ResponseBody::Step step = body.Advance();
   bool copied = step == ResponseBody::Step::kDone;
   if (!copied) copied = co_await body.Copy(step);

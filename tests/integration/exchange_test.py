@@ -213,6 +213,16 @@ class Exchanges(ClientTest):
                     pass  # The answer is there all the same.
                 self.assertEqual(client.read_response()[::2], (413, b"no"))
 
+    def test_an_answer_whose_body_is_broken_from_the_start_is_a_bad_gateway(self):
+        def break_chunk(connection):
+            read_head(connection.makefile("rb"))
+            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n")
+        _, path = self.raw(break_chunk)
+        client = self.client()
+        for _ in range(2):  # The client's own connection is none the worse for it.
+            client.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.assertEqual(client.read_response()[0], 502)
+
     def test_a_backend_that_answers_early_and_reads_on_costs_the_client_nothing(self):
         def echo_length(connection):
             stream = connection.makefile("rb")
