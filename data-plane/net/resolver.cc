@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "common/log.h"
+#include "common/strings.h"
 
 namespace apk {
 namespace {
@@ -31,6 +32,15 @@ std::optional<asio::ip::address> AddressOf(const sockaddr* address) {
   asio::ip::address_v6::bytes_type bytes;
   std::memcpy(bytes.data(), &v6.sin6_addr, bytes.size());
   return asio::ip::address_v6(bytes, v6.sin6_scope_id);
+}
+
+// Always this machine, whatever a hosts file or a server says of it (RFC 6761 6.3).
+bool IsLocalhost(std::string_view host) {
+  constexpr std::string_view kName = "localhost";
+  if (host.ends_with('.')) host.remove_suffix(1);
+  if (host.size() < kName.size()) return false;
+  const size_t begin = host.size() - kName.size();
+  return EqualsIgnoreCase(host.substr(begin), kName) && (begin == 0 || host[begin - 1] == '.');
 }
 
 }  // namespace
@@ -121,6 +131,11 @@ Task<Resolution> Resolver::Resolve(std::string host, uint16_t port, TimePoint de
   const asio::ip::address literal = asio::ip::make_address(host, not_an_address);
   if (!not_an_address) {
     resolution.endpoints.emplace_back(literal, port);
+    co_return resolution;
+  }
+  if (IsLocalhost(host)) {
+    resolution.endpoints.emplace_back(asio::ip::address_v4::loopback(), port);
+    resolution.endpoints.emplace_back(asio::ip::address_v6::loopback(), port);
     co_return resolution;
   }
 
