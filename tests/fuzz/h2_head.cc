@@ -5,8 +5,7 @@
 
 #include "data-plane/http/h2_head.h"
 #include "data-plane/http/head_parser.h"
-#include "data-plane/http/head_writer.h"
-#include "tests/fuzz/require.h"
+#include "tests/fuzz/written_again.h"
 
 namespace apk {
 namespace {
@@ -30,26 +29,13 @@ void Check(std::string_view bytes) {
     builder.Add(name, value);
   }
   if (builder.Finish(ends_stream) != HeadError::kNone) return;
-  OutgoingRequest outgoing;
-  outgoing.head = &head;
-  outgoing.host = head.authority;
-  std::string written;
-  AppendRequestHead(written, outgoing);
   HeadLimits wider;
   wider.head_bytes_max *= 2;
   wider.request_line_bytes_max = wider.head_bytes_max;
   wider.fields_max += 4;  // Cookie, Host and framing are added to those that were counted.
-  HeadScanner scanner;
-  Require(scanner.Scan(written, wider) == HeadScanner::State::kComplete &&
-              scanner.head_end() == written.size(),
-          "it is one head");
+  const std::string written = WriteOneHead(head, wider);
   if (head.method == "CONNECT") return;  // Refused before it would be written.
-  RequestHead again;
-  Require(ParseRequestHead(written, wider, again) == HeadError::kNone, "it is read");
-  Require(again.method == head.method && again.path == head.path && again.query == head.query,
-          "it asks for the same");
-  Require(again.framing.kind == head.framing.kind && again.framing.length == head.framing.length,
-          "its body is as long");
+  CheckReadAgain(written, head, wider);
 }
 
 }  // namespace
