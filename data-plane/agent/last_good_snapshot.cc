@@ -1,8 +1,7 @@
-// File: 8 bytes magic, SHA-256 of the rest, the Snapshot message.
+// File: a sealed Snapshot message.
 #include "data-plane/agent/last_good_snapshot.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,8 +9,10 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <optional>
 
 #include "common/log.h"
+#include "common/sealed.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 
@@ -19,17 +20,9 @@ namespace apk {
 namespace {
 
 constexpr std::string_view kMagic = "apksnap1";
-constexpr size_t kDigestBytes = 32;
 constexpr char kCurrent[] = "/snapshot";
 constexpr char kPrevious[] = "/snapshot.previous";
 constexpr char kTemporary[] = "/snapshot.new";
-
-std::string Sha256(std::string_view bytes) {
-  std::string digest(kDigestBytes, '\0');
-  EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr,
-             EVP_sha256(), nullptr);
-  return digest;
-}
 
 absl::Status SystemError(std::string_view what, const std::string& path) {
   return absl::UnavailableError(Concat(what, " ", path, ": ", std::strerror(errno)));
@@ -61,13 +54,10 @@ absl::StatusOr<v1::Snapshot> ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return absl::NotFoundError(Concat("no snapshot at ", path));
   const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  const std::string_view view = bytes;
-  const size_t header = kMagic.size() + kDigestBytes;
+  const std::optional<std::string_view> body = Unseal(kMagic, bytes);
   v1::Snapshot snapshot;
   const bool whole =
-      view.size() >= header && view.starts_with(kMagic) &&
-      view.substr(kMagic.size(), kDigestBytes) == Sha256(view.substr(header)) &&
-      snapshot.ParseFromArray(bytes.data() + header, static_cast<int>(bytes.size() - header));
+      body.has_value() && snapshot.ParseFromArray(body->data(), static_cast<int>(body->size()));
   if (!whole) return absl::DataLossError(Concat("the snapshot at ", path, " is damaged"));
   return snapshot;
 }
@@ -84,7 +74,7 @@ LastGoodSnapshot::LastGoodSnapshot(std::string directory) : directory_(std::move
 
 absl::Status LastGoodSnapshot::Save(const v1::Snapshot& snapshot) {
   const std::string body = snapshot.SerializeAsString();
-  RETURN_IF_ERROR(WriteDurably(directory_ + kTemporary, Concat(kMagic, Sha256(body), body)));
+  RETURN_IF_ERROR(WriteDurably(directory_ + kTemporary, Seal(kMagic, body)));
   const std::string current = directory_ + kCurrent;
   const std::string previous = directory_ + kPrevious;
   // A link keeps the old one reachable at every moment; the rename then replaces the new name at

@@ -1,13 +1,13 @@
-// File: 8 bytes magic, SHA-256 of the rest, a JSON object.
+// File: a sealed JSON object.
 #include "data-plane/auth/key_file.h"
 
-#include <openssl/evp.h>
 #include <sys/stat.h>
 
 #include <nlohmann/json.hpp>
 
 #include "common/log.h"
 #include "common/private_file.h"
+#include "common/sealed.h"
 #include "common/strings.h"
 #include "data-plane/auth/base64url.h"
 
@@ -15,24 +15,14 @@ namespace apk {
 namespace {
 
 constexpr std::string_view kMagic = "apkkeys1";
-constexpr size_t kDigestBytes = 32;
-constexpr size_t kHeaderBytes = kMagic.size() + kDigestBytes;
 constexpr size_t kSetsBytesMax = 16 << 20;
 constexpr size_t kFileBytesMax = 64 << 20;  // Quotes in JSON are escaped.
 
-std::string Sha256(std::string_view bytes) {
-  std::string digest(kDigestBytes, '\0');
-  EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr,
-             EVP_sha256(), nullptr);
-  return digest;
-}
-
 // nullopt where the file is damaged.
 std::optional<KeyFile::KeySets> Parse(std::string_view file) {
-  if (file.size() < kHeaderBytes || !file.starts_with(kMagic)) return std::nullopt;
-  const std::string_view text = file.substr(kHeaderBytes);
-  if (file.substr(kMagic.size(), kDigestBytes) != Sha256(text)) return std::nullopt;
-  const nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const std::optional<std::string_view> text = Unseal(kMagic, file);
+  if (!text.has_value()) return std::nullopt;
+  const nlohmann::json json = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return std::nullopt;
   KeyFile::KeySets sets;
   for (const auto& [id, document] : json.items()) {
@@ -73,7 +63,7 @@ absl::Status KeyFile::Save(const KeySets& sets) {
   }
   const std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   if (text == saved_) return absl::OkStatus();
-  const absl::Status written = WriteFile(path_, Concat(kMagic, Sha256(text), text), 0600);
+  const absl::Status written = WriteFile(path_, Seal(kMagic, text), 0600);
   if (written.ok()) saved_ = text;
   return written;
 }
