@@ -25,7 +25,7 @@ Task<> AnswerWith(WorkerContext* worker, ServerExchange* exchange, Reply reply) 
   if (reply.status >= 400 && IsGrpc(exchange->request())) reply = AsGrpcStatus(reply);
   ResponseHead head;
   head.status = reply.status;
-  head.headers.Add("Date", HttpDate());
+  head.headers.Add(HeaderId::kDate, HttpDate());
   if (!reply.content_type.empty()) head.headers.Add("Content-Type", reply.content_type);
   for (const auto& [name, value] : reply.headers) head.headers.Add(name, value);
   if (!reply.body.empty()) {

@@ -4,26 +4,9 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
-#include "common/strings.h"
+#include <algorithm>
 
 namespace apk {
-namespace {
-
-constexpr std::string_view kPrefix = "(mirror ";
-constexpr size_t kMacBytes = 16;
-
-std::string Hex(const unsigned char* bytes, size_t size) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  text.reserve(2 * size);
-  for (size_t i = 0; i < size; ++i) {
-    text += kDigits[bytes[i] >> 4];
-    text += kDigits[bytes[i] & 15];
-  }
-  return text;
-}
-
-}  // namespace
 
 void MirrorMarks::Free::operator()(evp_mac_ctx_st* context) const { EVP_MAC_CTX_free(context); }
 
@@ -35,7 +18,7 @@ MirrorMarks::MirrorMarks() {
 
 MirrorMarks::~MirrorMarks() = default;
 
-std::string MirrorMarks::For(std::string_view key, const RequestHead& request) {
+std::string_view MirrorMarks::For(std::string_view key, const RequestHead& request) {
   const std::string_view id = request.headers.Get(HeaderId::kXRequestId).value_or("");
   unsigned char mac[kMacBytes] = {};
   size_t size = 0;
@@ -46,11 +29,19 @@ std::string MirrorMarks::For(std::string_view key, const RequestHead& request) {
       EVP_MAC_update(siphash_.get(), reinterpret_cast<const unsigned char*>(id.data()),
                      id.size()) == 1 &&
       EVP_MAC_final(siphash_.get(), mac, &size, sizeof mac) == 1 && size == kMacBytes;
-  return made ? Concat(kPrefix, Hex(mac, kMacBytes), ")") : "";
+  if (!made) return "";
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  char* out = std::copy(kPrefix.begin(), kPrefix.end(), mark_.begin());
+  for (const unsigned char byte : mac) {
+    *out++ = kDigits[byte >> 4];
+    *out++ = kDigits[byte & 15];
+  }
+  *out = ')';
+  return std::string_view(mark_.data(), mark_.size());
 }
 
 bool MirrorMarks::IsOn(std::string_view key, const RequestHead& request) {
-  std::string ours;  // Made once something looks like it.
+  std::string_view ours;  // Made once something looks like it.
   const HeaderMap& headers = request.headers;
   if (!headers.Has(HeaderId::kVia)) return false;
   for (size_t i = 0; i < headers.size(); ++i) {

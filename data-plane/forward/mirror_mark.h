@@ -3,8 +3,8 @@
 // installation can make. One per worker; not thread-safe.
 #pragma once
 
+#include <array>
 #include <memory>
-#include <string>
 #include <string_view>
 
 #include "data-plane/http/message.h"
@@ -23,17 +23,21 @@ class MirrorMarks {
   MirrorMarks(const MirrorMarks&) = delete;
   MirrorMarks& operator=(const MirrorMarks&) = delete;
 
-  // "(mirror 0123…)" for a copy of `request` as it goes out. `key` is the route table's
-  // mirror_loop_key.
-  std::string For(std::string_view key, const RequestHead& request);
+  // "(mirror 0123…)" for a copy of `request` as it goes out, until the next call; "" where OpenSSL
+  // has no SipHash. `key` is the route table's mirror_loop_key.
+  std::string_view For(std::string_view key, const RequestHead& request);
   // True for a copy that came back. Call before the request's fields are changed.
   bool IsOn(std::string_view key, const RequestHead& request);
 
  private:
+  static constexpr size_t kMacBytes = 16;
+  static constexpr std::string_view kPrefix = "(mirror ";
+
   struct Free {
     void operator()(evp_mac_ctx_st* context) const;
   };
   std::unique_ptr<evp_mac_ctx_st, Free> siphash_;
+  std::array<char, kPrefix.size() + 2 * kMacBytes + 1> mark_;
 };
 
 }  // namespace apk

@@ -104,17 +104,17 @@ void AddForwardingFields(const ForwardedBy& by, RequestHead& request) {
            id == HeaderId::kXForwardedPort;
   });
   char text[24];
-  headers.Append("X-Forwarded-For", by.client_address);
-  headers.Add("X-Forwarded-Proto", request.secure ? "https" : "http");
-  if (!request.authority.empty()) headers.Add("X-Forwarded-Host", request.authority);
+  headers.Append(HeaderId::kXForwardedFor, by.client_address);
+  headers.Add(HeaderId::kXForwardedProto, request.secure ? "https" : "http");
+  if (!request.authority.empty()) headers.Add(HeaderId::kXForwardedHost, request.authority);
   const auto port_end = std::to_chars(text, text + sizeof text, by.listener_port).ptr;
-  headers.Add("X-Forwarded-Port", std::string_view(text, static_cast<size_t>(port_end - text)));
+  headers.Add(HeaderId::kXForwardedPort, std::string_view(text, static_cast<size_t>(port_end - text)));
   if (!headers.Has(HeaderId::kXRequestId)) {
     const auto id_end = std::to_chars(text, text + sizeof text, by.request_id, 16).ptr;
-    headers.Add("X-Request-Id", std::string_view(text, static_cast<size_t>(id_end - text)));
+    headers.Add(HeaderId::kXRequestId, std::string_view(text, static_cast<size_t>(id_end - text)));
   }
   const std::string_view http1 = request.minor_version == 0 ? "1.0 apk" : "1.1 apk";
-  headers.Append("Via", request.major_version == 2 ? "2 apk" : http1);
+  headers.Append(HeaderId::kVia, request.major_version == 2 ? "2 apk" : http1);
 }
 
 }  // namespace apk

@@ -14,31 +14,32 @@ struct KnownName {
   HeaderId id;
 };
 
+// In the order of the ids.
 constexpr std::array kKnownNames = {
-    KnownName{"authorization", HeaderId::kAuthorization},
-    KnownName{"connection", HeaderId::kConnection},
-    KnownName{"content-length", HeaderId::kContentLength},
-    KnownName{"cookie", HeaderId::kCookie},
-    KnownName{"date", HeaderId::kDate},
-    KnownName{"expect", HeaderId::kExpect},
-    KnownName{"forwarded", HeaderId::kForwarded},
-    KnownName{"host", HeaderId::kHost},
-    KnownName{"http2-settings", HeaderId::kHttp2Settings},
-    KnownName{"keep-alive", HeaderId::kKeepAlive},
-    KnownName{"proxy-authenticate", HeaderId::kProxyAuthenticate},
-    KnownName{"proxy-authorization", HeaderId::kProxyAuthorization},
-    KnownName{"proxy-connection", HeaderId::kProxyConnection},
-    KnownName{"server", HeaderId::kServer},
-    KnownName{"te", HeaderId::kTe},
-    KnownName{"trailer", HeaderId::kTrailer},
-    KnownName{"transfer-encoding", HeaderId::kTransferEncoding},
-    KnownName{"upgrade", HeaderId::kUpgrade},
-    KnownName{"via", HeaderId::kVia},
-    KnownName{"x-forwarded-for", HeaderId::kXForwardedFor},
-    KnownName{"x-forwarded-host", HeaderId::kXForwardedHost},
-    KnownName{"x-forwarded-port", HeaderId::kXForwardedPort},
-    KnownName{"x-forwarded-proto", HeaderId::kXForwardedProto},
-    KnownName{"x-request-id", HeaderId::kXRequestId},
+    KnownName{"Authorization", HeaderId::kAuthorization},
+    KnownName{"Connection", HeaderId::kConnection},
+    KnownName{"Content-Length", HeaderId::kContentLength},
+    KnownName{"Cookie", HeaderId::kCookie},
+    KnownName{"Date", HeaderId::kDate},
+    KnownName{"Expect", HeaderId::kExpect},
+    KnownName{"Forwarded", HeaderId::kForwarded},
+    KnownName{"Host", HeaderId::kHost},
+    KnownName{"HTTP2-Settings", HeaderId::kHttp2Settings},
+    KnownName{"Keep-Alive", HeaderId::kKeepAlive},
+    KnownName{"Proxy-Authenticate", HeaderId::kProxyAuthenticate},
+    KnownName{"Proxy-Authorization", HeaderId::kProxyAuthorization},
+    KnownName{"Proxy-Connection", HeaderId::kProxyConnection},
+    KnownName{"Server", HeaderId::kServer},
+    KnownName{"TE", HeaderId::kTe},
+    KnownName{"Trailer", HeaderId::kTrailer},
+    KnownName{"Transfer-Encoding", HeaderId::kTransferEncoding},
+    KnownName{"Upgrade", HeaderId::kUpgrade},
+    KnownName{"Via", HeaderId::kVia},
+    KnownName{"X-Forwarded-For", HeaderId::kXForwardedFor},
+    KnownName{"X-Forwarded-Host", HeaderId::kXForwardedHost},
+    KnownName{"X-Forwarded-Port", HeaderId::kXForwardedPort},
+    KnownName{"X-Forwarded-Proto", HeaderId::kXForwardedProto},
+    KnownName{"X-Request-Id", HeaderId::kXRequestId},
 };
 
 // A bucket by length and first letter holds few names; most foreign names meet none.
@@ -63,6 +64,14 @@ constexpr Buckets MakeBuckets() {
 
 constexpr Buckets kBuckets = MakeBuckets();
 
+constexpr bool InOrderOfIds() {
+  for (size_t i = 0; i < kKnownNames.size(); ++i) {
+    if (static_cast<size_t>(kKnownNames[i].id) != i + 1) return false;
+  }
+  return true;
+}
+static_assert(InOrderOfIds());
+
 }  // namespace
 
 HeaderId HeaderIdOf(std::string_view name) {
@@ -75,14 +84,17 @@ HeaderId HeaderIdOf(std::string_view name) {
   return HeaderId::kOther;
 }
 
+std::string_view SpellingOf(HeaderId id) { return kKnownNames[static_cast<size_t>(id) - 1].name; }
+
 void HeaderMap::Clear() {
   bytes_.clear();
   fields_.clear();
   seen_ = 0;
 }
 
-HeaderMap::Field HeaderMap::MakeField(std::string_view name, std::string_view value) {
-  const Field field{.id = HeaderIdOf(name),
+HeaderMap::Field HeaderMap::MakeField(HeaderId id, std::string_view name,
+                                      std::string_view value) {
+  const Field field{.id = id,
                     .name_size = static_cast<uint16_t>(name.size()),
                     .offset = static_cast<uint32_t>(bytes_.size()),
                     .value_size = static_cast<uint32_t>(value.size())};
@@ -92,7 +104,11 @@ HeaderMap::Field HeaderMap::MakeField(std::string_view name, std::string_view va
 }
 
 void HeaderMap::Add(std::string_view name, std::string_view value) {
-  fields_.push_back(MakeField(name, value));
+  fields_.push_back(MakeField(HeaderIdOf(name), name, value));
+}
+
+void HeaderMap::Add(HeaderId id, std::string_view value) {
+  fields_.push_back(MakeField(id, SpellingOf(id), value));
 }
 
 void HeaderMap::Load(std::string_view lines) { bytes_.assign(lines); }
@@ -108,7 +124,7 @@ void HeaderMap::AddLoaded(size_t offset, std::string_view name, size_t value_siz
 
 void HeaderMap::SetValue(size_t index, std::string_view value) {
   const std::string name(this->name(index));  // The bytes that it lies in are about to grow.
-  fields_[index] = MakeField(name, value);
+  fields_[index] = MakeField(fields_[index].id, name, value);
 }
 
 void HeaderMap::Set(std::string_view name, std::string_view value) {
@@ -128,14 +144,21 @@ void HeaderMap::Set(std::string_view name, std::string_view value) {
 }
 
 void HeaderMap::Append(std::string_view name, std::string_view value) {
-  const HeaderId id = HeaderIdOf(name);
+  AppendTo(HeaderIdOf(name), name, value);
+}
+
+void HeaderMap::Append(HeaderId id, std::string_view value) {
+  AppendTo(id, SpellingOf(id), value);
+}
+
+void HeaderMap::AppendTo(HeaderId id, std::string_view name, std::string_view value) {
   const bool sought = id == HeaderId::kOther || (seen_ & Bit(id)) != 0;
   for (size_t i = sought ? fields_.size() : 0; i-- > 0;) {
-    if (!EqualsIgnoreCase(this->name(i), name)) continue;
+    if (fields_[i].id != id || !EqualsIgnoreCase(this->name(i), name)) continue;
     SetValue(i, this->value(i).empty() ? std::string(value) : Concat(this->value(i), ", ", value));
     return;
   }
-  Add(name, value);
+  fields_.push_back(MakeField(id, name, value));
 }
 
 bool HeaderMap::Remove(std::string_view name) {

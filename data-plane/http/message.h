@@ -40,6 +40,8 @@ enum class HeaderId : uint8_t {
 };
 
 HeaderId HeaderIdOf(std::string_view name);
+// As it is mostly spelled. REQUIRES: not kOther.
+std::string_view SpellingOf(HeaderId id);
 
 // Fields in the order received, names spelled as received and compared without case. Each is kept as the
 // line that HTTP/1.1 has for it ("name: value" CRLF), so that it is written as it stands. Views that it
@@ -55,6 +57,7 @@ class HeaderMap {
 
   void Clear();
   void Add(std::string_view name, std::string_view value);
+  void Add(HeaderId id, std::string_view value);
   // Takes the bytes of many lines at once, no fields yet. REQUIRES: empty.
   void Load(std::string_view lines);
   // Makes a field of what was loaded: its line begins at `offset` and has nothing but ": " between name and
@@ -65,6 +68,7 @@ class HeaderMap {
   // Appends ", value" to the last of that name, so that it stands last over all; adds where there
   // was none.
   void Append(std::string_view name, std::string_view value);
+  void Append(HeaderId id, std::string_view value);
   bool Remove(std::string_view name);
   void Remove(HeaderId id);
   void RemoveAt(size_t index);
@@ -116,7 +120,8 @@ class HeaderMap {
                             field.value_size);
   }
   // Writes the line of a field behind the others. REQUIRES: the views are not of this map's own bytes.
-  Field MakeField(std::string_view name, std::string_view value);
+  Field MakeField(HeaderId id, std::string_view name, std::string_view value);
+  void AppendTo(HeaderId id, std::string_view name, std::string_view value);
   void SetValue(size_t index, std::string_view value);
   static uint32_t Bit(HeaderId id) { return uint32_t{1} << static_cast<uint32_t>(id); }
 

@@ -19,10 +19,10 @@ RequestHead Request(std::string_view id, std::string_view via = "") {
 
 TEST(MirrorMark, IsKnownAmongWhatOthersSaidInVia) {
   MirrorMarks marks;
-  const std::string mark = marks.For(kKey, Request("7"));
+  const std::string mark(marks.For(kKey, Request("7")));
   EXPECT_EQ(mark.size(), std::string_view("(mirror )").size() + 32);
   EXPECT_TRUE(marks.IsOn(kKey, Request("7", Concat("1.1 apk ", mark))));
-  const std::string foreign = marks.For("another key, too", Request("7"));
+  const std::string foreign(marks.For("another key, too", Request("7")));
   RequestHead request = Request("7", "1.0 fred");
   request.headers.Add("Via", Concat("1.1 apk ", foreign, ", 1.1 apk ", mark, ", 2 last (x)"));
   EXPECT_TRUE(marks.IsOn(kKey, request));
@@ -43,7 +43,7 @@ TEST(MirrorMark, OfAnotherRequestOrGatewayMeansNothing) {
 
 TEST(MirrorMark, WhatIsMadeUpMeansNothing) {
   MirrorMarks marks;
-  const std::string mark = marks.For(kKey, Request("7"));
+  const std::string mark(marks.For(kKey, Request("7")));
   for (const std::string& via :
        {std::string("1.1 apk"), std::string("1.1 apk (mirror)"), std::string("1.1 apk (mirror "),
         "1.1 apk " + mark.substr(0, mark.size() - 1), "(mirror " + std::string(32, '0') + ")"}) {

@@ -58,6 +58,7 @@ TEST(HeaderId, KnownNamesAreFoundInAnyCase) {
     std::string upper = name;
     for (char& c : upper) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
     EXPECT_EQ(HeaderIdOf(upper), id) << upper;
+    EXPECT_EQ(HeaderIdOf(SpellingOf(id)), id) << name;
   }
 }
 
@@ -112,6 +113,14 @@ TEST(HeaderMap, SetAndAppendAddWhatIsNotThere) {
   headers.Append("Cookie", "y");
   EXPECT_EQ(Dump(headers), "A=1|Via=x|Cookie=y");
   EXPECT_EQ(headers.Get(HeaderId::kVia), "x");
+}
+
+TEST(HeaderMap, FieldsThatAreKnownByIdAreSpelledAsUsual) {
+  HeaderMap headers = Map({{"VIA", "a"}});
+  headers.Append(HeaderId::kVia, "b");
+  headers.Append(HeaderId::kXForwardedFor, "c");
+  headers.Add(HeaderId::kDate, "d");
+  EXPECT_EQ(Dump(headers), "VIA=a, b|X-Forwarded-For=c|Date=d");
 }
 
 TEST(HeaderMap, AppendStandsLastOverAllFieldsOfTheName) {
