@@ -6,7 +6,6 @@
 #include "data-plane/forward/choose_backend.h"
 #include "data-plane/forward/date.h"
 #include "data-plane/forward/tunnel.h"
-#include "data-plane/forward/upstream_host.h"
 #include "data-plane/http/grpc.h"
 #include "data-plane/http/head_writer.h"
 #include "data-plane/http/hop_headers.h"
@@ -249,11 +248,10 @@ Task<std::optional<Failure>> Forwarding::Send() {
 Task<std::optional<Failure>> Forwarding::SendOnce() {
   ClientExchange& upstream = *lease_.exchange();
   const RequestHead& request = exchange_.request();
-  std::string host;
   OutgoingRequest outgoing;
   outgoing.head = &request;
   outgoing.base_path = choice_->backend->base_path;
-  outgoing.host = UpstreamHost(*choice_->backend, lease_.endpoint, request.authority, host);
+  outgoing.host = choice_->backend->HostFor(lease_.endpoint, request.authority);
   upstream.WriteHead(outgoing);
   guard_.Attach(upstream);
   exchange_.AbortWhenCancelled(&upstream);
@@ -330,7 +328,7 @@ void Forwarding::KeepSession() {
 
 void Forwarding::WriteResponseHead() {
   StripHopByHop(response_.headers);
-  if (!response_.headers.Has(HeaderId::kDate)) response_.headers.Add("Date", HttpDate());
+  if (!response_.headers.Has(HeaderId::kDate)) response_.headers.Add(HeaderId::kDate, HttpDate());
   ApplyResponseFilters(choice_->filters, filters_, response_);
   ApplyResponseFilters(rule_.filters, filters_, response_);
   if (rule_.session_persistence.has_value()) KeepSession();

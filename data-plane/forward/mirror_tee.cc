@@ -2,7 +2,6 @@
 // atomics.
 #include "data-plane/forward/mirror_tee.h"
 
-#include "data-plane/forward/upstream_host.h"
 #include "data-plane/http/head_writer.h"
 
 namespace apk {
@@ -23,8 +22,7 @@ MirrorTee::~MirrorTee() {
 void MirrorTee::Prepare(const Rule& rule, std::span<const Mirror> mirrors,
                         const RequestHead& request) {
   has_body_ = request.framing.kind != BodyFraming::Kind::kNone;
-  std::string host;
-  std::string mark;
+  std::string_view mark;
   for (const Mirror& mirror : mirrors) {
     MirrorStats& stats = worker_.mirror_stats.Find(rule, mirror);
     stats.matched.fetch_add(1, std::memory_order_relaxed);
@@ -58,7 +56,7 @@ void MirrorTee::Prepare(const Rule& rule, std::span<const Mirror> mirrors,
     OutgoingRequest outgoing;
     outgoing.head = &request;
     outgoing.base_path = mirror.backend->base_path;
-    outgoing.host = UpstreamHost(*mirror.backend, copy->endpoint, request.authority, host);
+    outgoing.host = mirror.backend->HostFor(copy->endpoint, request.authority);
     if (mark.empty()) mark = worker_.mirror_marks.For(worker_.table->mirror_loop_key(), request);
     outgoing.mirror_mark = mark;
     copy->head.reserve(kHeadBytes);

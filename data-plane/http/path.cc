@@ -205,6 +205,11 @@ bool NormalizePath(std::string_view path, std::string& out) {
   return out.find("/..;") == std::string::npos && out.find("/.;") == std::string::npos;
 }
 
+std::string_view TrimTrailingSlashes(std::string_view path) {
+  while (path.ends_with('/')) path.remove_suffix(1);
+  return path;
+}
+
 bool ParseAuthority(std::string_view authority, std::string& host) {
   std::string_view name = authority;
   std::string_view rest;

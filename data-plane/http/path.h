@@ -29,6 +29,9 @@ std::optional<TargetParts> SplitTarget(std::string_view target);
 // broken escapes. Idempotent. `out` may not view `path`.
 bool NormalizePath(std::string_view path, std::string& out);
 
+// A prefix to put before paths: "" for "/".
+std::string_view TrimTrailingSlashes(std::string_view path);
+
 // host[:port], IPv6 in brackets. `host` gets the host in lower case, without port, brackets kept.
 bool ParseAuthority(std::string_view authority, std::string& host);
 

@@ -12,11 +12,14 @@
 
 #include "common/strings.h"
 #include "data-plane/filters/rewrite_path.h"
+#include "data-plane/http/path.h"
 #include "data-plane/routing/certificate_check.h"
+#include "data-plane/routing/compile_backend.h"
 #include "data-plane/routing/compile_filters.h"
 #include "data-plane/routing/compile_policies.h"
 #include "data-plane/routing/compiled_route.h"
 #include "data-plane/routing/host_table.h"
+#include "data-plane/routing/key_hasher.h"
 #include "data-plane/routing/part_list.h"
 #include "data-plane/routing/sni_table.h"
 
@@ -25,49 +28,6 @@ namespace {
 
 constexpr size_t kMaxErrors = 100;
 constexpr size_t kLoopKeyBytes = 16;
-
-std::string_view TrimSlashes(std::string_view path) {
-  while (path.ends_with('/')) path.remove_suffix(1);
-  return path;
-}
-
-// Lengths are hashed with the texts, so that no two settings run into each other.
-class KeyHasher {
- public:
-  void Add(std::string_view text) {
-    Add(text.size());
-    for (const char c : text) Mix(static_cast<unsigned char>(c));
-  }
-  void Add(uint64_t number) {
-    for (int shift = 0; shift < 64; shift += 8) Mix(static_cast<unsigned char>(number >> shift));
-  }
-  uint64_t value() const { return hash_; }
-
- private:
-  void Mix(unsigned char byte) { hash_ = (hash_ ^ byte) * 0x100000001b3ULL; }
-  uint64_t hash_ = 0xcbf29ce484222325ULL;
-};
-
-uint64_t ConnectionKey(const Backend& backend) {
-  KeyHasher hasher;
-  hasher.Add(backend.name);
-  for (const Endpoint& endpoint : backend.endpoints) {
-    hasher.Add(endpoint.host);
-    hasher.Add(uint64_t{endpoint.port});
-  }
-  hasher.Add(uint64_t{backend.http2});
-  hasher.Add(uint64_t{backend.tls.has_value()});
-  if (backend.tls.has_value()) {
-    hasher.Add(backend.tls->ca_pem);
-    hasher.Add(backend.tls->server_name);
-    for (const std::string& name : backend.tls->allowed_sans) hasher.Add(name);
-    hasher.Add(uint64_t{backend.tls->allowed_sans.size()});
-    for (const std::string& uri : backend.tls->allowed_uris) hasher.Add(uri);
-    hasher.Add(backend.tls->certificate_pem);
-    hasher.Add(backend.tls->key_pem);
-  }
-  return hasher.value();
-}
 
 template <class Kind>
 bool HasFilter(const Rule& rule) {
@@ -407,58 +367,9 @@ std::shared_ptr<const RouteTable> RouteTableBuilder::Finish(StringMap<ListenerHo
 
 void RouteTableBuilder::AddBackend(const v1::SnapshotResource& resource,
                                    const v1::BackendConfig& config) {
-  const std::string& name = resource.name();
-  auto backend = std::make_shared<Backend>();
-  backend->name = name;
-  backend->hash = resource.hash();
-  for (const auto& endpoint : config.endpoints()) {
-    if (endpoint.host().empty()) Fail(name, "has an endpoint without host");
-    if (endpoint.port() == 0 || endpoint.port() > 65535) {
-      Fail(name, Concat("endpoint port ", std::to_string(endpoint.port()), " is none"));
-    }
-    backend->endpoints.push_back({endpoint.host(), static_cast<uint16_t>(endpoint.port())});
-  }
-  if (config.tls_enabled()) {
-    const v1::BackendTlsConfig& from = config.tls();
-    BackendTls& tls = backend->tls.emplace();
-    tls.ca_pem = from.ca_pem();
-    tls.server_name = from.server_name();
-    tls.allowed_sans.assign(from.allowed_sans().begin(), from.allowed_sans().end());
-    tls.allowed_uris.assign(from.allowed_uris().begin(), from.allowed_uris().end());
-    tls.certificate_pem = from.client_certificate_pem();
-    tls.key_pem = from.client_key_pem();
-    if (!tls.certificate_pem.empty()) {
-      const absl::Status status = CheckCertificate(tls.certificate_pem, tls.key_pem);
-      if (!status.ok()) Fail(name, std::string(status.message()));
-    }
-  }
-  if (!config.base_path().empty() && !config.base_path().starts_with('/')) {
-    Fail(name, Concat("base path '", config.base_path(), "' does not begin with '/'"));
-  }
-  backend->base_path = TrimSlashes(config.base_path());
-  backend->rewrite_host = config.rewrite_host();
-  backend->response_timeout_ms = config.response_timeout_ms();
-  backend->idle_timeout_ms = config.idle_timeout_ms();
-  backend->max_connections = config.max_connections();
-  if (config.has_health_check()) {
-    const v1::HealthCheckConfig& check = config.health_check();
-    if (check.interval_ms() == 0 || check.timeout_ms() == 0) {
-      Fail(name, "has a health check without interval or without timeout");
-    }
-    HealthCheckPolicy& policy = backend->health_check.emplace();
-    policy.interval = std::chrono::milliseconds(check.interval_ms());
-    policy.timeout = std::chrono::milliseconds(check.timeout_ms());
-    policy.unhealthy_threshold = std::max(check.unhealthy_threshold(), 1u);
-    policy.healthy_threshold = std::max(check.healthy_threshold(), 1u);
-  }
-  for (const auto& field : config.set_headers()) {
-    const absl::Status status = CheckSettableField(field.name(), field.value());
-    if (!status.ok()) Fail(name, std::string(status.message()));
-    backend->set_headers.emplace_back(field.name(), field.value());
-  }
-  backend->http2 = config.protocol() == v1::BackendConfig::HTTP2;
-  backend->connection_key = ConnectionKey(*backend);
-  table_->backends_.push_back(std::move(backend));
+  std::vector<std::string> problems;
+  table_->backends_.push_back(CompileBackend(resource, config, problems));
+  for (const std::string& problem : problems) Fail(resource.name(), problem);
 }
 
 void RouteTableBuilder::AddCertificate(const v1::SnapshotResource& resource,
@@ -611,7 +522,7 @@ std::shared_ptr<const CompiledRoute> RouteTableBuilder::MakeRoute(
 
 void RouteTableBuilder::AddAttachments(const std::string& resource, const v1::RouteConfig& config) {
   for (const std::string& path : config.base_paths()) {
-    route_->base_paths.emplace_back(TrimSlashes(path));
+    route_->base_paths.emplace_back(TrimTrailingSlashes(path));
     if (!path.starts_with('/'))
       Fail(resource, Concat("base path '", path, "' does not begin with '/'"));
   }

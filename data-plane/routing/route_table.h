@@ -25,6 +25,7 @@ namespace apk {
 struct Endpoint {
   std::string host;  // IP address or DNS name.
   uint16_t port = 0;
+  std::string authority;  // The Host that names it.
 };
 
 struct BackendTls {
@@ -62,6 +63,11 @@ struct Backend {
   // Changes whenever a connection made for the old settings must not serve the new ones: covers
   // name, endpoints, TLS settings. Pools are keyed by this.
   uint64_t connection_key = 0;
+
+  // The Host that an endpoint is sent: the client's `authority`, or its own where that is rewritten.
+  std::string_view HostFor(size_t endpoint, std::string_view authority) const {
+    return rewrite_host && !endpoints.empty() ? endpoints[endpoint].authority : authority;
+  }
 };
 
 struct Mirror {

@@ -121,6 +121,27 @@ TEST(CompileTest, ConnectionKeyFollowsEndpointsAndTls) {
             key(endpoint + " tls_enabled: true tls { server_name: 'b' }"));
 }
 
+TEST(CompileTest, AnEndpointIsNamedWithoutTheSchemesOwnPort) {
+  const auto host_of = [](const std::string& host, int port, bool tls) {
+    const CompileResult result = Compile(SnapshotOf(
+        "resources { name: 'b' backend { rewrite_host: true endpoints { host: '" + host +
+        "' port: " + std::to_string(port) + " }" + (tls ? " tls_enabled: true tls {}" : "") +
+        " } }"));
+    return std::string(result.table->backends().at(0)->HostFor(0, "asked.example"));
+  };
+  EXPECT_EQ(host_of("b.example", 80, false), "b.example");
+  EXPECT_EQ(host_of("b.example", 443, true), "b.example");
+  EXPECT_EQ(host_of("b.example", 443, false), "b.example:443");
+  EXPECT_EQ(host_of("b.example", 80, true), "b.example:80");
+  EXPECT_EQ(host_of("::1", 8080, false), "[::1]:8080");
+}
+
+TEST(CompileTest, TheClientsHostIsKeptWhereTheBackendDoesNotRewriteIt) {
+  const CompileResult result = Compile(
+      SnapshotOf("resources { name: 'b' backend { endpoints { host: 'b.example' port: 80 } } }"));
+  EXPECT_EQ(result.table->backends().at(0)->HostFor(0, "asked.example"), "asked.example");
+}
+
 TEST(CompileTest, NamesStandOnce) {
   EXPECT_EQ(FirstError(ListenerText("l", "") + ListenerText("l", "")),
             "l: stands twice in the snapshot");
