@@ -65,8 +65,9 @@ void MirrorChannel::ShowBreakers() {
   }
 }
 
-bool MirrorChannel::Refuses(const MirrorCopy& copy, TimePoint now) const {
-  return places_[copy.endpoint].breaker.Refuses(now);
+bool MirrorChannel::Refuses(const MirrorCopy& copy) const {
+  const CircuitBreaker& breaker = places_[copy.endpoint].breaker;
+  return breaker.open() && breaker.Refuses(Now());
 }
 
 void MirrorChannel::Submit(MirrorCopyPtr copy) {
@@ -112,11 +113,12 @@ MirrorCopyPtr MirrorChannel::TakeWaiting() {
 }
 
 Task<> MirrorChannel::Run() {
+  ResponseHead answer;  // Of all its copies, so that a copy allocates none.
   for (;;) {
     // Where uploads came back from a pause there are more at work than may be.
     while (!waiting_.empty() && in_flight_ <= thread_.limits.in_flight_max) {
       MirrorCopyPtr copy = TakeWaiting();
-      if (!copy->finished) co_await Send(std::move(copy));
+      if (!copy->finished) co_await Send(std::move(copy), &answer);
     }
     SetInFlight(in_flight_ - 1);
     if (retired_ || resting_.size() >= kRestingMax) break;
@@ -128,7 +130,7 @@ Task<> MirrorChannel::Run() {
   --runners_;
 }
 
-Task<> MirrorChannel::Send(MirrorCopyPtr copy) {
+Task<> MirrorChannel::Send(MirrorCopyPtr copy, ResponseHead* answer) {
   Place& place = places_[copy->endpoint];
   const TimePoint now = Now();
   if (now >= copy->due) {
@@ -146,7 +148,7 @@ Task<> MirrorChannel::Send(MirrorCopyPtr copy) {
   MirrorResult result = MirrorResult::kFailedReset;
   bool stale = carrier.exchange() != nullptr;
   bool unanswered = false;
-  if (stale) result = co_await Exchange(copy.get(), &carrier, &unanswered);
+  if (stale) result = co_await Exchange(copy.get(), &carrier, answer, &unanswered);
   stale = stale && unanswered && repeatable && !copy->finished;
   if (stale) carrier = Carrier();
   if (carrier.exchange() == nullptr && !copy->finished) {
@@ -162,7 +164,7 @@ Task<> MirrorChannel::Send(MirrorCopyPtr copy) {
     copy->stats->connections.fetch_add(1, std::memory_order_relaxed);
     carrier = Start(*copy->backend, place, std::move(dialled));
     if (!copy->finished) {
-      result = co_await Exchange(copy.get(), &carrier, &unanswered);
+      result = co_await Exchange(copy.get(), &carrier, answer, &unanswered);
     }
   }
   if (copy->finished) {
@@ -238,16 +240,24 @@ void MirrorChannel::Keep(Place& place, std::unique_ptr<H1ClientConnection> conne
   place.kept.push_back(std::move(connection));
 }
 
-Task<MirrorResult> MirrorChannel::Exchange(MirrorCopy* copy, Carrier* carrier, bool* unanswered) {
+Task<MirrorResult> MirrorChannel::Exchange(MirrorCopy* copy, Carrier* carrier,
+                                           ResponseHead* answer, bool* unanswered) {
   *unanswered = false;
   if (!WriteHead(*copy, *carrier)) co_return MirrorResult::kFailedProtocol;
   ClientExchange* const exchange = carrier->exchange();
   copy->exchange = exchange;
   exchange->SetDeadline(copy->due);
-  const bool written = co_await Write(copy, exchange);
+  bool written = false;
+  if (copy->has_body) {
+    written = co_await WriteBody(copy, exchange);
+  } else {
+    const WriteStatus status = exchange->WriteBody({}, true);
+    written = status == WriteStatus::kDone;
+    if (status == WriteStatus::kAgain) written = co_await exchange->Flush();
+  }
   MirrorResult result = MirrorResult::kFailedReset;
   if (written) {
-    result = co_await ReadAnswer(copy, exchange, unanswered);
+    result = co_await ReadAnswer(copy, exchange, answer, unanswered);
   } else if (exchange->timed_out()) {
     result = MirrorResult::kTimeout;
   } else {
@@ -257,12 +267,7 @@ Task<MirrorResult> MirrorChannel::Exchange(MirrorCopy* copy, Carrier* carrier, b
   co_return result;
 }
 
-Task<bool> MirrorChannel::Write(MirrorCopy* copy, ClientExchange* exchange) {
-  if (!copy->has_body) {
-    const WriteStatus status = exchange->WriteBody({}, true);
-    if (status == WriteStatus::kAgain) co_return co_await exchange->Flush();
-    co_return status == WriteStatus::kDone;
-  }
+Task<bool> MirrorChannel::WriteBody(MirrorCopy* copy, ClientExchange* exchange) {
   MirrorBody& body = *copy->body;
   for (;;) {
     if (body.chunks.empty() && !body.complete) {
@@ -306,10 +311,9 @@ Task<bool> MirrorChannel::WaitForBody(MirrorCopy* copy, ClientExchange* exchange
 }
 
 Task<MirrorResult> MirrorChannel::ReadAnswer(MirrorCopy* copy, ClientExchange* exchange,
-                                             bool* unanswered) {
-  ResponseHead head;
+                                             ResponseHead* answer, bool* unanswered) {
   for (int interim = 0;; ++interim) {
-    const ClientExchange::HeadResult result = co_await exchange->ReadHead(head);
+    const ClientExchange::HeadResult result = co_await exchange->ReadHead(*answer);
     if (result == ClientExchange::HeadResult::kTimeout) co_return MirrorResult::kTimeout;
     if (result == ClientExchange::HeadResult::kMalformed || interim > kInterimMax) {
       co_return MirrorResult::kFailedProtocol;
@@ -317,8 +321,8 @@ Task<MirrorResult> MirrorChannel::ReadAnswer(MirrorCopy* copy, ClientExchange* e
     *unanswered = result == ClientExchange::HeadResult::kClosed;
     if (result != ClientExchange::HeadResult::kOk) co_return MirrorResult::kFailedReset;
     // Nobody asked to change protocols: what follows would be no HTTP.
-    if (head.status == 101) co_return MirrorResult::kFailedProtocol;
-    if (head.status >= 200) break;
+    if (answer->status == 101) co_return MirrorResult::kFailedProtocol;
+    if (answer->status >= 200) break;
   }
   uint64_t discarded = 0;
   for (;;) {

@@ -36,7 +36,7 @@ class MirrorChannel {
   MirrorChannel& operator=(const MirrorChannel&) = delete;
 
   // True where a copy to the endpoint would be dropped anyway: its body need not be gathered.
-  bool Refuses(const MirrorCopy& copy, TimePoint now) const;
+  bool Refuses(const MirrorCopy& copy) const;
   // Queues the copy, whose body is gathered, and sends it when its turn comes; drops it where the
   // queue is full.
   void Submit(MirrorCopyPtr copy);
@@ -71,16 +71,19 @@ class MirrorChannel {
   void StartRunner();
   // Sends copies until none waits, then rests until there is one again.
   Task<> Run();
-  Task<> Send(MirrorCopyPtr copy);
+  // `answer` is where heads of answers are read to.
+  Task<> Send(MirrorCopyPtr copy, ResponseHead* answer);
   // One exchange on a connection. kFailedReset with `unanswered`: not a byte of an answer came.
-  Task<MirrorResult> Exchange(MirrorCopy* copy, Carrier* carrier, bool* unanswered);
+  Task<MirrorResult> Exchange(MirrorCopy* copy, Carrier* carrier, ResponseHead* answer,
+                              bool* unanswered);
   // False where the copy's head can't be said in the carrier's protocol.
   static bool WriteHead(const MirrorCopy& copy, Carrier& carrier);
-  // True when the whole request went out.
-  Task<bool> Write(MirrorCopy* copy, ClientExchange* exchange);
+  // True when the whole body went out, its head before it.
+  Task<bool> WriteBody(MirrorCopy* copy, ClientExchange* exchange);
   // False where the copy ended meanwhile. Gives its place in flight to others as it waits.
   Task<bool> WaitForBody(MirrorCopy* copy, ClientExchange* exchange);
-  Task<MirrorResult> ReadAnswer(MirrorCopy* copy, ClientExchange* exchange, bool* unanswered);
+  Task<MirrorResult> ReadAnswer(MirrorCopy* copy, ClientExchange* exchange, ResponseHead* answer,
+                                bool* unanswered);
   Carrier TakeKept(Place& place, bool certain);
   Carrier Start(const Backend& backend, Place& place, DialResult dialled);
   void Keep(Place& place, std::unique_ptr<H1ClientConnection> connection);

@@ -16,13 +16,12 @@ TimePoint Now() { return std::chrono::steady_clock::now(); }
 
 }  // namespace
 
-MirrorSender::MirrorSender(const MirrorLimits& limits, MirrorBudget& budget,
-                           MirrorStatsRegistry& registry)
+MirrorSender::MirrorSender(const MirrorLimits& limits, MirrorBudget& budget)
     : limits_(limits),
       budget_(budget),
-      registry_(registry),
       dialer_(io_.get_executor(), deadlines_, limits.dns_servers),
       shared_{limits_, budget_, dialer_, io_, deadlines_, h2_limits_},
+      poller_(Poller::Of(io_.get_executor())),
       sweep_timer_(io_.get_executor()) {}
 
 MirrorSender::~MirrorSender() { Stop(); }
@@ -46,6 +45,7 @@ void MirrorSender::Stop() {
 }
 
 void MirrorSender::Drain() {
+  const Poller::Round round(poller_);
   MirrorEvent event;
   bool more = false;
   bool lost = false;
@@ -87,12 +87,11 @@ void MirrorSender::Take(MirrorEvent& event) {
 
 MirrorChannel& MirrorSender::ChannelFor(const MirrorCopy& copy) {
   // A mirror whose address or TLS settings changed is another mirror: connections must not mix.
-  const std::string key =
-      Concat(copy.stats->mirror, " ", std::to_string(copy.backend->connection_key));
-  std::unique_ptr<MirrorChannel>& channel = channels_[key];
+  MirrorGauges* const gauges = copy.stats->gauges;
+  std::unique_ptr<MirrorChannel>& channel = channels_[{gauges, copy.backend->connection_key}];
   if (channel == nullptr) {
-    channel = std::make_unique<MirrorChannel>(shared_, registry_.FindGauges(copy.stats->mirror),
-                                              copy.backend->endpoints.size());
+    channel =
+        std::make_unique<MirrorChannel>(shared_, *gauges, copy.backend->endpoints.size());
   }
   return *channel;
 }
@@ -103,7 +102,7 @@ void MirrorSender::Begin(MirrorCopyPtr copy) {
     return FinishCopy(*copy, MirrorResult::kFailedConnect, budget_);
   }
   MirrorChannel& channel = ChannelFor(*copy);
-  if (channel.Refuses(*copy, Now())) {
+  if (channel.Refuses(*copy)) {
     return FinishCopy(*copy, MirrorResult::kDroppedBreakerOpen, budget_);
   }
   if (!copy->has_body) return channel.Submit(std::move(copy));

@@ -2,12 +2,13 @@
 // belongs to that thread.
 #pragma once
 
+#include <absl/container/flat_hash_map.h>
 #include <absl/container/flat_hash_set.h>
 
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <memory>
-#include <string>
+#include <utility>
 #include <vector>
 
 #include "common/thread.h"
@@ -21,8 +22,9 @@ class MirrorSender {
   // A channel that was not used for so long is let go.
   static constexpr std::chrono::seconds kChannelRest{60};
 
-  // `budget`, `registry` and `doors` outlive the sender; doors are added before Start.
-  MirrorSender(const MirrorLimits& limits, MirrorBudget& budget, MirrorStatsRegistry& registry);
+  // `budget`, the doors and the counters that copies name outlive the sender; doors are added before
+  // Start.
+  MirrorSender(const MirrorLimits& limits, MirrorBudget& budget);
   ~MirrorSender();
 
   void AddDoor(MirrorDoor* door) { doors_.push_back(door); }
@@ -51,7 +53,6 @@ class MirrorSender {
 
   const MirrorLimits limits_;
   MirrorBudget& budget_;
-  MirrorStatsRegistry& registry_;
   std::vector<MirrorDoor*> doors_;
   asio::io_context io_{1};
   DeadlineList deadlines_;
@@ -59,8 +60,10 @@ class MirrorSender {
   const H2Limits h2_limits_{.connection_window = 8 * 1024 * 1024,
                             .idle_timeout = limits_.idle_timeout};
   const MirrorThread shared_;
+  Poller& poller_;
   Timer sweep_timer_;
-  StringMap<std::unique_ptr<MirrorChannel>> channels_;
+  // By mirror and connection key.
+  absl::flat_hash_map<std::pair<MirrorGauges*, uint64_t>, std::unique_ptr<MirrorChannel>> channels_;
   absl::flat_hash_set<MirrorCopyPtr> uploads_;  // Whose body is still coming.
   bool stopping_ = false;
   TimePoint stop_at_ = kNoDeadline;

@@ -84,6 +84,7 @@ MirrorStats& MirrorStatsRegistry::Find(std::string_view route, std::string_view 
     stats = std::make_unique<MirrorStats>();
     stats->route = route;
     stats->mirror = mirror;
+    stats->gauges = &FindGauges(mirror);
     order_.push_back(stats.get());
   }
   return *stats;
@@ -95,7 +96,6 @@ std::vector<const MirrorStats*> MirrorStatsRegistry::All() const {
 }
 
 MirrorGauges& MirrorStatsRegistry::FindGauges(std::string_view mirror) {
-  const std::lock_guard lock(mutex_);
   auto found = gauges_.find(mirror);
   if (found == gauges_.end()) {
     found = gauges_.emplace(std::string(mirror), std::make_unique<MirrorGauges>()).first;

@@ -43,10 +43,19 @@ enum class MirrorResult : uint8_t {
 std::string_view OutcomeName(MirrorResult result);  // "dropped"
 std::string_view ReasonName(MirrorResult result);   // "queue", "" where the outcome says it all.
 
+// What a mirror has under way, over all routes. Written by the mirror thread, read by any.
+struct MirrorGauges {
+  std::string mirror;
+  std::atomic<uint64_t> waiting{0};        // Copies in its queue.
+  std::atomic<uint64_t> in_flight{0};      // Copies that it has to answer.
+  std::atomic<uint64_t> breakers_open{0};  // Of its endpoints.
+};
+
 // Counters of one mirror of one route. Thread-safe.
 struct MirrorStats {
   std::string route;
   std::string mirror;
+  MirrorGauges* gauges = nullptr;  // Those of the mirror, as old as the registry.
   std::atomic<uint64_t> matched{0};
   std::array<std::atomic<uint64_t>, static_cast<size_t>(MirrorResult::kCount)> results{};
   std::atomic<uint64_t> responses_truncated{0};
@@ -57,23 +66,16 @@ struct MirrorStats {
   }
 };
 
-// What a mirror has under way, over all routes. Written by the mirror thread, read by any.
-struct MirrorGauges {
-  std::string mirror;
-  std::atomic<uint64_t> waiting{0};        // Copies in its queue.
-  std::atomic<uint64_t> in_flight{0};      // Copies that it has to answer.
-  std::atomic<uint64_t> breakers_open{0};  // Of its endpoints.
-};
-
 // All of them, by name; they live as long as the registry and survive snapshots. Thread-safe.
 class MirrorStatsRegistry {
  public:
   MirrorStats& Find(std::string_view route, std::string_view mirror);
   std::vector<const MirrorStats*> All() const;  // In the order they came up.
-  MirrorGauges& FindGauges(std::string_view mirror);
   std::vector<const MirrorGauges*> AllGauges() const;  // By name.
 
  private:
+  MirrorGauges& FindGauges(std::string_view mirror);  // REQUIRES: mutex_ is held.
+
   mutable std::mutex mutex_;
   StringMap<std::unique_ptr<MirrorStats>> stats_;
   std::vector<const MirrorStats*> order_;

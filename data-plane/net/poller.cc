@@ -131,7 +131,7 @@ void Poller::SendHeld() {
 void Poller::Dispatch() {
   epoll_event events[kEventsMax];
   const int count = epoll_wait(epoll_, events, kEventsMax, 0);
-  in_round_ = true;
+  const Round round(*this);
   for (int i = 0; i < count; ++i) {
     auto* const socket = static_cast<PolledSocket*>(events[i].data.ptr);
     if (socket == nullptr) continue;
@@ -147,8 +147,6 @@ void Poller::Dispatch() {
     if (socket->writable && socket->write_waiter.armed()) socket->write_waiter.Complete();
   }
   batch_size_ = 0;
-  in_round_ = false;
-  SendHeld();
 }
 
 }  // namespace apk

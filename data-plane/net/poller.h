@@ -129,6 +129,22 @@ class Poller final : public asio::execution_context::service {
   // Sends what is held: call before work that takes long.
   void SendHeld();
 
+  // While one lives, short messages are held; they go out as it ends. Events are given out in one; other
+  // work that sends to many at once may make its own. REQUIRES: there is none yet.
+  class Round {
+   public:
+    explicit Round(Poller& poller) : poller_(poller) { poller_.in_round_ = true; }
+    ~Round() {
+      poller_.in_round_ = false;
+      poller_.SendHeld();
+    }
+    Round(const Round&) = delete;
+    Round& operator=(const Round&) = delete;
+
+   private:
+    Poller& poller_;
+  };
+
  private:
   void shutdown() override;
   void Arm();

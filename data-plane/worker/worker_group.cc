@@ -45,7 +45,7 @@ WorkerGroup::WorkerGroup(size_t workers, const WorkerOptions& options,
       addresses_(options.connections_per_address_max),
       health_(backends_, options.pool.dns_servers),
       budget_(mirror_limits),
-      mirrors_(mirror_limits, budget_, mirror_stats_) {
+      mirrors_(mirror_limits, budget_) {
   for (size_t i = 0; i < workers; ++i) {
     workers_.push_back(std::make_unique<Worker>(static_cast<int>(i), options_, addresses_,
                                                 backends_, budget_, mirror_stats_,
