@@ -123,7 +123,7 @@ class Attacher {
     for (const auto& [kind, taken] : listener.hostnames) {
       if (kind == route_.kind) continue;
       for (const std::string& other : taken) {
-        if (!IntersectHostnames(other, hostnames).empty()) return true;
+        if (OverlapsAny(other, hostnames)) return true;
       }
     }
     return false;

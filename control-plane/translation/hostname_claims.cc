@@ -33,7 +33,7 @@ bool HostnameClaims::Touch(const std::string& kind, const RouteAttachments& want
       if (changed.too_many) return true;
       const bool shared = std::any_of(changed.hostnames.begin(), changed.hostnames.end(),
                                       [&hostnames](const std::string& hostname) {
-                                        return !IntersectHostnames(hostname, hostnames).empty();
+                                        return OverlapsAny(hostname, hostnames);
                                       });
       if (shared) return true;
     }

@@ -1,6 +1,7 @@
 // A wildcard stands for one label or more (Gateway API, Hostname).
 #include "control-plane/translation/hostnames.h"
 
+#include <algorithm>
 #include <string_view>
 
 namespace apk {
@@ -36,6 +37,12 @@ std::vector<std::string> IntersectHostnames(const std::string& listener,
 
 bool HostnamesOverlap(const std::string& a, const std::string& b) {
   return a.empty() || b.empty() || !Intersect(a, b).empty();
+}
+
+bool OverlapsAny(const std::string& hostname, const std::vector<std::string>& others) {
+  return std::any_of(others.begin(), others.end(), [&hostname](const std::string& other) {
+    return HostnamesOverlap(hostname, other);
+  });
 }
 
 }  // namespace apk

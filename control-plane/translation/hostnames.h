@@ -12,5 +12,7 @@ std::vector<std::string> IntersectHostnames(const std::string& listener,
 
 // Some host is taken by both.
 bool HostnamesOverlap(const std::string& a, const std::string& b);
+// Some host is taken by `hostname` and by one of `others`.
+bool OverlapsAny(const std::string& hostname, const std::vector<std::string>& others);
 
 }  // namespace apk

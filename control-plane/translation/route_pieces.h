@@ -27,6 +27,7 @@ struct RoutePiece {
   std::string created;                                // Its creationTimestamp.
   v1::RouteStatus status;
   RouteAttachments listeners;             // That it attaches to, served or not.
+  bool accepted = false;                  // Some rule of it can be served.
   RouteAttachments taken;                 // As Attachments has them.
   std::vector<std::string> references;    // Backends and issuers of a route that is served.
   std::set<ServiceName> services;         // That it refers to.

@@ -179,7 +179,7 @@ class Translator::Pass {
     for (const AnyRoute& route : routes_.all) {
       RoutePiece& piece = *route.piece;
       if (piece.object != &route.object()) UpdateRoute(route, piece);
-      for (const auto& attachment : piece.listeners) ++attached_[attachment.listener()];
+      if (piece.accepted) CountAttached(piece.listeners);
       AddAncestors(piece.listeners, piece.services);
       route_resources_.insert(route_resources_.end(), piece.resources.begin(),
                               piece.resources.end());
@@ -194,6 +194,11 @@ class Translator::Pass {
         listener.attached_routes = attached_[listener.name];
       }
     }
+  }
+
+  // Of routes that are accepted (Gateway API, ListenerStatus.attachedRoutes).
+  void CountAttached(const RouteAttachments& listeners) {
+    for (const v1::RouteAttachment& attachment : listeners) ++attached_[attachment.listener()];
   }
 
   // The Gateways that a route is attached to reach the Services that it refers to.
@@ -218,7 +223,7 @@ class Translator::Pass {
       const Attachments attachments = AttachRoute(resources_, view, gateways_);
       TlsRouteTranslation translated = TranslateTlsRoute(*route, attachments, backends);
       UpdateStatus(*route, StatusOf(view, attachments, translated, now_), translation_);
-      for (const auto& attachment : attachments.listeners) ++attached_[attachment.listener()];
+      if (!translated.all_invalid) CountAttached(attachments.listeners);
       AddAncestors(attachments.listeners, backends.TakeServices());
       KeepServed(assembly_, translated.config);
       for (auto& [gateway, config] : ByBackendCertificate(std::move(translated.config))) {
@@ -301,6 +306,7 @@ class Translator::Pass {
       routes_.AddChanged(route.kind(), attachments.listeners);
     }
     piece.listeners = std::move(attachments.listeners);
+    piece.accepted = !translated.all_invalid;
     piece.taken = std::move(attachments.taken);
     piece.services = backends.TakeServices();
     KeepServed(assembly_, translated.config);

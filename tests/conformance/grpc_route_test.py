@@ -190,6 +190,11 @@ class GrpcRoute(unittest.TestCase):
         self.assertEqual(self.conditions("grpcroute", "first")["Accepted"][0], "True")
         self.assertEqual(self.server_of("shared.example"), "one")
 
+    def test_a_route_for_all_hostnames_wants_those_of_the_other_kind(self):
+        self.gateway.apply(harness.route("everything", f"  - backendRefs: [{to('one')}]\n"))
+        self.addCleanup(lambda: self.gateway.apkctl("delete", "httproute", "everything"))
+        self.assertEqual(self.conditions("httproute", "everything")["Accepted"], ("False", "HostnameConflict"))
+
     def test_a_reference_across_namespaces_needs_a_grant_to_grpc_routes(self):
         self.gateway.apply(f"""
 apiVersion: v1

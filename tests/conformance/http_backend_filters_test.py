@@ -141,6 +141,9 @@ class Unserved(suite.SuiteTest):
         self.assertIsNone(self.partial("all"))
         self.assertIn(self.send("same", host="all.example").status, (404, 500))
 
+    def test_routes_that_are_not_accepted_do_not_count_as_attached(self):
+        self.expect_attached("same", "http", 2)
+
     def test_filters_that_exclude_each_other(self):
         self.expect_parent("incompatible", {"Accepted": ("False", "IncompatibleFilters")})
 
