@@ -9,6 +9,7 @@ const std::vector<std::string_view>& SupportedFeatures() {
       "BackendTLSPolicySANValidation",
       "GRPCRoute",
       "GRPCRouteNamedRouteRule",
+      "GRPCRouteRequestHeaderModifier",
       "Gateway",
       "GatewayAddressEmpty",
       "GatewayBackendClientCertificate",

@@ -100,7 +100,14 @@ class GrpcRoute(unittest.TestCase):
     - {{type: RequestHeaderModifier, requestHeaderModifier: {{set: [{{name: x-set, value: s}}], remove: [x-gone]}}}}
     - {{type: ResponseHeaderModifier, responseHeaderModifier: {{add: [{{name: x-added, value: a}}]}}}}
     - {{type: RequestMirror, requestMirror: {{backendRef: {to("mirror")}}}}}
-    backendRefs: [{to("one")}]""", ["filters.example"]) + grpc_route("weights", f"""
+    backendRefs: [{to("one")}]""", ["filters.example"]) + grpc_route("modified", f"""
+  - filters:
+    - type: RequestHeaderModifier
+      requestHeaderModifier:
+        set: [{{name: x-set, value: s}}]
+        add: [{{name: x-both, value: "2"}}, {{name: x-new, value: n}}]
+        remove: [x-gone]
+    backendRefs: [{to("one")}]""", ["modified.example"]) + grpc_route("weights", f"""
   - backendRefs: [{to("one", ", weight: 1")}, {to("two", ", weight: 1")}]""", ["weights.example"]) + grpc_route(
             "broken", f"""
   - matches: [{{method: {{service: apk.test.Echo}}}}]
@@ -157,6 +164,14 @@ class GrpcRoute(unittest.TestCase):
         self.assertEqual((answer["code"], answer["message"]), (UNIMPLEMENTED, "Not Found"))
         self.assertEqual(self.call("broken.example")["code"], UNAVAILABLE)
         self.assertEqual(self.call("broken.example", "Other")["code"], UNAVAILABLE)
+
+    def test_request_header_modifier(self):
+        answer = self.call("modified.example", metadata=["x-gone=1", "x-set=0", "x-both=1"])
+        seen = answer["replies"][0]["metadata"]
+        self.assertEqual(seen["x-set"], "s")
+        self.assertNotIn("x-gone", seen)
+        self.assertEqual(seen["x-both"], "1,2")
+        self.assertEqual(seen["x-new"], "n")
 
     def test_filters(self):
         answer = self.call("filters.example", text="mirrored", metadata=["x-gone=1", "x-set=0"])
