@@ -145,10 +145,8 @@ Task<> Forwarding::Run() {
     deadlines_.head = deadlines_.stall = kGrpcSilenceMax;
   }
   if (rule_.retry.has_value()) body_.KeepForReplay(kReplayBytesMax);
-  std::optional<size_t> endpoint;
-  if (session_.has_value()) endpoint = session_->target.endpoint;
   std::optional<Failure> failure = Failure::kOverflow;
-  if (worker_.pool.Acquire(backend, lease_, endpoint)) {
+  if (worker_.pool.Acquire(backend, lease_, SessionEndpoint())) {
     failure = co_await Send();
     if (rule_.retry.has_value()) failure = co_await Retry(failure);
   }
@@ -163,6 +161,11 @@ Task<> Forwarding::Run() {
     co_return;
   }
   co_await Respond();
+}
+
+std::optional<size_t> Forwarding::SessionEndpoint() const {
+  if (!session_.has_value()) return std::nullopt;
+  return session_->target.endpoint;
 }
 
 bool Forwarding::MayRetry(std::optional<Failure> failure) const {
@@ -200,8 +203,7 @@ Task<> Forwarding::GiveUpTry(bool answered) {
 
 Task<std::optional<Failure>> Forwarding::Retry(std::optional<Failure> failure) {
   // A session stays where it is as long as somebody is there.
-  std::optional<size_t> endpoint;
-  if (session_.has_value()) endpoint = session_->target.endpoint;
+  std::optional<size_t> endpoint = SessionEndpoint();
   for (uint32_t retry = 0; retry < rule_.retry->attempts && MayRetry(failure); ++retry) {
     const TimePoint at = NextTry(retry);
     if (at >= deadlines_.exchange) break;  // What there is now is the answer.

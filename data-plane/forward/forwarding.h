@@ -31,6 +31,8 @@ class Forwarding {
   // The backend of the request's session, or the one that chance chooses; begins a session where
   // the rule wants one.
   void Choose();
+  // Where the request's session is; none: wherever the pool likes.
+  std::optional<size_t> SessionEndpoint() const;
   Task<> Answer(Failure failure);
   // The same where the client's own request may be what failed.
   Task<> AnswerFor(Failure failure);

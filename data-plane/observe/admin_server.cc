@@ -95,7 +95,6 @@ Task<> AdminServer::Serve(TcpSocket socket) {
       const bool flushed = co_await connection.Flush();
       if (!flushed) break;
     }
-    if (connection.FinishedAtOnce()) continue;
     const bool more = co_await connection.FinishExchange();
     if (!more) break;
   }
