@@ -110,6 +110,7 @@ TlsStream::Outcome TlsStream::OutcomeOf(int result) {
       return Outcome::kEnded;
     default:
       failed_ = true;  // OpenSSL must not be asked to say goodbye after this.
+      plain_http_ = ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST;
       ERR_clear_error();
       return Outcome::kFailed;
   }
@@ -129,9 +130,25 @@ Task<bool> TlsStream::Handshake() {
       if (!error) continue;
     }
     failed_ = true;
+    if (plain_http_) AnswerPlainHttp();
     Close();
     co_return false;
   }
+}
+
+// What came of the request is read away, since closing with something unread would reset the
+// connection and could cost the client the answer.
+void TlsStream::AnswerPlainHttp() {
+  WriteBuffers answer;
+  answer.Add(
+      "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 53\r\n"
+      "Connection: close\r\n\r\nThis port speaks HTTPS: send the request to https://\n");
+  transport_->TryWrite(answer);
+  char rest[4096];
+  ReadResult read;
+  do {
+    read = transport_->TryRead(rest, sizeof rest);
+  } while (read.bytes > 0);
 }
 
 Task<bool> TlsStream::AcceptHandshake() {

@@ -18,7 +18,8 @@ class TlsStream final : public ByteStream {
   TlsStream(std::unique_ptr<TcpStream> transport, SslContext context, DeadlineList& deadlines);
   ~TlsStream() override;
 
-  // False where the handshake failed; the stream is then closed.
+  // False where the handshake failed; the stream is then closed. A client that took the port for one of
+  // plain HTTP is told so first.
   Task<bool> AcceptHandshake();
   // `slot`: of the session to resume, and where the new one goes; may be nullptr.
   Task<bool> ConnectHandshake(ServerNames names, std::shared_ptr<SessionSlot> slot);
@@ -48,6 +49,7 @@ class TlsStream final : public ByteStream {
 
   Outcome OutcomeOf(int result);
   Task<bool> Handshake();
+  void AnswerPlainHttp();
   std::string_view NextRecord(const WriteBuffers& buffers);
 
   SslContext context_;
@@ -59,6 +61,7 @@ class TlsStream final : public ByteStream {
   std::shared_ptr<SessionSlot> slot_;
   std::string joined_;  // Small pieces go out as one record.
   bool failed_ = false;
+  bool plain_http_ = false;  // It began with an HTTP request in clear text.
 };
 
 }  // namespace apk

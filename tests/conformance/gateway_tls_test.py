@@ -1,5 +1,6 @@
 """HTTPS listeners: certificates and who gets which, requests that belong elsewhere, clients' certificates."""
 import ssl
+import subprocess
 import unittest
 
 import suite
@@ -111,6 +112,13 @@ class Certificates(suite.SuiteTest):
                                                  "Programmed": ("True", "Programmed")})
         with TlsClient(address, 8504, "a.test", context(self.ca)) as client:
             self.assertEqual({"a.test"}, client.shown())
+
+    def test_who_takes_the_port_for_plain_http_is_told(self):
+        answer = subprocess.run(["curl", "-s", "-i", "--max-time", "10", f"http://{self.address}:{HTTPS}/path"],
+                                capture_output=True, text=True)
+        self.assertEqual(0, answer.returncode, answer.stderr)
+        self.assertTrue(answer.stdout.startswith("HTTP/1.1 400 Bad Request"), answer.stdout)
+        self.assertTrue(answer.stdout.endswith("This port speaks HTTPS: send the request to https://\n"), answer.stdout)
 
 
 class MisdirectedRequests(suite.SuiteTest):
