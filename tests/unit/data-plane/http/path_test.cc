@@ -209,5 +209,12 @@ TEST(ParseAuthority, TakesNamesUpTo255Bytes) {
   EXPECT_EQ(HostOf(std::string(256, 'a')), "<refused>");
 }
 
+TEST(TrimTrailingSlashes, LeavesAPrefixForPaths) {
+  EXPECT_EQ(TrimTrailingSlashes("/"), "");
+  EXPECT_EQ(TrimTrailingSlashes("/a//"), "/a");
+  EXPECT_EQ(TrimTrailingSlashes("/a/b"), "/a/b");
+  EXPECT_EQ(TrimTrailingSlashes(""), "");
+}
+
 }  // namespace
 }  // namespace apk
