@@ -2,10 +2,7 @@
 // decoded value.
 #include "data-plane/routing/request_match.h"
 
-#include <re2/re2.h>
-
 #include <algorithm>
-#include <array>
 #include <tuple>
 
 #include "common/status_macros.h"
@@ -13,28 +10,6 @@
 
 namespace apk {
 namespace {
-
-constexpr size_t kMaxExpressionBytes = 4096;
-constexpr int64_t kMaxExpressionMemory = 1 << 20;
-constexpr int kMaxGroups = 10;  // \0 … \9
-
-// The leading bytes that stand for themselves. Alternatives and flags may undo any prefix, so they
-// give up; a quantifier takes back the byte before it.
-std::string LiteralPrefix(std::string_view expression) {
-  if (expression.find('|') != std::string_view::npos ||
-      expression.find("(?") != std::string_view::npos) {
-    return {};
-  }
-  const size_t end = std::min(expression.find_first_of("\\^$.[]()*+?{}"), expression.size());
-  size_t size = end;
-  if (end < expression.size() &&
-      std::string_view("*+?{").find(expression[end]) != std::string_view::npos) {
-    size = end > 0 ? end - 1 : 0;
-    // A quantifier covers a whole character, of which UTF-8 may have several bytes.
-    while (size > 0 && (static_cast<unsigned char>(expression[size]) & 0xc0) == 0x80) --size;
-  }
-  return std::string(expression.substr(0, size));
-}
 
 int HexValue(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -155,49 +130,6 @@ absl::Status CompilePath(const v1::PathMatchConfig& config, bool tolerant, Reque
 }
 
 }  // namespace
-
-FullMatcher::FullMatcher(std::unique_ptr<re2::RE2> program) : program_(std::move(program)) {}
-FullMatcher::FullMatcher(FullMatcher&&) noexcept = default;
-FullMatcher& FullMatcher::operator=(FullMatcher&&) noexcept = default;
-FullMatcher::~FullMatcher() = default;
-
-absl::StatusOr<FullMatcher> FullMatcher::Compile(const std::string& expression) {
-  if (expression.size() > kMaxExpressionBytes) {
-    return absl::InvalidArgumentError("regular expression is longer than 4096 bytes");
-  }
-  re2::RE2::Options options;
-  options.set_log_errors(false);
-  options.set_max_mem(kMaxExpressionMemory);
-  auto program = std::make_unique<re2::RE2>(expression, options);
-  if (!program->ok()) {
-    return absl::InvalidArgumentError(
-        Concat("regular expression '", expression, "': ", program->error()));
-  }
-  FullMatcher matcher(std::move(program));
-  matcher.literal_prefix_ = LiteralPrefix(expression);
-  return matcher;
-}
-
-bool FullMatcher::Matches(std::string_view text) const {
-  if (!text.starts_with(literal_prefix_)) return false;
-  return program_->Match(re2::StringPiece(text.data(), text.size()), 0, text.size(),
-                         re2::RE2::ANCHOR_BOTH, nullptr, 0);
-}
-
-std::vector<std::string> FullMatcher::Groups(std::string_view text) const {
-  std::array<re2::StringPiece, kMaxGroups> pieces;
-  const int count = std::min(program_->NumberOfCapturingGroups() + 1, kMaxGroups);
-  std::vector<std::string> groups;
-  if (!program_->Match(re2::StringPiece(text.data(), text.size()), 0, text.size(),
-                       re2::RE2::ANCHOR_BOTH, pieces.data(), count)) {
-    return groups;
-  }
-  for (int i = 0; i < count; ++i) {
-    const re2::StringPiece& piece = pieces[static_cast<size_t>(i)];
-    groups.emplace_back(piece.data() == nullptr ? "" : piece.data(), piece.size());
-  }
-  return groups;
-}
 
 bool ValueMatch::Accepts(std::string_view text) const {
   return expression.has_value() ? expression->Matches(text) : text == value;

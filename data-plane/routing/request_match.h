@@ -4,36 +4,17 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "apk/v1/snapshot.pb.h"
 #include "data-plane/http/message.h"
+#include "data-plane/routing/full_matcher.h"
 #include "data-plane/routing/route_table.h"
 
 namespace apk {
-
-// An expression that must match a whole text, by RE2: linear time, bounded memory.
-class FullMatcher {
- public:
-  static absl::StatusOr<FullMatcher> Compile(const std::string& expression);
-  FullMatcher(FullMatcher&&) noexcept;
-  FullMatcher& operator=(FullMatcher&&) noexcept;
-  ~FullMatcher();
-
-  bool Matches(std::string_view text) const;
-  // Every text that matches begins with it.
-  const std::string& literal_prefix() const { return literal_prefix_; }
-  // [0] is the whole text. REQUIRES: Matches(text).
-  std::vector<std::string> Groups(std::string_view text) const;
-
- private:
-  explicit FullMatcher(std::unique_ptr<re2::RE2> program);
-  std::unique_ptr<re2::RE2> program_;
-  std::string literal_prefix_;  // Every match begins with it: most misses end here.
-};
 
 enum class PathKind : uint8_t { kExact, kRegularExpression, kPrefix };
 
