@@ -21,6 +21,7 @@
 #include "data-plane/routing/host_table.h"
 #include "data-plane/routing/key_hasher.h"
 #include "data-plane/routing/part_list.h"
+#include "data-plane/routing/path_index_builder.h"
 #include "data-plane/routing/sni_table.h"
 
 namespace apk {
@@ -88,16 +89,16 @@ struct ListenerHosts {
 };
 
 // nullptr where there is nothing.
-std::shared_ptr<const PathIndex> IndexOf(const std::vector<const CompiledRoute*>& routes) {
+std::shared_ptr<const PathIndex> IndexOf(std::string_view hostname,
+                                         const std::vector<const CompiledRoute*>& routes) {
   if (routes.empty()) return nullptr;
-  auto index = std::make_shared<PathIndex>();
+  PathIndexBuilder builder;
   for (const CompiledRoute* const route : routes) {
     for (const auto& match : route->matches) {
-      for (const std::string& base_path : route->base_paths) index->Add(base_path, *match);
+      for (const std::string& base_path : route->base_paths) builder.Add(base_path, *match);
     }
   }
-  index->Sort();
-  return index;
+  return builder.Build(HostTable::KeyOf(hostname));
 }
 
 }  // namespace
@@ -354,7 +355,7 @@ std::shared_ptr<const RouteTable> RouteTableBuilder::Finish(StringMap<ListenerHo
     auto table = std::make_shared<HostTable>(*hosts.table);
     for (const std::string& hostname : hostnames) {
       const auto& routes = hosts.routes[hostname];
-      table->Put(hostname, IndexOf(routes));
+      table->Put(hostname, IndexOf(hostname, routes));
       if (routes.empty()) hosts.routes.erase(hostname);
     }
     hosts.table = std::move(table);

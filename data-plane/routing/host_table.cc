@@ -1,162 +1,66 @@
-// The look-up walks from the most specific to the least: hostnames, then kinds of path, then
-// lengths.
+// The look-up walks from the most specific hostname to the least.
 #include "data-plane/routing/host_table.h"
 
-#include <algorithm>
+#include <utility>
+
+#include "data-plane/routing/path_keys.h"
 
 namespace apk {
 namespace {
 
-std::string_view WithoutTrailingSlash(std::string_view path) {
-  if (path.ends_with('/')) path.remove_suffix(1);
-  return path;
-}
+constexpr size_t kMinSlots = 4;
 
-// What of a literal ends with a segment, without the slash behind it.
-std::string_view WholeSegments(std::string_view literal) {
-  const size_t slash = literal.rfind('/');
-  return slash == std::string_view::npos ? std::string_view() : literal.substr(0, slash);
-}
+uint64_t HashOf(std::string_view host) { return HashOn(0, host); }
 
 }  // namespace
 
-void PathIndex::Add(const std::string& base_path, const RequestMatch& match) {
-  const Entry entry{&match, static_cast<uint32_t>(base_path.size())};
-  switch (match.path_kind) {
-    case PathKind::kExact: {
-      std::string key = Concat(base_path, match.path);
-      // Below a base path "/" is the base path itself.
-      if (entry.base_size > 0 && match.path == "/") key = base_path;
-      exact_[key].push_back(entry);
-      break;
-    }
-    case PathKind::kRegularExpression: {
-      const std::string key = Concat(base_path, WholeSegments(match.expression->literal_prefix()));
-      expressions_.longest = std::max(expressions_.longest, key.size());
-      expressions_.entries[key].push_back(entry);
-      break;
-    }
-    case PathKind::kPrefix: {
-      const std::string key = Concat(base_path, match.path);
-      prefixes_.longest = std::max(prefixes_.longest, key.size());
-      prefixes_.entries[key].push_back(entry);
-      break;
-    }
+size_t HostTable::Hosts::SlotOf(uint64_t hash, std::string_view key) const {
+  const uint32_t tag = TagOf(hash);
+  size_t at = FirstSlot(hash);
+  for (; slots_[at].data != nullptr; at = (at + 1) & (slots_.size() - 1)) {
+    if (slots_[at].tag == tag && slots_[at].place().host() == key) break;
+  }
+  return at;
+}
+
+PathIndex::Place HostTable::Hosts::Find(uint64_t hash, std::string_view key) const {
+  return slots_[SlotOf(hash, key)].place();
+}
+
+void HostTable::Hosts::Insert(std::shared_ptr<const PathIndex> paths) {
+  const std::string_view key = paths->place().host();
+  const uint64_t hash = HashOf(key);
+  const size_t at = SlotOf(hash, key);
+  slots_[at] = {paths->place().data, paths->place().group_mask, TagOf(hash)};
+  owners_[at] = std::move(paths);
+}
+
+void HostTable::Hosts::Resize(size_t size) {
+  std::vector<std::shared_ptr<const PathIndex>> before = std::exchange(owners_, {});
+  slots_.assign(size, {});
+  owners_.resize(size);
+  for (auto& paths : before) {
+    if (paths != nullptr) Insert(std::move(paths));
   }
 }
 
-bool PathIndex::LongerFirst(const Entry& a, const Entry& b) {
-  if (a.base_size != b.base_size) return a.base_size > b.base_size;
-  if (a.match->path.size() != b.match->path.size()) {
-    return a.match->path.size() > b.match->path.size();
+void HostTable::Hosts::Put(std::string_view key, std::shared_ptr<const PathIndex> paths) {
+  if (slots_.empty()) Resize(kMinSlots);
+  const size_t at = SlotOf(HashOf(key), key);
+  const bool known = owners_[at] != nullptr;
+  if (paths == nullptr) {
+    if (!known) return;
+    owners_[at] = nullptr;
+    --count_;
+    Resize(slots_.size());  // Others may stand where they do because of it.
+    return;
   }
-  return GoesBefore(*a.match, *b.match);
+  if (!known && ++count_ > slots_.size() / 2) Resize(slots_.size() * 2);
+  Insert(std::move(paths));
 }
 
-void PathIndex::Sort() {
-  const auto by_precedence = [](const Entry& a, const Entry& b) {
-    return GoesBefore(*a.match, *b.match);
-  };
-  for (auto& [key, entries] : exact_) std::sort(entries.begin(), entries.end(), by_precedence);
-  for (auto& [key, entries] : prefixes_.entries) {
-    std::sort(entries.begin(), entries.end(), by_precedence);
-  }
-  for (auto& [key, entries] : expressions_.entries) {
-    std::sort(entries.begin(), entries.end(), LongerFirst);
-  }
-}
-
-bool PathIndex::Find(const RequestHead& request, RouteMatch& found) const {
-  const std::string_view path = request.path;
-  if (!exact_.empty()) {
-    if (FindExact(path, false, request, found)) return true;
-    if (path.ends_with('/') && FindExact(WithoutTrailingSlash(path), true, request, found))
-      return true;
-  }
-  if (FindExpression(request, found)) return true;
-  return Walk(prefixes_, path, [&](const Entries& entries, size_t key_size) {
-    for (const Entry& entry : entries) {
-      if (!entry.match->AcceptsBesidePath(request)) continue;
-      found.rule = entry.match->rule;
-      found.path.base_path = path.substr(0, entry.base_size);
-      found.path.prefix = path.substr(entry.base_size, key_size - entry.base_size);
-      found.path.is_prefix = true;
-      return true;
-    }
-    return false;
-  });
-}
-
-// The first by LongerFirst of all that match, wherever they begin.
-bool PathIndex::FindExpression(const RequestHead& request, RouteMatch& found) const {
-  const Entry* best = nullptr;
-  Walk(expressions_, request.path, [&](const Entries& entries, size_t) {
-    for (const Entry& entry : entries) {
-      if (best != nullptr && !LongerFirst(entry, *best)) break;
-      if (!AcceptExpression(entry, request, found)) continue;
-      best = &entry;
-      break;
-    }
-    return false;
-  });
-  return best != nullptr;
-}
-
-bool PathIndex::FindExact(std::string_view key, bool dropped_slash, const RequestHead& request,
-                          RouteMatch& found) const {
-  const auto it = exact_.find(key);
-  if (it == exact_.end()) return false;
-  for (const Entry& entry : it->second) {
-    if (dropped_slash && !entry.match->tolerant) continue;
-    if (!entry.match->AcceptsBesidePath(request)) continue;
-    found.rule = entry.match->rule;
-    found.path.base_path = std::string_view(request.path).substr(0, entry.base_size);
-    // What is left of "/base/" is "/", which is nothing to drop.
-    found.path.drop_trailing_slash = dropped_slash && key.size() > entry.base_size;
-    return true;
-  }
-  return false;
-}
-
-// Calls `accept` with the entries at each boundary of `path`, longest first, until it accepts.
-template <class Accept>
-bool PathIndex::Walk(const Tree& tree, std::string_view path, const Accept& accept) {
-  if (tree.entries.empty()) return false;
-  size_t end = path.size();
-  if (path.ends_with('/')) --end;  // "/a/" has the boundaries of "/a".
-  for (;;) {
-    if (end <= tree.longest) {
-      if (const auto it = tree.entries.find(path.substr(0, end)); it != tree.entries.end()) {
-        if (accept(it->second, end)) return true;
-      }
-    }
-    if (end == 0) return false;
-    end = path.rfind('/', end - 1);
-    if (end == std::string_view::npos) return false;
-  }
-}
-
-bool PathIndex::AcceptExpression(const Entry& entry, const RequestHead& request,
-                                 RouteMatch& found) {
-  const RequestMatch& match = *entry.match;
-  if (!match.method.empty() && match.method != request.method) return false;  // Cheapest first.
-  const std::string_view path = request.path;
-  std::string_view relative = path.substr(entry.base_size);
-  if (relative.empty()) relative = "/";
-  bool dropped_slash = false;
-  if (!match.expression->Matches(relative)) {
-    if (!match.tolerant || relative.size() < 2 || !relative.ends_with('/')) return false;
-    relative.remove_suffix(1);
-    dropped_slash = true;
-    if (!match.expression->Matches(relative)) return false;
-  }
-  if (!match.AcceptsBesidePath(request)) return false;
-  found.rule = match.rule;
-  found.path.base_path = path.substr(0, entry.base_size);
-  found.path.drop_trailing_slash = dropped_slash;
-  found.path.groups.clear();
-  if (match.wants_groups) found.path.groups = match.expression->Groups(relative);
-  return true;
+std::string_view HostTable::KeyOf(std::string_view hostname) {
+  return hostname.starts_with("*.") ? hostname.substr(1) : hostname;
 }
 
 void HostTable::Put(std::string_view hostname, std::shared_ptr<const PathIndex> paths) {
@@ -164,31 +68,29 @@ void HostTable::Put(std::string_view hostname, std::shared_ptr<const PathIndex> 
     any_ = std::move(paths);
     return;
   }
-  const bool wildcard = hostname.starts_with("*.");
-  Hosts& hosts = wildcard ? wildcards_ : exact_;
-  std::string key(wildcard ? hostname.substr(1) : hostname);
-  if (paths == nullptr) {
-    hosts.erase(key);
-  } else {
-    hosts[std::move(key)] = std::move(paths);
-  }
+  Hosts& hosts = hostname.starts_with("*.") ? wildcards_ : exact_;
+  hosts.Put(KeyOf(hostname), std::move(paths));
 }
 
 bool HostTable::Find(const RequestHead& request, RouteMatch& found) const {
   const std::string_view host = request.host;
+  const uint64_t hash = HashOf(host);
+  if (!exact_.empty()) exact_.Prefetch(hash);  // Comes while the path is worked on.
+  const PathQuery query(request);
   if (!exact_.empty()) {
-    const auto it = exact_.find(host);
-    if (it != exact_.end() && it->second->Find(request, found)) return true;
+    const PathIndex::Place place = exact_.Find(hash, host);
+    if (place.data != nullptr && place.Find(query, found)) return true;
   }
   if (!wildcards_.empty()) {
     for (size_t dot = host.find('.'); dot != std::string_view::npos;
          dot = host.find('.', dot + 1)) {
       if (dot == 0) continue;  // A wildcard takes one label at least.
-      const auto it = wildcards_.find(host.substr(dot));
-      if (it != wildcards_.end() && it->second->Find(request, found)) return true;
+      const std::string_view suffix = host.substr(dot);
+      const PathIndex::Place place = wildcards_.Find(HashOf(suffix), suffix);
+      if (place.data != nullptr && place.Find(query, found)) return true;
     }
   }
-  return any_ != nullptr && any_->Find(request, found);
+  return any_ != nullptr && any_->place().Find(query, found);
 }
 
 bool HostnameTakes(std::string_view pattern, std::string_view host) {

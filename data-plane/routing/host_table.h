@@ -3,67 +3,57 @@
 #pragma once
 
 #include <memory>
-#include <string>
 #include <string_view>
 #include <vector>
 
-#include "common/strings.h"
 #include "data-plane/http/message.h"
-#include "data-plane/routing/request_match.h"
+#include "data-plane/routing/path_index.h"
 #include "data-plane/routing/route_table.h"
 
 namespace apk {
 
-// All matches of one hostname. Exact paths win over regular expressions, these over prefixes; a
-// longer base path or prefix wins over a shorter one, a longer expression over a shorter one; then
-// GoesBefore.
-class PathIndex {
- public:
-  // `match` outlives the index.
-  void Add(const std::string& base_path, const RequestMatch& match);
-  void Sort();
-
-  bool Find(const RequestHead& request, RouteMatch& found) const;
-
- private:
-  struct Entry {
-    const RequestMatch* match = nullptr;
-    uint32_t base_size = 0;  // Of its base path.
-  };
-  // What begins at one segment boundary of a path.
-  using Entries = std::vector<Entry>;
-  // Keyed by a path without trailing slash ("" is the root), looked up at each '/' of the request.
-  struct Tree {
-    StringMap<Entries> entries;
-    size_t longest = 0;  // Key; no look-up beyond it.
-  };
-
-  static bool LongerFirst(const Entry& a, const Entry& b);
-  bool FindExact(std::string_view key, bool dropped_slash, const RequestHead& request,
-                 RouteMatch& found) const;
-  template <class Accept>
-  static bool Walk(const Tree& tree, std::string_view path, const Accept& accept);
-  bool FindExpression(const RequestHead& request, RouteMatch& found) const;
-  static bool AcceptExpression(const Entry& entry, const RequestHead& request, RouteMatch& found);
-
-  StringMap<Entries> exact_;  // Keyed by base path and path.
-  // Keyed by base path and the whole segments that every match of the expression begins with, so
-  // that a request meets few expressions that can't match.
-  Tree expressions_;
-  Tree prefixes_;  // Keyed by base path and prefix.
-};
-
 class HostTable {
  public:
+  // What the index of a hostname is looked up by: exact, ".suffix" of "*.suffix", or "".
+  static std::string_view KeyOf(std::string_view hostname);
   // `hostname`: "" (any), exact, or "*.suffix"; lower case. Replaces; nullptr takes it away.
+  // REQUIRES: the index was built for KeyOf(hostname).
   void Put(std::string_view hostname, std::shared_ptr<const PathIndex> paths);
 
   bool Find(const RequestHead& request, RouteMatch& found) const;
 
  private:
-  using Hosts = StringMap<std::shared_ptr<const PathIndex>>;
+  // A hash map with open addressing, at most half full.
+  class Hosts {
+   public:
+    void Put(std::string_view key, std::shared_ptr<const PathIndex> paths);
+    bool empty() const { return count_ == 0; }
+    void Prefetch(uint64_t hash) const { __builtin_prefetch(&slots_[FirstSlot(hash)]); }
+    // Without data where there is none.
+    PathIndex::Place Find(uint64_t hash, std::string_view key) const;
+
+   private:
+    struct Slot {
+      const std::byte* data = nullptr;  // Of the place; nullptr: free.
+      uint32_t group_mask = 0;
+      uint32_t tag = 0;  // The other half of the hash.
+
+      PathIndex::Place place() const { return {data, group_mask}; }
+    };
+    static uint32_t TagOf(uint64_t hash) { return static_cast<uint32_t>(hash >> 32); }
+    size_t FirstSlot(uint64_t hash) const { return hash & (slots_.size() - 1); }
+    // Where the key is, or belongs.
+    size_t SlotOf(uint64_t hash, std::string_view key) const;
+    void Insert(std::shared_ptr<const PathIndex> paths);
+    void Resize(size_t size);
+
+    std::vector<Slot> slots_;                               // A power of two.
+    std::vector<std::shared_ptr<const PathIndex>> owners_;  // Of the slot of the same number.
+    size_t count_ = 0;
+  };
+
   Hosts exact_;
-  Hosts wildcards_;  // Keyed by ".suffix".
+  Hosts wildcards_;
   std::shared_ptr<const PathIndex> any_;
 };
 
