@@ -2,26 +2,18 @@
 #include "common/strings.h"
 
 #include <cstdint>
-#include <cstring>
+
+#include "common/words.h"
 
 namespace apk {
 namespace {
-
-constexpr uint64_t kEachByte = 0x0101010101010101;
-
-template <class Word>
-inline uint64_t Load(const char* bytes) {
-  Word word;
-  std::memcpy(&word, bytes, sizeof word);
-  return word;
-}
 
 // AsciiLower of each of eight bytes.
 inline uint64_t LowerEach(uint64_t bytes) {
   const uint64_t low_bits = bytes & (kEachByte * 0x7f);
   const uint64_t from_a = low_bits + kEachByte * (0x80 - 'A');  // Carries into the highest bit.
   const uint64_t past_z = low_bits + kEachByte * (0x7f - 'Z');
-  const uint64_t upper = from_a & ~past_z & ~bytes & (kEachByte * 0x80);
+  const uint64_t upper = from_a & ~past_z & ~bytes & kHighBits;
   return bytes | (upper >> 2);
 }
 
@@ -30,14 +22,14 @@ inline uint64_t LowerEach(uint64_t bytes) {
 bool SameLetters(const char* a, const char* b, size_t size) {
   if (size >= 8) {
     for (size_t i = 0; i + 8 < size; i += 8) {
-      if (LowerEach(Load<uint64_t>(a + i)) != LowerEach(Load<uint64_t>(b + i))) return false;
+      if (LowerEach(LoadWord<uint64_t>(a + i)) != LowerEach(LoadWord<uint64_t>(b + i))) return false;
     }
     const size_t last = size - 8;  // May overlap.
-    return LowerEach(Load<uint64_t>(a + last)) == LowerEach(Load<uint64_t>(b + last));
+    return LowerEach(LoadWord<uint64_t>(a + last)) == LowerEach(LoadWord<uint64_t>(b + last));
   }
   if (size >= 4) {  // Two halves, which may overlap.
-    const uint64_t left = Load<uint32_t>(a) << 32 | Load<uint32_t>(a + size - 4);
-    const uint64_t right = Load<uint32_t>(b) << 32 | Load<uint32_t>(b + size - 4);
+    const uint64_t left = uint64_t{LoadWord<uint32_t>(a)} << 32 | LoadWord<uint32_t>(a + size - 4);
+    const uint64_t right = uint64_t{LoadWord<uint32_t>(b)} << 32 | LoadWord<uint32_t>(b + size - 4);
     return LowerEach(left) == LowerEach(right);
   }
   for (size_t i = 0; i < size; ++i) {

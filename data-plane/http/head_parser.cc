@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "common/strings.h"
+#include "common/words.h"
 #include "data-plane/http/path.h"
 
 namespace apk {
@@ -199,13 +200,10 @@ bool IsToken(std::string_view text) {
 
 bool IsFieldValue(std::string_view text) {
   // Eight bytes at once where none of them is a control character, as nearly always.
-  constexpr uint64_t kEachByte = 0x0101010101010101;
   while (text.size() >= 8) {
-    uint64_t bytes;
-    std::memcpy(&bytes, text.data(), sizeof bytes);
-    const uint64_t deletes = bytes ^ (kEachByte * 0x7f);  // 0 where there is one.
-    const uint64_t found = ((bytes - kEachByte * 0x20) & ~bytes) | ((deletes - kEachByte) & ~deletes);
-    if ((found & (kEachByte * 0x80)) != 0) break;
+    const auto bytes = LoadWord<uint64_t>(text.data());
+    const uint64_t below_space = (bytes - kEachByte * 0x20) & ~bytes & kHighBits;
+    if ((below_space | EqualBytes(bytes, 0x7f)) != 0) break;
     text.remove_prefix(8);
   }
   for (const char c : text) {

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <vector>
 
+#include "common/words.h"
+
 namespace apk {
 namespace {
 
@@ -234,13 +236,10 @@ bool Takes(const char* bits, char c) {
 }  // namespace
 
 bool IsAscii(std::string_view text) {
-  constexpr uint64_t kHighBits = 0x8080808080808080;
   uint64_t seen = 0;
   while (text.size() >= sizeof(uint64_t)) {
-    uint64_t bytes;
-    std::memcpy(&bytes, text.data(), sizeof(bytes));
-    seen |= bytes;
-    text.remove_prefix(sizeof(bytes));
+    seen |= LoadWord<uint64_t>(text.data());
+    text.remove_prefix(sizeof(uint64_t));
   }
   for (const char c : text) seen |= static_cast<unsigned char>(c);
   return (seen & kHighBits) == 0;

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <iterator>
 
+#include "common/words.h"
 #include "data-plane/routing/expression_program.h"
 #include "data-plane/routing/request_match.h"
 

@@ -5,17 +5,11 @@
 #include <array>
 #include <bit>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 
-namespace apk {
+#include "common/words.h"
 
-template <class Word>
-Word LoadWord(const char* bytes) {
-  Word word;
-  std::memcpy(&word, bytes, sizeof(word));
-  return word;
-}
+namespace apk {
 
 // Goes on from the hash of what stands before. Only finds candidates: keys are compared.
 inline uint64_t HashOn(uint64_t hash, std::string_view text) {
@@ -38,14 +32,6 @@ inline uint64_t HashOn(uint64_t hash, std::string_view text) {
   }
   mix(last + text.size());
   return hash;
-}
-
-// The high bit of each byte that equals `byte`; now and then that of a byte behind such a one, too.
-inline uint64_t EqualBytes(uint64_t word, uint64_t byte) {
-  constexpr uint64_t kEachByte = 0x0101010101010101;
-  constexpr uint64_t kHighBits = 0x8080808080808080;
-  const uint64_t differs = word ^ (byte * kEachByte);
-  return (differs - kEachByte) & ~differs & kHighBits;
 }
 
 // The first slash from `begin` on, or the size. Eight bytes at a time: segments are short.
