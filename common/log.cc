@@ -6,6 +6,8 @@
 
 #include <memory>
 
+#include "common/strings.h"
+
 namespace apk {
 namespace {
 
@@ -20,10 +22,8 @@ void AppendValue(std::string& line, std::string_view value) {
       line += '\\';
       line += c;
     } else if (byte < 0x20 || byte == 0x7f) {
-      constexpr char kHex[] = "0123456789abcdef";
       line += "\\x";
-      line += kHex[byte >> 4];
-      line += kHex[byte & 15];
+      line += Hex(std::string_view(&c, 1));
     } else {
       line += c;
     }

@@ -44,6 +44,22 @@ std::string ToLower(std::string_view text) {
   return lower;
 }
 
+char* WriteHex(std::string_view bytes, char* to) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    *to++ = kDigits[byte >> 4];
+    *to++ = kDigits[byte & 15];
+  }
+  return to;
+}
+
+std::string Hex(std::string_view bytes) {
+  std::string digits(2 * bytes.size(), '\0');
+  WriteHex(bytes, digits.data());
+  return digits;
+}
+
 std::string_view TrimSpace(std::string_view text) {
   const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
   while (!text.empty() && is_space(text.front())) text.remove_prefix(1);

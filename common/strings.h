@@ -29,6 +29,11 @@ inline bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
 std::string ToLower(std::string_view text);
 std::string_view TrimSpace(std::string_view text);  // Spaces and tabs at both ends.
 
+// Two lower-case hex digits a byte.
+std::string Hex(std::string_view bytes);
+// The same to where there is room for them; returns the end.
+char* WriteHex(std::string_view bytes, char* to);
+
 // Parts are views into text; "a,,b" has three. An empty text has one empty part.
 std::vector<std::string_view> Split(std::string_view text, char separator);
 std::string Join(const std::vector<std::string>& parts, std::string_view separator);

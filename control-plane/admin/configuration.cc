@@ -8,6 +8,7 @@
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "common/time_format.h"
+#include "common/uuid.h"
 #include "control-plane/admin/admission.h"
 #include "control-plane/admin/stage.h"
 
@@ -94,7 +95,7 @@ absl::Status Configuration::Commit(Staged& staged, const std::string& author, bo
     return absl::OkStatus();
   }
   ChangeSet change_set;
-  change_set.id = NewUid();
+  change_set.id = NewUuid();
   change_set.author = author;
   change_set.unix_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
                            std::chrono::system_clock::now().time_since_epoch())
@@ -158,7 +159,7 @@ absl::StatusOr<v1::ApplyResponse> Configuration::Apply(const v1::ApplyRequest& r
     const ResourceKey key = KeyOf(*object);
     const ResourcePtr current = resources_->Find(key);
     StagedObject change =
-        StageObject(std::move(object), current.get(), staged.revision, now, NewUid());
+        StageObject(std::move(object), current.get(), staged.revision, now, NewUuid());
     v1::ObjectResult* const result = response.add_results();
     *result->mutable_key() = ToProto(key);
     result->set_action(change.action);

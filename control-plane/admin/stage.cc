@@ -2,7 +2,6 @@
 #include "control-plane/admin/stage.h"
 
 #include <google/protobuf/util/message_differencer.h>
-#include <openssl/rand.h>
 
 namespace apk {
 namespace {
@@ -79,21 +78,6 @@ StagedObject StageObject(std::unique_ptr<Message> wanted, const Message* current
   }
   staged.object = std::move(wanted);
   return staged;
-}
-
-std::string NewUid() {
-  unsigned char bytes[16];
-  RAND_bytes(bytes, sizeof bytes);
-  bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0f) | 0x40);
-  bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3f) | 0x80);
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string uid;
-  for (size_t i = 0; i < sizeof bytes; ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) uid += '-';
-    uid += kDigits[bytes[i] >> 4];
-    uid += kDigits[bytes[i] & 15];
-  }
-  return uid;
 }
 
 }  // namespace apk

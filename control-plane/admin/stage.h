@@ -23,6 +23,4 @@ StagedObject StageObject(std::unique_ptr<google::protobuf::Message> wanted,
                          const google::protobuf::Message* current, uint64_t revision,
                          const std::string& now, const std::string& uid);
 
-std::string NewUid();  // RFC 9562 version 4.
-
 }  // namespace apk

@@ -163,13 +163,7 @@ ClientCredentials ReadCredentials(const TokenRequest& request,
 std::string RandomHex(size_t bytes) {
   std::string raw(bytes, '\0');
   RAND_bytes(reinterpret_cast<unsigned char*>(raw.data()), static_cast<int>(bytes));
-  std::string hex;
-  constexpr char kDigits[] = "0123456789abcdef";
-  for (const char c : raw) {
-    hex += kDigits[static_cast<unsigned char>(c) >> 4];
-    hex += kDigits[static_cast<unsigned char>(c) & 15];
-  }
-  return hex;
+  return Hex(raw);
 }
 
 std::string SignRs256(EVP_PKEY* key, std::string_view input) {

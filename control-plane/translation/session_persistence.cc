@@ -21,14 +21,8 @@ std::string Hmac(std::string_view key, std::string_view text) {
 
 // Equal on every replica, and unlike that of any other rule.
 std::string DefaultName(const std::string& rule) {
-  constexpr char kDigits[] = "0123456789abcdef";
   constexpr size_t kHashBytes = 6;
-  std::string name = "apk-session-";
-  for (const char c : Hmac("name", rule).substr(0, kHashBytes)) {
-    name += kDigits[static_cast<unsigned char>(c) >> 4];
-    name += kDigits[static_cast<unsigned char>(c) & 15];
-  }
-  return name;
+  return Concat("apk-session-", Hex(Hmac("name", rule).substr(0, kHashBytes)));
 }
 
 uint32_t MillisecondsOf(const std::string& duration) {

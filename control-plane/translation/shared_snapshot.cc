@@ -56,16 +56,6 @@ std::string HashOf(const v1::SnapshotResource& resource) {
   return hasher.Finish();
 }
 
-std::string Hex(std::string_view bytes) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  for (const char c : bytes) {
-    text += kDigits[static_cast<unsigned char>(c) >> 4];
-    text += kDigits[static_cast<unsigned char>(c) & 15];
-  }
-  return text;
-}
-
 }  // namespace
 
 v1::Snapshot SharedSnapshot::ToProto() const {

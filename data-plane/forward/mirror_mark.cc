@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "common/strings.h"
+
 namespace apk {
 
 void MirrorMarks::Free::operator()(evp_mac_ctx_st* context) const { EVP_MAC_CTX_free(context); }
@@ -30,12 +32,8 @@ std::string_view MirrorMarks::For(std::string_view key, const RequestHead& reque
                      id.size()) == 1 &&
       EVP_MAC_final(siphash_.get(), mac, &size, sizeof mac) == 1 && size == kMacBytes;
   if (!made) return "";
-  constexpr std::string_view kDigits = "0123456789abcdef";
   char* out = std::copy(kPrefix.begin(), kPrefix.end(), mark_.begin());
-  for (const unsigned char byte : mac) {
-    *out++ = kDigits[byte >> 4];
-    *out++ = kDigits[byte & 15];
-  }
+  out = WriteHex(std::string_view(reinterpret_cast<const char*>(mac), kMacBytes), out);
   *out = ')';
   return std::string_view(mark_.data(), mark_.size());
 }

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "common/strings.h"
+#include "common/uuid.h"
 #include "data-plane/inspector/access.h"
 #include "data-plane/inspector/filter.h"
 #include "data-plane/inspector/query.h"
@@ -112,7 +113,7 @@ Reply Api::Handle(const CapturedRequest& request) {
 Reply Api::HandleBins(const CapturedRequest& request) {
   if (request.method == "POST") {
     const std::string asked = QueryValue(request.Query(), "token");
-    const std::string token = asked.empty() ? NewToken() : asked;
+    const std::string token = asked.empty() ? NewUuid() : asked;
     const absl::StatusOr<std::shared_ptr<LiveBin>> bin = bins_.Create(token);
     if (!bin.ok()) {
       const int status = bin.status().code() == absl::StatusCode::kInvalidArgument ? 400 : 503;

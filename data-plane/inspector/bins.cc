@@ -1,10 +1,6 @@
 // Making, finding and filling bins.
 #include "data-plane/inspector/bins.h"
 
-#include <openssl/rand.h>
-
-#include <cstdio>
-#include <cstdlib>
 #include <utility>
 
 #include "common/strings.h"
@@ -53,22 +49,6 @@ absl::Status Bins::Capture(CapturedRequest request) {
   bin->bin.Add(std::move(request));
   bin->NotifyChanged();
   return absl::OkStatus();
-}
-
-std::string NewToken() {
-  unsigned char bytes[16];
-  if (RAND_bytes(bytes, sizeof bytes) != 1)
-    std::abort();  // Without randomness nothing here is safe.
-  bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0f) | 0x40);
-  bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3f) | 0x80);
-  std::string token;
-  for (size_t i = 0; i < sizeof bytes; ++i) {
-    char hex[3];
-    std::snprintf(hex, sizeof hex, "%02x", unsigned{bytes[i]});
-    if (i == 4 || i == 6 || i == 8 || i == 10) token += '-';
-    token += hex;
-  }
-  return token;
 }
 
 }  // namespace apk::inspector

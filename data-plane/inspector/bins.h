@@ -73,7 +73,4 @@ class Bins {
   std::map<std::string, std::shared_ptr<LiveBin>, std::less<>> bins_;
 };
 
-// A token that can't be guessed: a random UUID.
-std::string NewToken();
-
 }  // namespace apk::inspector

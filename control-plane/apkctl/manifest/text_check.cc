@@ -1,21 +1,12 @@
 // yaml-cpp would put replacement characters in silently, and take U+0004 for the end of the file.
 #include "control-plane/apkctl/manifest/text_check.h"
 
-#include <array>
-#include <cstdio>
-
 #include "common/strings.h"
 
 namespace apk {
 namespace {
 
 uint8_t ByteAt(std::string_view text, size_t index) { return static_cast<uint8_t>(text[index]); }
-
-std::string Hex(uint8_t byte) {
-  std::array<char, 5> text{};
-  std::snprintf(text.data(), text.size(), "0x%02x", byte);
-  return text.data();
-}
 
 bool IsControl(uint8_t byte) {
   return (byte < 0x20 && byte != '\t' && byte != '\n' && byte != '\r') || byte == 0x7f;
@@ -53,11 +44,11 @@ std::optional<YamlProblem> FindBadText(std::string_view text) {
     const uint8_t byte = ByteAt(text, 0);
     const size_t length = Utf8Length(text);
     if (length == 0) {
-      at.message = Concat("the byte ", Hex(byte), " is no UTF-8; save the file as UTF-8");
+      at.message = Concat("the byte 0x", Hex(text.substr(0, 1)), " is no UTF-8; save the file as UTF-8");
       return at;
     }
     if (IsControl(byte)) {
-      at.message = Concat("the control character ", Hex(byte),
+      at.message = Concat("the control character 0x", Hex(text.substr(0, 1)),
                           " can't stand here; in a quoted text write it as an escape");
       return at;
     }

@@ -49,5 +49,10 @@ TEST(TrimSpace, TakesSpacesAndTabsOffBothEndsOnly) {
   EXPECT_EQ(TrimSpace(""), "");
 }
 
+TEST(Hex, IsLowerCaseAndWhole) {
+  EXPECT_EQ(Hex(std::string_view("\x00\x0f\xa0\xff", 4)), "000fa0ff");
+  EXPECT_EQ(Hex(""), "");
+}
+
 }  // namespace
 }  // namespace apk

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "common/strings.h"
+#include "common/uuid.h"
 
 namespace apk::inspector {
 namespace {
@@ -97,9 +98,9 @@ TEST(Bins, MasksCredentialsAndKeepsTheirScheme) {
 }
 
 TEST(Bins, NewTokensAreTokensAndDiffer) {
-  const std::string token = NewToken();
+  const std::string token = NewUuid();
   EXPECT_TRUE(IsToken(token));
-  EXPECT_NE(token, NewToken());
+  EXPECT_NE(token, NewUuid());
 }
 
 }  // namespace
