@@ -27,11 +27,18 @@ uint8_t PathIndex::MethodNumber(std::string_view method) {
                                      : static_cast<uint8_t>(known - std::begin(kMethods));
 }
 
+bool PathIndex::Entry::LongerFirst(const Entry& a, const Entry& b) {
+  if (a.base_size != b.base_size) return a.base_size > b.base_size;
+  if (a.path_size != b.path_size) return a.path_size > b.path_size;
+  return GoesBefore(*a.match, *b.match);
+}
+
 // One look-up in one index.
 class PathIndex::Look {
  public:
   Look(const Place& place, const PathQuery& query)
-      : data_(place.data), group_mask_(place.group_mask), query_(query), path_(query.keys.path()) {}
+      : data_(place.data), group_mask_(place.group_mask), query_(query), path_(query.keys.path()),
+        is_ascii_(header().expressions && IsAscii(path_)) {}
 
   bool Find(RouteMatch& found) {
     if (header().exact && FindExact(found)) return true;
@@ -144,7 +151,7 @@ class PathIndex::Look {
     if (record == nullptr) return false;
     const Entry* entry = EntriesOf(*record) + record->exact;
     for (const Entry* last = entry + record->expressions; entry != last; ++entry) {
-      if (expression_ != nullptr && !LongerFirst(*entry, *expression_)) {
+      if (expression_ != nullptr && !Entry::LongerFirst(*entry, *expression_)) {
         entry = last;
         break;
       }
@@ -161,12 +168,6 @@ class PathIndex::Look {
       return !header().expressions;
     }
     return false;
-  }
-
-  static bool LongerFirst(const Entry& a, const Entry& b) {
-    if (a.base_size != b.base_size) return a.base_size > b.base_size;
-    if (a.path_size != b.path_size) return a.path_size > b.path_size;
-    return GoesBefore(*a.match, *b.match);
   }
 
   bool AcceptsExpression(const Record& record, const Entry& entry) {
@@ -187,8 +188,8 @@ class PathIndex::Look {
     dropped_slash_ = dropped_slash;
     return true;
   }
-  static bool Matches(const Record& record, const Entry& entry, std::string_view text) {
-    if (entry.program_size == 0 || !IsAscii(text)) return entry.match->expression->Matches(text);
+  bool Matches(const Record& record, const Entry& entry, std::string_view text) const {
+    if (entry.program_size == 0 || !is_ascii_) return entry.match->expression->Matches(text);
     const char* const program = reinterpret_cast<const char*>(&record) + entry.program;
     return RunProgram(std::string_view(program, entry.program_size), text);
   }
@@ -205,6 +206,7 @@ class PathIndex::Look {
   const uint32_t group_mask_;
   const PathQuery& query_;
   const std::string_view path_;
+  const bool is_ascii_;  // Looked at where there are expressions.
 
   // The best that were met.
   const Entry* expression_ = nullptr;

@@ -77,6 +77,8 @@ class PathIndex {
     uint16_t program_size;  // 0 is none.
     uint8_t method;         // See MethodNumber.
     uint8_t flags;
+
+    static bool LongerFirst(const Entry& a, const Entry& b);
   };
   enum Flags : uint8_t {
     kTolerant = 1,

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <tuple>
 
 namespace apk {
 namespace {
@@ -37,38 +36,33 @@ const std::string& ProgramOf(const RequestMatch& match) { return match.expressio
 }  // namespace
 
 void PathIndexBuilder::Add(const std::string& base_path, const RequestMatch& match) {
-  const Item item{&match, static_cast<uint32_t>(base_path.size())};
+  const Entry entry = EntryOf(base_path, match);
   switch (match.path_kind) {
     case PathKind::kExact:
       // Below a base path "/" is the base path itself.
-      if (item.base_size > 0 && match.path == "/") {
-        keys_[base_path].exact.push_back(item);
+      if (!base_path.empty() && match.path == "/") {
+        keys_[base_path].exact.push_back(entry);
       } else {
-        keys_[Concat(base_path, match.path)].exact.push_back(item);
+        keys_[Concat(base_path, match.path)].exact.push_back(entry);
       }
       break;
     case PathKind::kRegularExpression:
       keys_[Concat(base_path, WholeSegments(match.expression->literal_prefix()))]
-          .expressions.push_back(item);
+          .expressions.push_back(entry);
       break;
     case PathKind::kPrefix:
-      keys_[Concat(base_path, match.path)].prefixes.push_back(item);
+      keys_[Concat(base_path, match.path)].prefixes.push_back(entry);
       break;
   }
 }
 
 void PathIndexBuilder::Sort(Items& items) {
-  const auto by_precedence = [](const Item& a, const Item& b) {
+  const auto by_precedence = [](const Entry& a, const Entry& b) {
     return GoesBefore(*a.match, *b.match);
   };
   std::sort(items.exact.begin(), items.exact.end(), by_precedence);
   std::sort(items.prefixes.begin(), items.prefixes.end(), by_precedence);
-  std::sort(items.expressions.begin(), items.expressions.end(), [&](const Item& a, const Item& b) {
-    const auto sizes = [](const Item& item) {
-      return std::make_tuple(item.base_size, item.match->path.size());
-    };
-    return sizes(a) != sizes(b) ? sizes(a) > sizes(b) : by_precedence(a, b);
-  });
+  std::sort(items.expressions.begin(), items.expressions.end(), Entry::LongerFirst);
 }
 
 std::shared_ptr<const PathIndex> PathIndexBuilder::Build(std::string_view host) {
@@ -115,8 +109,8 @@ std::shared_ptr<const PathIndex> PathIndexBuilder::Build(std::string_view host) 
 
 size_t PathIndexBuilder::SizeOf(std::string_view key, const Items& items) {
   const size_t entries = items.exact.size() + items.expressions.size() + items.prefixes.size();
-  size_t size = sizeof(PathIndex::Record) + entries * sizeof(PathIndex::Entry) + key.size();
-  for (const Item& item : items.expressions) size += ProgramOf(*item.match).size();
+  size_t size = sizeof(PathIndex::Record) + entries * sizeof(Entry) + key.size();
+  for (const Entry& entry : items.expressions) size += entry.program_size;
   return size;
 }
 
@@ -132,27 +126,26 @@ void PathIndexBuilder::Write(std::string_view key, const Items& items, std::byte
                                  .prefixes = static_cast<uint32_t>(items.prefixes.size())};
   write(&record, sizeof(record));
   const size_t entries = items.exact.size() + items.expressions.size() + items.prefixes.size();
-  size_t program = sizeof(record) + entries * sizeof(PathIndex::Entry) + key.size();
+  size_t program = sizeof(record) + entries * sizeof(Entry) + key.size();
   for (const auto* const kind : {&items.exact, &items.expressions, &items.prefixes}) {
-    for (const Item& item : *kind) {
-      PathIndex::Entry entry = EntryOf(item);
+    for (Entry entry : *kind) {
       entry.program = static_cast<uint32_t>(program);
       program += entry.program_size;
       write(&entry, sizeof(entry));
     }
   }
   write(key.data(), key.size());
-  for (const Item& item : items.expressions) {
-    write(ProgramOf(*item.match).data(), ProgramOf(*item.match).size());
+  for (const Entry& entry : items.expressions) {
+    write(ProgramOf(*entry.match).data(), entry.program_size);
   }
 }
 
-PathIndex::Entry PathIndexBuilder::EntryOf(const Item& item) const {
-  const RequestMatch& match = *item.match;
-  PathIndex::Entry entry{};
+PathIndex::Entry PathIndexBuilder::EntryOf(const std::string& base_path,
+                                           const RequestMatch& match) {
+  Entry entry{};
   entry.rule = match.rule;
   entry.match = &match;
-  entry.base_size = item.base_size;
+  entry.base_size = static_cast<uint32_t>(base_path.size());
   entry.path_size = static_cast<uint32_t>(match.path.size());
   if (match.expression.has_value()) {
     entry.program_size = static_cast<uint16_t>(ProgramOf(match).size());

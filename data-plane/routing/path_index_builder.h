@@ -21,24 +21,21 @@ class PathIndexBuilder {
   std::shared_ptr<const PathIndex> Build(std::string_view host);
 
  private:
-  struct Item {
-    const RequestMatch* match = nullptr;
-    uint32_t base_size = 0;
-  };
+  using Entry = PathIndex::Entry;
   // What begins at one key: a path without trailing slash ("" is the root), or with one where that
   // is an exact path.
   struct Items {
-    std::vector<Item> exact;
+    std::vector<Entry> exact;
     // By the whole segments that every match of the expression begins with, so that a request meets
     // few expressions that can't match.
-    std::vector<Item> expressions;
-    std::vector<Item> prefixes;
+    std::vector<Entry> expressions;
+    std::vector<Entry> prefixes;
   };
 
   static void Sort(Items& items);
   static size_t SizeOf(std::string_view key, const Items& items);
   void Write(std::string_view key, const Items& items, std::byte* to);
-  PathIndex::Entry EntryOf(const Item& item) const;
+  static Entry EntryOf(const std::string& base_path, const RequestMatch& match);
   void Insert(uint64_t hash, size_t record, std::byte* memory, uint32_t group_mask);
 
   StringMap<Items> keys_;
