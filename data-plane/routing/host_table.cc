@@ -35,6 +35,21 @@ void HostTable::Hosts::Insert(std::shared_ptr<const PathIndex> paths) {
   owners_[at] = std::move(paths);
 }
 
+// Closes the gap, as others may stand where they do because of what goes.
+void HostTable::Hosts::Remove(size_t gap) {
+  const size_t mask = slots_.size() - 1;
+  for (size_t at = (gap + 1) & mask; slots_[at].data != nullptr; at = (at + 1) & mask) {
+    const size_t first = FirstSlot(HashOf(slots_[at].place().host()));
+    if (((at - first) & mask) < ((at - gap) & mask)) continue;  // It is found without the gap.
+    slots_[gap] = slots_[at];
+    owners_[gap] = std::move(owners_[at]);
+    gap = at;
+  }
+  slots_[gap] = {};
+  owners_[gap] = nullptr;
+  --count_;
+}
+
 void HostTable::Hosts::Resize(size_t size) {
   std::vector<std::shared_ptr<const PathIndex>> before = std::exchange(owners_, {});
   slots_.assign(size, {});
@@ -50,9 +65,7 @@ void HostTable::Hosts::Put(std::string_view key, std::shared_ptr<const PathIndex
   const bool known = owners_[at] != nullptr;
   if (paths == nullptr) {
     if (!known) return;
-    owners_[at] = nullptr;
-    --count_;
-    Resize(slots_.size());  // Others may stand where they do because of it.
+    Remove(at);
     return;
   }
   if (!known && ++count_ > slots_.size() / 2) Resize(slots_.size() * 2);

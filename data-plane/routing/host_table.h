@@ -45,6 +45,7 @@ class HostTable {
     // Where the key is, or belongs.
     size_t SlotOf(uint64_t hash, std::string_view key) const;
     void Insert(std::shared_ptr<const PathIndex> paths);
+    void Remove(size_t gap);
     void Resize(size_t size);
 
     std::vector<Slot> slots_;                               // A power of two.
