@@ -83,7 +83,6 @@ MirrorStats& MirrorStatsRegistry::Find(std::string_view route, std::string_view 
   if (stats == nullptr) {
     stats = std::make_unique<MirrorStats>();
     stats->route = route;
-    stats->mirror = mirror;
     stats->gauges = &FindGauges(mirror);
     order_.push_back(stats.get());
   }

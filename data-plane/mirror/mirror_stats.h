@@ -54,7 +54,6 @@ struct MirrorGauges {
 // Counters of one mirror of one route. Thread-safe.
 struct MirrorStats {
   std::string route;
-  std::string mirror;
   MirrorGauges* gauges = nullptr;  // Those of the mirror, as old as the registry.
   std::atomic<uint64_t> matched{0};
   std::array<std::atomic<uint64_t>, static_cast<size_t>(MirrorResult::kCount)> results{};

@@ -89,8 +89,8 @@ void AddConnections(Exposition& out, const std::vector<const WorkerMetrics*>& wo
 void AddMirrors(Exposition& out, const MirrorStatsRegistry& mirrors, uint64_t mirror_bytes) {
   const std::vector<const MirrorStats*> all = mirrors.All();
   const auto labels_of = [](const MirrorStats& stats) {
-    return Concat("route=\"", EscapeLabel(stats.route), "\",mirror=\"", EscapeLabel(stats.mirror),
-                  "\"");
+    return Concat("route=\"", EscapeLabel(stats.route), "\",mirror=\"",
+                  EscapeLabel(stats.gauges->mirror), "\"");
   };
   out.Family("apk_mirror_matched_total", "counter", "Requests whose rule names the mirror.");
   for (const MirrorStats* const stats : all) {
