@@ -7,7 +7,7 @@
 #include <openssl/rand.h>
 
 #include <algorithm>
-#include <map>
+#include <tuple>
 #include <utility>
 
 #include "common/strings.h"
@@ -17,6 +17,7 @@
 #include "data-plane/routing/compile_backend.h"
 #include "data-plane/routing/compile_filters.h"
 #include "data-plane/routing/compile_policies.h"
+#include "data-plane/routing/compile_ports.h"
 #include "data-plane/routing/compiled_route.h"
 #include "data-plane/routing/host_table.h"
 #include "data-plane/routing/key_hasher.h"
@@ -65,16 +66,6 @@ bool WantsGroups(const Rule& rule) {
                      [&](const WeightedBackend& backend) { return any_refers(backend.filters); });
 }
 
-// Most specific first: exact, then wildcards by length, then any.
-bool MoreSpecific(const Listener& a, const Listener& b) {
-  const auto key = [](const Listener& listener) {
-    const std::string_view host = listener.hostname;
-    const int kind = host.empty() ? 2 : host.starts_with("*.") ? 1 : 0;
-    return std::make_tuple(kind, SIZE_MAX - host.size(), host, std::string_view(listener.name));
-  };
-  return key(a) < key(b);
-}
-
 // For an agent that was never given one: it knows its own copies at least.
 std::string RandomLoopKey() {
   std::string key(kLoopKeyBytes, '\0');
@@ -115,8 +106,10 @@ class RouteTableBuilder {
                     const std::string& own_address)
       : snapshot_(snapshot),
         before_(before),
-        own_address_(own_address),
-        table_(std::make_shared<RouteTable>()) {}
+        table_(std::make_shared<RouteTable>()),
+        ports_(own_address, [this](std::string_view resource, std::string_view message) {
+          Fail(resource, message);
+        }) {}
 
   // True where all is well; hosts are then still to be built.
   bool Build();
@@ -161,13 +154,9 @@ class RouteTableBuilder {
                          Rule& rule);
   void AddAttachments(const std::string& resource, const v1::RouteConfig& config);
   void CheckAttachments(const CompiledRoute& route);
-  void AddToPort(Listener listener, const std::string& address, uint16_t number, bool tls);
-  void AddToOwnPort(Listener listener, uint16_t number, bool tls);
-  void FinishPorts();
 
   const v1::Snapshot& snapshot_;
   const RouteTable& before_;
-  const std::string& own_address_;
   std::shared_ptr<RouteTable> table_;
   std::vector<CompileError> errors_;
   absl::flat_hash_set<const void*> gone_;  // Parts of the table before that this one has not.
@@ -176,13 +165,7 @@ class RouteTableBuilder {
   std::shared_ptr<CompiledRoute> route_;                                     // Under way.
   absl::flat_hash_set<std::string, StringHash, std::equal_to<>> listeners_;  // By resource.
   StringMap<SniTable*> sni_tables_;  // Of listeners of protocol TLS, by resource; theirs.
-  std::map<std::pair<std::string, uint16_t>, Port> ports_;
-  struct OwnAddressListener {
-    Listener listener;
-    uint16_t port = 0;
-    bool tls = false;
-  };
-  std::vector<OwnAddressListener> naming_own_address_;
+  PortsBuilder ports_;
 };
 
 bool RouteTableBuilder::Build() {
@@ -198,7 +181,9 @@ bool RouteTableBuilder::Build() {
       Fail(resource->name(), "is of a kind that this agent does not know");
     }
   }
-  FinishPorts();
+  PortsBuilder::Result ports = ports_.Finish();
+  table_->ports_ = std::move(ports.ports);
+  table_->refused_ = std::move(ports.refused);
   AddRoutes(resources);
   AddTlsRoutes(resources);
   return errors_.empty();
@@ -435,51 +420,9 @@ void RouteTableBuilder::AddListener(const std::string& name, const v1::ListenerC
   std::vector<std::string> addresses(config.addresses().begin(), config.addresses().end());
   if (addresses.empty()) addresses.emplace_back();
   for (const std::string& address : addresses) {
-    const auto number = static_cast<uint16_t>(config.port());
     listener.address = address;
-    if (!address.empty() && address == own_address_) {
-      naming_own_address_.push_back({listener, number, tls});
-    } else {
-      AddToPort(listener, address, number, tls);
-    }
+    ports_.Add(listener, static_cast<uint16_t>(config.port()), tls);
   }
-}
-
-void RouteTableBuilder::AddToPort(Listener listener, const std::string& address, uint16_t number,
-                                  bool tls) {
-  Port& port = ports_[{address, number}];
-  if (port.listeners.empty()) {
-    port.address = address;
-    port.port = number;
-    port.tls = tls;
-  } else if (port.tls != tls) {
-    Fail(listener.name, Concat("mixes TLS and plain HTTP on port ", std::to_string(number),
-                               " with ", port.listeners.front().name));
-  }
-  port.http = port.http || listener.http;
-  port.passthrough = port.passthrough || listener.passthrough;
-  port.listeners.push_back(std::move(listener));
-}
-
-// The control plane does not compare it with listeners that name no address: which address is
-// theirs is another matter on each agent.
-void RouteTableBuilder::AddToOwnPort(Listener listener, uint16_t number, bool tls) {
-  const std::vector<Listener>& others = ports_[{"", number}].listeners;
-  const auto same_host = std::find_if(
-      others.begin(), others.end(),
-      [&listener](const Listener& other) { return other.hostname == listener.hostname; });
-  const bool mixed = !others.empty() && ports_[{"", number}].tls != tls;
-  if (!mixed && same_host == others.end()) {
-    AddToPort(std::move(listener), "", number, tls);
-    return;
-  }
-  const Listener& other = mixed ? others.front() : *same_host;
-  table_->refused_.push_back(
-      {.name = listener.name,
-       .address = listener.address,
-       .message = Concat(listener.address, " is this agent's own address, where ", other.name,
-                         " has port ", std::to_string(number),
-                         mixed ? " with another protocol" : " and the same hostname")});
 }
 
 void RouteTableBuilder::SetInstallation(const std::string& name,
@@ -629,21 +572,6 @@ void RouteTableBuilder::AddAuthentication(const std::string& resource,
     }
   }
   policy.audiences.assign(config.audiences().begin(), config.audiences().end());
-}
-
-void RouteTableBuilder::FinishPorts() {
-  for (auto& [listener, number, tls] : naming_own_address_) {
-    AddToOwnPort(std::move(listener), number, tls);
-  }
-  for (auto& [key, port] : ports_) {
-    std::sort(port.listeners.begin(), port.listeners.end(), MoreSpecific);
-    for (size_t i = 1; i < port.listeners.size(); ++i) {
-      if (port.listeners[i].hostname != port.listeners[i - 1].hostname) continue;
-      Fail(port.listeners[i].name,
-           Concat("takes the same port and hostname as ", port.listeners[i - 1].name));
-    }
-    table_->ports_.push_back(std::move(port));
-  }
 }
 
 Compiler::Compiler(std::string own_address)
