@@ -29,7 +29,10 @@ void Modify(const HeaderModifier& modifier, HeaderMap& headers) {
 }
 
 void Rewrite(const UrlRewrite& rewrite, const MatchedPath& matched, RequestHead& request) {
-  if (!rewrite.hostname.empty()) request.authority = rewrite.hostname;
+  if (!rewrite.hostname.empty()) {
+    request.authority = rewrite.hostname;
+    request.authority_rewritten = true;
+  }
   switch (rewrite.path.kind) {
     case PathModifier::Kind::kNone:
       break;

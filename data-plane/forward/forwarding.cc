@@ -1,5 +1,5 @@
-// Run reads top to bottom; the other steps decide nothing for their caller. A coroutine costs a frame, so what
-// never waits is none, and what waits rarely is called only then.
+// Run reads top to bottom; the other steps decide nothing for their caller. A coroutine costs a
+// frame, so what never waits is none, and what waits rarely is called only then.
 #include "data-plane/forward/forwarding.h"
 
 #include "data-plane/forward/answer.h"
@@ -253,7 +253,9 @@ Task<std::optional<Failure>> Forwarding::SendOnce() {
   OutgoingRequest outgoing;
   outgoing.head = &request;
   outgoing.base_path = choice_->backend->base_path;
-  outgoing.host = choice_->backend->HostFor(lease_.endpoint, request.authority);
+  outgoing.host = request.authority_rewritten
+                      ? request.authority
+                      : choice_->backend->HostFor(lease_.endpoint, request.authority);
   upstream.WriteHead(outgoing);
   guard_.Attach(upstream);
   exchange_.AbortWhenCancelled(&upstream);

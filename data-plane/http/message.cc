@@ -92,8 +92,7 @@ void HeaderMap::Clear() {
   seen_ = 0;
 }
 
-HeaderMap::Field HeaderMap::MakeField(HeaderId id, std::string_view name,
-                                      std::string_view value) {
+HeaderMap::Field HeaderMap::MakeField(HeaderId id, std::string_view name, std::string_view value) {
   const Field field{.id = id,
                     .name_size = static_cast<uint16_t>(name.size()),
                     .offset = static_cast<uint32_t>(bytes_.size()),
@@ -147,9 +146,7 @@ void HeaderMap::Append(std::string_view name, std::string_view value) {
   AppendTo(HeaderIdOf(name), name, value);
 }
 
-void HeaderMap::Append(HeaderId id, std::string_view value) {
-  AppendTo(id, SpellingOf(id), value);
-}
+void HeaderMap::Append(HeaderId id, std::string_view value) { AppendTo(id, SpellingOf(id), value); }
 
 void HeaderMap::AppendTo(HeaderId id, std::string_view name, std::string_view value) {
   const bool sought = id == HeaderId::kOther || (seen_ & Bit(id)) != 0;
@@ -203,6 +200,7 @@ void RequestHead::Clear() {
   method.clear();
   host.clear();
   authority.clear();
+  authority_rewritten = false;
   path.clear();
   query.clear();
   has_query = false;

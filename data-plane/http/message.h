@@ -43,9 +43,9 @@ HeaderId HeaderIdOf(std::string_view name);
 // As it is mostly spelled. REQUIRES: not kOther.
 std::string_view SpellingOf(HeaderId id);
 
-// Fields in the order received, names spelled as received and compared without case. Each is kept as the
-// line that HTTP/1.1 has for it ("name: value" CRLF), so that it is written as it stands. Views that it
-// gives out are valid until the next change.
+// Fields in the order received, names spelled as received and compared without case. Each is kept
+// as the line that HTTP/1.1 has for it ("name: value" CRLF), so that it is written as it stands.
+// Views that it gives out are valid until the next change.
 class HeaderMap {
  public:
   struct Field {
@@ -60,8 +60,8 @@ class HeaderMap {
   void Add(HeaderId id, std::string_view value);
   // Takes the bytes of many lines at once, no fields yet. REQUIRES: empty.
   void Load(std::string_view lines);
-  // Makes a field of what was loaded: its line begins at `offset` and has nothing but ": " between name and
-  // value, nothing but CRLF behind.
+  // Makes a field of what was loaded: its line begins at `offset` and has nothing but ": " between
+  // name and value, nothing but CRLF behind.
   void AddLoaded(size_t offset, std::string_view name, size_t value_size);
   // Replaces the first of that name, removes the others; adds where there was none.
   void Set(std::string_view name, std::string_view value);
@@ -75,8 +75,7 @@ class HeaderMap {
   // In one pass; `remove(HeaderId, name)` says which.
   template <class Predicate>
   void RemoveIf(Predicate remove) {
-    std::erase_if(fields_,
-                  [&](const Field& field) { return remove(field.id, NameOf(field)); });
+    std::erase_if(fields_, [&](const Field& field) { return remove(field.id, NameOf(field)); });
   }
   // Appends the lines of those that `keep(HeaderId)` says.
   template <class Predicate>
@@ -119,7 +118,8 @@ class HeaderMap {
     return std::string_view(bytes_.data() + field.offset + field.name_size + kColonBytes,
                             field.value_size);
   }
-  // Writes the line of a field behind the others. REQUIRES: the views are not of this map's own bytes.
+  // Writes the line of a field behind the others. REQUIRES: the views are not of this map's own
+  // bytes.
   Field MakeField(HeaderId id, std::string_view name, std::string_view value);
   void AppendTo(HeaderId id, std::string_view name, std::string_view value);
   void SetValue(size_t index, std::string_view value);
@@ -127,7 +127,8 @@ class HeaderMap {
 
   std::string bytes_;  // Grows only; a replaced line stays behind until Clear().
   std::vector<Field> fields_;
-  uint32_t seen_ = 0;  // A bit each of the ids that were ever added: what was not need not be sought.
+  // A bit each of the ids that were ever added: what was not need not be sought.
+  uint32_t seen_ = 0;
 };
 
 struct BodyFraming {
@@ -140,8 +141,9 @@ struct RequestHead {
   std::string method;
   std::string host;       // Lower case, without port; "" only for HTTP/1.0.
   std::string authority;  // Host as received, with port: what is forwarded where Host is kept.
-  std::string path;       // Normalised, begins with '/'. Matched and forwarded.
-  std::string query;      // Without '?', as received.
+  bool authority_rewritten = false;  // By a filter: forwarded whatever the backend's own Host is.
+  std::string path;                  // Normalised, begins with '/'. Matched and forwarded.
+  std::string query;                 // Without '?', as received.
   bool has_query = false;
   bool secure = false;  // Came over TLS.
   uint8_t major_version = 1;

@@ -75,7 +75,7 @@ spec:
     def test_filters_change_the_request_and_the_response(self):
         status, fields, _ = self.ask("GET /old/x HTTP/1.1\r\nHost: a\r\nX-Gone: 1\r\nX-Add: 0\r\n\r\n")
         seen = self.origin.wait_for(1)[0]
-        self.assertEqual(seen.target, "/new/x")
+        self.assertEqual((seen.target, seen.header("Host")), ("/new/x", "new.example"))
         self.assertEqual((seen.header("X-Set"), seen.header("X-Add")), ("s", "0,a"))
         self.assertIsNone(seen.header("X-Gone"))
         self.assertEqual((status, fields["x-answer"]), (200, "b"))
