@@ -58,7 +58,7 @@ bool IsBad(const v1::Condition& condition) {
 }
 
 std::string HintFor(std::string_view reason) {
-  if (IsOneOf(reason, {"BackendNotFound", "RefNotFound", "RouteNotFound"}))
+  if (IsOneOf(reason, {"BackendNotFound", "RefNotFound", "RouteNotFound", "TargetNotFound"}))
     return "apply it too, or correct the reference";
   if (reason == "RefNotPermitted")
     return "a ReferenceGrant in the namespace of what is referred to must allow it";
@@ -68,6 +68,10 @@ std::string HintFor(std::string_view reason) {
   if (reason == "NotAllowedByListeners") return "widen allowedRoutes of the listener";
   if (reason == "InvalidCertificateRef")
     return "apply a Secret of type kubernetes.io/tls with a certificate and its key";
+  if (reason == "InvalidCACertificateRef")
+    return "it takes a certificate as PEM, which begins with -----BEGIN CERTIFICATE-----";
+  if (reason == "RouteInUse") return "a route serves one API: take it out of one of the two";
+  if (reason == "Conflicted") return "delete one of the two";
   if (reason == "BasePathInUse") return "choose another basePath, or delete the older API";
   if (reason == "UnsupportedProtocol" || reason == "UnsupportedValue" || reason == "InvalidKind")
     return "use a value that this gateway supports";
@@ -145,8 +149,10 @@ class Collector {
   // spec.rules[1]: … [InvalidKind]".
   void AddParts(const v1::Condition& condition, const std::string& default_path) {
     std::string_view rest = condition.message();
-    if (const size_t colon = rest.find(": spec."); colon != std::string_view::npos)
-      rest.remove_prefix(colon + 2);  // "Dropped Rule(s), answered 500: spec.rules[0]: …"
+    const size_t introduced =
+        rest.starts_with("spec.") ? std::string_view::npos : rest.find(": spec.");
+    if (introduced != std::string_view::npos)
+      rest.remove_prefix(introduced + 2);  // "Dropped Rule(s), answered 500: spec.rules[0]: …"
     while (!rest.empty()) {
       const size_t end = rest.find("; spec.");
       std::string_view part = rest.substr(0, end);
@@ -169,7 +175,8 @@ class Collector {
   std::vector<ConditionWarning> warnings_;
 };
 
-// A route without a parent, a Gateway of another controller: nothing is wrong, and nothing happens.
+// A route of somebody else's parent, a Gateway of another controller: nothing is wrong, and nothing
+// happens.
 void AddIfNobodysOwn(const Message& object, const Message* status, Collector& collector) {
   if (const auto* const gateway = dynamic_cast<const v1::Gateway*>(&object); gateway != nullptr) {
     for (const v1::Condition& condition : gateway->status().conditions()) {
@@ -190,11 +197,10 @@ void AddIfNobodysOwn(const Message& object, const Message* status, Collector& co
   if (has_parent) return;
   const Message* const spec = Child(object, "spec");
   const bool names_one = spec != nullptr && !Children(*spec, Field(*spec, "parent_refs")).empty();
+  if (!names_one) return;  // Validation warns of that.
   collector.Add(
-      {.field_path = names_one ? "spec.parentRefs" : "spec",
-       .message = names_one ? "no parentRef leads to a Gateway of this control plane: the route "
-                              "has no effect"
-                            : "there are no parentRefs: the route has no effect",
+      {.field_path = "spec.parentRefs",
+       .message = "no parentRef leads to a Gateway of this control plane: the route has no effect",
        .hint = "name a Gateway of class apk in parentRefs"});
 }
 

@@ -73,21 +73,26 @@ std::string IssuerName(const v1::TokenIssuer& issuer) {
   return Concat("token-issuer/", issuer.metadata().namespace_(), "/", issuer.metadata().name());
 }
 
+// `path`: of the field that `source` is.
 std::string ReadCertificate(const ResourceSet& resources, const std::string& namespace_name,
-                            const v1::CertificateSource& source, Problem& problem) {
+                            const v1::CertificateSource& source, const std::string& path,
+                            Problem& problem) {
   std::string pem;
+  std::string where = path;
   if (!source.certificate_inline().empty()) {
+    where += ".certificateInline";
     pem = source.certificate_inline();
   } else if (source.has_secret_ref()) {
+    where += ".secretRef";
     pem = ReadSecretKey(resources, namespace_name, source.secret_ref().name(),
-                        source.secret_ref().key(), problem);
+                        source.secret_ref().key(), where, problem);
   } else if (source.has_config_map_ref()) {
+    where += ".configMapRef";
     pem = ReadConfigMapKey(resources, namespace_name, source.config_map_ref().name(),
-                           source.config_map_ref().key(), problem);
+                           source.config_map_ref().key(), where, problem);
   }
   if (problem.empty() && !HasCertificate(pem)) {
-    problem.Add("InvalidCertificateRef",
-                "spec.signatureValidation: there is no PEM certificate in it");
+    problem.Add("InvalidCACertificateRef", Concat(where, ": there is no PEM certificate in it"));
   }
   return pem;
 }
@@ -104,12 +109,12 @@ Problem FillIssuer(const ResourceSet& resources, const v1::TokenIssuer& issuer,
   if (validation.has_jwks()) {
     config.set_jwks_url(validation.jwks().url());
     if (validation.jwks().has_tls()) {
-      config.set_jwks_ca_pem(
-          ReadCertificate(resources, namespace_name, validation.jwks().tls(), problem));
+      config.set_jwks_ca_pem(ReadCertificate(resources, namespace_name, validation.jwks().tls(),
+                                             "spec.signatureValidation.jwks.tls", problem));
     }
   } else if (validation.has_certificate()) {
-    config.set_certificate_pem(
-        ReadCertificate(resources, namespace_name, validation.certificate(), problem));
+    config.set_certificate_pem(ReadCertificate(resources, namespace_name, validation.certificate(),
+                                               "spec.signatureValidation.certificate", problem));
   } else {
     problem.Add("Invalid", "spec.signatureValidation: neither jwks nor certificate is given");
   }

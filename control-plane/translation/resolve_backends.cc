@@ -51,24 +51,42 @@ uint32_t Milliseconds(int32_t seconds) {
   return static_cast<uint32_t>(std::clamp<int64_t>(int64_t{seconds} * 1000, 0, kMillisecondsMax));
 }
 
+// Of a Secret or a ConfigMap, nullptr where it is not there.
+template <class Object>
+std::string ReadKey(const Object* object, const std::string& name, const std::string& key,
+                    std::string_view where, Problem& problem) {
+  if (object == nullptr) {
+    problem.Add("RefNotFound", Concat(where, ": ", name, " not found"));
+    return "";
+  }
+  const auto found = object->data().find(key);
+  if (found != object->data().end()) return found->second;
+  problem.Add("RefNotFound", Concat(where, ": ", name, " has no key ", key));
+  return "";
+}
+
 // The CA that the backend's certificate must come from; "": the system's roots.
 std::string ReadCa(const ResourceSet& resources, const v1::Backend& backend, Problem& problem) {
   const v1::BackendTls& tls = backend.spec().tls();
   const std::string& namespace_name = backend.metadata().namespace_();
   std::string pem;
+  std::string where;
   if (!tls.certificate_inline().empty()) {
+    where = "spec.tls.certificateInline";
     pem = tls.certificate_inline();
   } else if (tls.has_secret_ref()) {
+    where = "spec.tls.secretRef";
     pem = ReadSecretKey(resources, namespace_name, tls.secret_ref().name(), tls.secret_ref().key(),
-                        problem);
+                        where, problem);
   } else if (tls.has_config_map_ref()) {
+    where = "spec.tls.configMapRef";
     pem = ReadConfigMapKey(resources, namespace_name, tls.config_map_ref().name(),
-                           tls.config_map_ref().key(), problem);
+                           tls.config_map_ref().key(), where, problem);
   } else {
     return "";
   }
   if (problem.empty() && !HasCertificate(pem)) {
-    problem.Add("InvalidCACertificateRef", "spec.tls: there is no PEM certificate in it");
+    problem.Add("InvalidCACertificateRef", Concat(where, ": there is no PEM certificate in it"));
   }
   return pem;
 }
@@ -79,18 +97,20 @@ void AddCredentials(const ResourceSet& resources, const v1::Backend& backend, Pr
   const std::string& namespace_name = backend.metadata().namespace_();
   if (security.has_basic()) {
     const v1::BackendBasicSecretReference& reference = security.basic().secret_ref();
+    constexpr std::string_view kWhere = "spec.security.basic.secretRef";
     const std::string user = ReadSecretKey(resources, namespace_name, reference.name(),
-                                           reference.username_key(), problem);
+                                           reference.username_key(), kWhere, problem);
     const std::string password = ReadSecretKey(resources, namespace_name, reference.name(),
-                                               reference.password_key(), problem);
+                                               reference.password_key(), kWhere, problem);
     v1::HeaderValueConfig* const header = config->add_set_headers();
     header->set_name("Authorization");
     header->set_value(Concat("Basic ", Base64(Concat(user, ":", password))));
   }
   if (security.has_api_key()) {
     const v1::BackendApiKeySecurity& key = security.api_key();
+    constexpr std::string_view kWhere = "spec.security.apiKey.valueFrom";
     const std::string value = ReadSecretKey(resources, namespace_name, key.value_from().name(),
-                                            key.value_from().value_key(), problem);
+                                            key.value_from().value_key(), kWhere, problem);
     if (key.in() == "Query") {
       problem.Add("UnsupportedValue", "spec.security.apiKey.in: Query is not supported, Header is");
       return;
@@ -102,7 +122,7 @@ void AddCredentials(const ResourceSet& resources, const v1::Backend& backend, Pr
     }
     if (!IsFieldValue(value)) {
       problem.Add("UnsupportedValue",
-                  Concat("Secret ", namespace_name, "/", key.value_from().name(), ": ",
+                  Concat(kWhere, ": Secret ", namespace_name, "/", key.value_from().name(), ": ",
                          key.value_from().value_key(), " has control characters (a line break?)"));
       return;
     }
@@ -221,29 +241,17 @@ std::string BackendReference::ToString() const {
 }
 
 std::string ReadSecretKey(const ResourceSet& resources, const std::string& namespace_name,
-                          const std::string& name, const std::string& key, Problem& problem) {
+                          const std::string& name, const std::string& key, std::string_view where,
+                          Problem& problem) {
   const auto* const secret = resources.Find<v1::Secret>(namespace_name, name);
-  if (secret == nullptr) {
-    problem.Add("RefNotFound", Concat("Secret ", namespace_name, "/", name, " not found"));
-    return "";
-  }
-  const auto found = secret->data().find(key);
-  if (found != secret->data().end()) return found->second;
-  problem.Add("RefNotFound", Concat("Secret ", namespace_name, "/", name, " has no key ", key));
-  return "";
+  return ReadKey(secret, Concat("Secret ", namespace_name, "/", name), key, where, problem);
 }
 
 std::string ReadConfigMapKey(const ResourceSet& resources, const std::string& namespace_name,
-                             const std::string& name, const std::string& key, Problem& problem) {
+                             const std::string& name, const std::string& key,
+                             std::string_view where, Problem& problem) {
   const auto* const map = resources.Find<v1::ConfigMap>(namespace_name, name);
-  if (map == nullptr) {
-    problem.Add("RefNotFound", Concat("ConfigMap ", namespace_name, "/", name, " not found"));
-    return "";
-  }
-  const auto found = map->data().find(key);
-  if (found != map->data().end()) return found->second;
-  problem.Add("RefNotFound", Concat("ConfigMap ", namespace_name, "/", name, " has no key ", key));
-  return "";
+  return ReadKey(map, Concat("ConfigMap ", namespace_name, "/", name), key, where, problem);
 }
 
 Problem CheckBackend(const ResourceSet& resources, const v1::Backend& backend) {
@@ -322,9 +330,10 @@ std::string BackendResolver::ResolveBackend(const BackendReference& reference,
   v1::BackendConfig config;
   FillBackend(resources_, *backend, own, &config);
   if (!own.empty()) {
-    // A backend that can't be verified or authenticated to is not used.
-    problem.Add("BackendNotFound",
-                Concat(where, ": ", reference.ToString(), " can't be used: ", own.message()));
+    // A backend that can't be verified or authenticated to is not used. Its own status says all of
+    // it.
+    problem.Add("BackendNotFound", Concat(where, ": ", reference.ToString(), " can't be used (",
+                                          own.message().substr(0, own.message().find("; ")), ")"));
     return "";
   }
   if (reference.of_grpc) config.set_protocol(v1::BackendConfig::HTTP2);

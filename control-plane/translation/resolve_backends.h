@@ -46,9 +46,9 @@ BackendReference ReferenceOf(const Reference& reference, const std::string& rout
 
 class BackendResolver {
  public:
-  // `log`, where it is given, observes the resources: each Resolve tells it all that the answer depends
-  // on, whether it was read now or by an earlier one.
-  // `policies`, made from what `policy_reads` says, outlives it.
+  // `log`, where it is given, observes the resources: each Resolve tells it all that the answer
+  // depends on, whether it was read now or by an earlier one. `policies`, made from what
+  // `policy_reads` says, outlives it.
   BackendResolver(const ResourceSet& resources, const BackendTlsPolicies& policies,
                   Reads policy_reads, SnapshotAssembly& assembly, ReadLog* log = nullptr);
 
@@ -85,10 +85,12 @@ class BackendResolver {
 Problem CheckBackend(const ResourceSet& resources, const v1::Backend& backend);
 
 // The text of `name`/`key`, from a Secret or a ConfigMap; empty and a problem where it is not
-// there.
+// there. `where`: path of the field that refers to it.
 std::string ReadSecretKey(const ResourceSet& resources, const std::string& namespace_name,
-                          const std::string& name, const std::string& key, Problem& problem);
+                          const std::string& name, const std::string& key, std::string_view where,
+                          Problem& problem);
 std::string ReadConfigMapKey(const ResourceSet& resources, const std::string& namespace_name,
-                             const std::string& name, const std::string& key, Problem& problem);
+                             const std::string& name, const std::string& key,
+                             std::string_view where, Problem& problem);
 
 }  // namespace apk

@@ -67,11 +67,13 @@ class Walker {
         parent.empty() ? field.json_name() : Concat(parent, ".", field.json_name());
     const bool present = field.is_repeated() ? reflection.FieldSize(message, &field) > 0
                                              : reflection.HasField(message, &field);
-    const bool exists =
-        rules.only_in().empty() || std::find(rules.only_in().begin(), rules.only_in().end(),
-                                             version_) != rules.only_in().end();
+    const bool exists = rules.only_in().empty() ||
+                        std::find(rules.only_in().begin(), rules.only_in().end(), version_) !=
+                            rules.only_in().end();
     if (!present) {
-      if (exists && rules.required() && !rules.has_default_value()) Add(path, "is required");
+      if (exists && rules.required() && !rules.has_default_value()) {
+        Add(path, field.is_repeated() ? "is required, with at least one entry" : "is required");
+      }
       return;
     }
     if (!exists) {

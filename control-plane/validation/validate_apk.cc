@@ -134,6 +134,14 @@ void CheckAuthentication(const v1::Authentication& authentication, IssueList& is
       issues.Error(prefix + ".oauth2.header",
                    Concat("\"", types.oauth2().header(), "\" is no header name"));
     }
+    if (types.jwt().has_header() && types.jwt().header() != "internal-key") {  // The default.
+      issues.Warning(prefix + ".jwt.header", "has no effect: tokens are read from one header",
+                     Concat("set ", prefix, ".oauth2.header"));
+    }
+    if (types.jwt().send_token_to_upstream()) {
+      issues.Warning(prefix + ".jwt.sendTokenToUpstream", "has no effect",
+                     Concat("set ", prefix, ".oauth2.sendTokenToUpstream"));
+    }
     if (types.has_jwt() && types.jwt().has_disabled() && !types.jwt().disabled()) {
       issues.Warning(prefix + ".jwt", "is not enforced by this version");
     }

@@ -337,8 +337,8 @@ TEST(ValidateReferenceGrant, FollowsItsSchema) {
   const std::string to = "to: [{group: '', kind: Service}]";
   EXPECT_EQ(Errors(Grant(from + ", " + to)), std::vector<std::string>{});
   ExpectEach({
-      {Grant(to), "spec.from: is required"},
-      {Grant(from), "spec.to: is required"},
+      {Grant(to), "spec.from: is required, with at least one entry"},
+      {Grant(from), "spec.to: is required, with at least one entry"},
       {Grant("from: [{kind: A, namespace: n}], " + to), "spec.from[0].group: is required"},
       {Grant("from: [{group: A, kind: A, namespace: n}], " + to), "spec.from[0].group: \"A\" is malformed"},
       {Grant("from: [{group: '', kind: a/b, namespace: n}], " + to),

@@ -120,7 +120,7 @@ TEST(Validate, NamesTheFieldAndWhatIsWrong) {
        "spec.listeners[0].hostname: \"1.2.3.4:80\" is malformed"},
       {Listener("{name: a, port: 1, protocol: HTTP, allowedRoutes: {namespaces: {from: Selector}}}"),
        "spec.listeners[0].allowedRoutes.namespaces.selector: is required where from is Selector"},
-      {Listener(""), "spec.listeners: is required"},
+      {Listener(""), "spec.listeners: is required, with at least one entry"},
       {Api("apiVersion: '1', basePath: /foo1"), "spec.basePath: must end with the version, \"/1\""},
       {Api("apiVersion: '1', basePath: /foo"), "spec.basePath: must end with the version, \"/1\""},
       {Api("apiVersion: '1', basePath: foo/1"), "spec.basePath: \"foo/1\" is malformed"},
@@ -137,7 +137,7 @@ TEST(Validate, NamesTheFieldAndWhatIsWrong) {
       {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, annotations: {'x/y/z': c}}\n",
        "metadata.annotations.x/y/z: is no valid annotation key"},
       {"apiVersion: dp.wso2.com/v1alpha1\nkind: Backend\nmetadata: {name: a}\nspec: {services: []}\n",
-       "spec.services: is required"},
+       "spec.services: is required, with at least one entry"},
       {"apiVersion: dp.wso2.com/v1alpha1\nkind: Backend\nmetadata: {name: a}\nspec: {services: [{host: a, "
        "port: 1}], protocol: ftp}\n",
        "spec.protocol: \"ftp\" is not allowed"},
@@ -165,7 +165,7 @@ TEST(Validate, NamesTheFieldAndWhatIsWrongWithTls) {
        "spec.listeners[0].tls.options.k: has 4097 characters, at most 4096 are allowed"},
       {Frontend("perPort: []"), "spec.tls.frontend.default: is required"},
       {Frontend("default: {validation: {mode: AllowValidOnly}}"),
-       "spec.tls.frontend.default.validation.caCertificateRefs: is required"},
+       "spec.tls.frontend.default.validation.caCertificateRefs: is required, with at least one entry"},
       {Frontend("default: {validation: {" + ca + ", mode: Never}}"),
        "spec.tls.frontend.default.validation.mode: \"Never\" is not allowed"},
       {Frontend("default: {validation: {caCertificateRefs: [{group: '', kind: ConfigMap, name: ca, namespace: "
@@ -176,13 +176,13 @@ TEST(Validate, NamesTheFieldAndWhatIsWrongWithTls) {
       {Frontend("default: {}, perPort: [{port: 70000, tls: {}}]"),
        "spec.tls.frontend.perPort[0].port: 70000 is out of range: must be between 1 and 65535"},
       {Frontend("default: {}, perPort: [{port: 1}]"), "spec.tls.frontend.perPort[0].tls: is required"},
-      {TlsRoute(parents + "hostnames: [a.b]"), "spec.rules: is required"},
-      {TlsRoute(parents + rule), "spec.hostnames: is required"},
+      {TlsRoute(parents + "hostnames: [a.b]"), "spec.rules: is required, with at least one entry"},
+      {TlsRoute(parents + rule), "spec.hostnames: is required, with at least one entry"},
       {TlsRoute(parents + "hostnames: [10.0.0.1], " + rule),
        "spec.hostnames[0]: \"10.0.0.1\" is an IP address, no name"},
       {TlsRoute(parents + "hostnames: ['a.*.b'], " + rule), "spec.hostnames[0]: \"a.*.b\" is malformed"},
       {TlsRoute(parents + "hostnames: [A.b], " + rule), "spec.hostnames[0]: \"A.b\" is malformed"},
-      {TlsRoute(parents + "hostnames: [a.b], rules: [{}]"), "spec.rules[0].backendRefs: is required"},
+      {TlsRoute(parents + "hostnames: [a.b], rules: [{}]"), "spec.rules[0].backendRefs: is required, with at least one entry"},
       {TlsRoute(parents + "hostnames: [a.b], rules: [{backendRefs: [{name: s}]}]"),
        "spec.rules[0].backendRefs[0].port: is required for a Service"},
       {TlsRoute(parents + "hostnames: [a.b], rules: [{backendRefs: [{name: s, port: 1, weight: 1000001}]}]"),
@@ -194,7 +194,7 @@ TEST(Validate, NamesTheFieldAndWhatIsWrongWithTls) {
        "spec.parentRefs[1].sectionName: must tell it apart from item 0, which names the same parent"},
       {TlsRoute("parentRefs: [{name: g}, {name: g, sectionName: x}], hostnames: [a.b], " + rule),
        "spec.parentRefs[1].sectionName: must tell it apart from item 0, which names the same parent"},
-      {TlsPolicy("", ca + ", hostname: a"), "spec.targetRefs: is required"},
+      {TlsPolicy("", ca + ", hostname: a"), "spec.targetRefs: is required, with at least one entry"},
       {TlsPolicy("{kind: Service, name: s}", ca + ", hostname: a"), "spec.targetRefs[0].group: is required"},
       {TlsPolicy(service + ", " + service, ca + ", hostname: a"),
        "spec.targetRefs[1].sectionName: must tell it apart from item 0, which names the same target"},
@@ -320,7 +320,7 @@ TEST(Validate, KnowsTheRulesOfApkKinds) {
        "spec.default.authTypes.testConsoleKey: does not exist in version v1alpha2"},
       {"apiVersion: dp.wso2.com/v1alpha3\nkind: API\nmetadata: {name: a}\nspec: {apiName: n, apiType: "
        "REST, apiVersion: '1', basePath: /a/1, production: [{}]}\n",
-       "spec.production[0].routeRefs: is required"},
+       "spec.production[0].routeRefs: is required, with at least one entry"},
   };
   for (const Broken& broken : cases) {
     EXPECT_EQ(Errors(broken.text), std::vector<std::string>{broken.error}) << broken.text;
