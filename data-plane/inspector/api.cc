@@ -163,10 +163,11 @@ Reply Api::ListRequests(const CapturedRequest& request, std::string_view token,
                         const Bin& bin) const {
   const absl::StatusOr<Filter> filter = Filter::Parse(QueryValue(request.Query(), "filter"));
   if (!filter.ok()) return ErrorReply(400, std::string(filter.status().message()));
-  const uint64_t limit = ParseNumber(QueryValue(request.Query(), "limit"), kListedMax);
+  const absl::StatusOr<uint64_t> limit = QueryNumber(request.Query(), "limit", kListedMax);
+  if (!limit.ok()) return ErrorReply(400, std::string(limit.status().message()));
   const WallTime now = SystemClock().WallNow();
   Json list = Json::array();
-  for (auto it = bin.requests().rbegin(); it != bin.requests().rend() && list.size() < limit;
+  for (auto it = bin.requests().rbegin(); it != bin.requests().rend() && list.size() < *limit;
        ++it) {
     if (filter->Matches(*it, now)) list.push_back(SummaryJson(*it));
   }

@@ -36,6 +36,7 @@ bool Bins::Remove(std::string_view token) {
 }
 
 absl::Status Bins::Capture(CapturedRequest request) {
+  ToOriginForm(request.target);
   const std::string_view token = TokenOf(request.target);
   if (token.empty()) return absl::InvalidArgumentError("send to /<bin>/...");
   std::shared_ptr<LiveBin> bin = Find(token);

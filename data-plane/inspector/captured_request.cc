@@ -68,6 +68,13 @@ std::string_view TokenOf(std::string_view target) {
   return IsToken(token) ? token : std::string_view();
 }
 
+void ToOriginForm(std::string& target) {
+  const size_t scheme = target.find("://");
+  if (target.starts_with('/') || scheme == std::string::npos) return;
+  target.erase(0, target.find_first_of("/?", scheme + 3));
+  if (!target.starts_with('/')) target.insert(0, "/");
+}
+
 void MaskSecrets(std::vector<CapturedHeader>& headers) {
   for (CapturedHeader& header : headers) {
     const std::string name = ToLower(header.name);

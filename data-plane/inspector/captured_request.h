@@ -21,7 +21,7 @@ struct CapturedRequest {
   uint64_t id = 0;  // Ascending within a bin; 0 before it is added to one.
   WallTime received_at;
   std::string method;
-  std::string target;  // As received, with the bin's token.
+  std::string target;  // As received, with the bin's token; once kept in a bin, in origin-form.
   std::string http_version = "1.1";
   std::vector<CapturedHeader> headers;  // In the order received.
   std::string body;                     // Its beginning, at most `kBodyBytesMax`.
@@ -44,6 +44,8 @@ struct CapturedRequest {
 bool IsToken(std::string_view text);
 // The token of "/<token>/…", or "" when there is none.
 std::string_view TokenOf(std::string_view target);
+// "http://host/a?b" becomes "/a?b" (RFC 9112 3.2.2); other targets stay as they are.
+void ToOriginForm(std::string& target);
 
 // Takes credentials out of Authorization, Proxy-Authorization, Cookie and X-Api-Key. The scheme
 // stays.

@@ -1,6 +1,9 @@
 // application/x-www-form-urlencoded, as in queries.
 #include "data-plane/inspector/query.h"
 
+#include <charconv>
+#include <optional>
+
 #include "common/strings.h"
 
 namespace apk::inspector {
@@ -10,6 +13,20 @@ int HexValue(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   const char lower = AsciiLower(c);
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+// Takes the digits that `text` begins with.
+std::optional<uint64_t> TakeNumber(std::string_view& text) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc()) return std::nullopt;
+  text.remove_prefix(static_cast<size_t>(end - text.data()));
+  return number;
+}
+
+absl::Status Refuse(std::string_view name, std::string_view value, std::string_view wanted) {
+  return absl::InvalidArgumentError(
+      Concat(name, ": \"", value, "\" is not understood: give ", wanted));
 }
 
 }  // namespace
@@ -49,6 +66,33 @@ std::string QueryValue(std::string_view query, std::string_view name, std::strin
     if (parameter.name == name) return std::move(parameter.value);
   }
   return std::string(otherwise);
+}
+
+absl::StatusOr<uint64_t> QueryNumber(std::string_view query, std::string_view name,
+                                     uint64_t otherwise) {
+  const std::string value = QueryValue(query, name);
+  if (value.empty()) return otherwise;
+  std::string_view rest = value;
+  const std::optional<uint64_t> number = TakeNumber(rest);
+  if (!number.has_value() || !rest.empty()) return Refuse(name, value, "a number");
+  return *number;
+}
+
+absl::StatusOr<std::chrono::milliseconds> QueryDuration(std::string_view query,
+                                                        std::string_view name,
+                                                        std::chrono::milliseconds otherwise) {
+  constexpr uint64_t kNumberMax = 1'000'000'000;
+  const std::string value = QueryValue(query, name);
+  if (value.empty()) return otherwise;
+  std::string_view unit = value;
+  const std::optional<uint64_t> number = TakeNumber(unit);
+  if (number.has_value() && *number <= kNumberMax) {
+    const auto count = static_cast<int64_t>(*number);
+    if (unit == "ms") return std::chrono::milliseconds(count);
+    if (unit == "s" || unit.empty()) return std::chrono::seconds(count);
+    if (unit == "m") return std::chrono::minutes(count);
+  }
+  return Refuse(name, value, "a time such as 500ms, 10s or 1m");
 }
 
 }  // namespace apk::inspector

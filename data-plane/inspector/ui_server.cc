@@ -32,15 +32,6 @@ std::optional<uint64_t> ParseId(std::string_view text) {
   return id;
 }
 
-// "10s" or "500ms", at most a minute.
-milliseconds ParseTimeout(const std::string& text) {
-  int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || number < 0 || number > kWaitMax.count()) return kWaitDefault;
-  const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
-  return std::min(kWaitMax, unit == "ms" ? milliseconds(number) : milliseconds(number * 1000));
-}
-
 std::string Event(std::string_view name, std::string_view id, const Json& data) {
   return Concat("event: ", name, "\n", id.empty() ? "" : "id: ", id, id.empty() ? "" : "\n",
                 "data: ", Dump(data), "\n\n");
@@ -122,14 +113,17 @@ asio::awaitable<Reply> UiServer::AwaitMatch(const CapturedRequest& request,
                                             std::shared_ptr<LiveBin> bin) {
   const absl::StatusOr<Filter> filter = Filter::Parse(QueryValue(request.Query(), "filter"));
   if (!filter.ok()) co_return ErrorReply(400, std::string(filter.status().message()));
-  const uint64_t since = ParseId(QueryValue(request.Query(), "since")).value_or(0);
-  const milliseconds timeout = ParseTimeout(QueryValue(request.Query(), "timeout"));
-  const auto until = std::chrono::steady_clock::now() + timeout;
+  const absl::StatusOr<uint64_t> since = QueryNumber(request.Query(), "since", 0);
+  if (!since.ok()) co_return ErrorReply(400, std::string(since.status().message()));
+  const absl::StatusOr<milliseconds> timeout =
+      QueryDuration(request.Query(), "timeout", kWaitDefault);
+  if (!timeout.ok()) co_return ErrorReply(400, std::string(timeout.status().message()));
+  const auto until = std::chrono::steady_clock::now() + std::min(*timeout, kWaitMax);
   asio::steady_timer timer(co_await asio::this_coro::executor);
   const Watch watch(bin, timer);
   while (!bin->removed) {
     const WallTime now = SystemClock().WallNow();
-    if (const CapturedRequest* const found = FirstMatch(bin->bin, *filter, since, now)) {
+    if (const CapturedRequest* const found = FirstMatch(bin->bin, *filter, *since, now)) {
       co_return JsonReply(200, Dump(DetailJson(*found, api_.options().origins)));
     }
     if (std::chrono::steady_clock::now() >= until) break;

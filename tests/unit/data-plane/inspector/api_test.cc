@@ -47,6 +47,22 @@ TEST_F(ApiTest, ListsTheNewestFirstUpToTheLimitAndFiltered) {
   EXPECT_EQ(Call("GET", "/api/bins/token-01/requests?filter=method%3A").status, 400);
 }
 
+TEST_F(ApiTest, RefusesALimitThatIsNoNumber) {
+  Capture("/token-01/", "");
+  for (const char* const limit : {"x", "-1", "1x", "99999999999999999999"}) {
+    const Reply reply = Call("GET", std::string("/api/bins/token-01/requests?limit=") + limit);
+    EXPECT_EQ(reply.status, 400) << limit;
+    EXPECT_NE(reply.body.find("limit: "), std::string::npos) << reply.body;
+  }
+}
+
+TEST_F(ApiTest, AbsoluteFormTargetsTheSameBin) {
+  Capture("http://inspector.example:9600/token-01/a?b=c", "");
+  const Json all = Json::parse(Call("GET", "/api/bins/token-01/requests").body);
+  ASSERT_EQ(all["requests"].size(), 1u);
+  EXPECT_EQ(all["requests"][0]["path"], "/a");
+}
+
 TEST_F(ApiTest, BodiesAreDownloadedNeverRendered) {
   Capture("/token-01/", "<script>alert(1)</script>");
   const Reply raw = Call("GET", "/api/bins/token-01/requests/1/body");

@@ -73,7 +73,7 @@ TEST(Bins, OnlyListedBinsTakeRequestsWhenAsked) {
 TEST(Bins, TargetsWithoutATokenAreRefused) {
   Bins bins(BinsOptions{});
   for (const char* const target :
-       {"/", "/short/", "*", "http://host/token-01/", "/token_01/", "/token%2d1/"}) {
+       {"/", "/short/", "*", "http://host/short/", "/token_01/", "/token%2d1/"}) {
     EXPECT_EQ(bins.Capture(Request(target)).code(), absl::StatusCode::kInvalidArgument) << target;
   }
 }
