@@ -112,6 +112,18 @@ int RunOnClient(const Session& session, const Documents& documents) {
   return 0;
 }
 
+// Who applies where no agent listens would wait for nothing.
+void NoteIfNobodyServes(const Session& session) {
+  const absl::StatusOr<v1::ListAgentsResponse> response = session.client->ListAgents();
+  if (!response.ok()) return;
+  for (const v1::AgentStatus& agent : response->agents()) {
+    if (agent.connected()) return;
+  }
+  std::cerr
+      << "Note: no agent is connected now (apkctl agents); what was applied is kept and served "
+         "when one is\n";
+}
+
 }  // namespace
 
 int RunApply(const GlobalFlags& global, const ApplyFlags& flags) {
@@ -120,9 +132,8 @@ int RunApply(const GlobalFlags& global, const ApplyFlags& flags) {
   ProblemReport report;
   const std::optional<Documents> documents =
       LoadManifests(flags.input, session->namespace_name, global.namespace_name, report);
-  if (report.has_errors()) return Refuse(report);
-  if (!documents.has_value()) return 1;
-  if (flags.dry_run == "client") {
+  if (!documents.has_value()) return report.has_errors() ? Refuse(report) : 1;
+  if (report.has_errors() || flags.dry_run == "client") {
     CheckOffline(*documents, report);
     return report.has_errors() ? Refuse(report) : RunOnClient(*session, *documents);
   }
@@ -147,6 +158,7 @@ int RunApply(const GlobalFlags& global, const ApplyFlags& flags) {
   }
   std::cout.flush();
   ReportConditions(*response, *documents, report);
+  if (!request.dry_run()) NoteIfNobodyServes(*session);
   return 0;
 }
 

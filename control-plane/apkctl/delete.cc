@@ -32,7 +32,7 @@ bool AddFromFiles(const GlobalFlags& global, const Session& session, const FileF
   ProblemReport report;
   const std::optional<std::vector<ManifestDocument>> documents =
       LoadManifests(input, session.namespace_name, global.namespace_name, report);
-  if (!documents.has_value()) return false;
+  if (!documents.has_value() || report.has_errors()) return false;
   for (const ManifestDocument& document : *documents) {
     const v1::ObjectMeta& metadata = MetadataOf(*document.object);
     AddKey(*FindKind(document.object->GetDescriptor()), metadata.namespace_(), metadata.name(),
@@ -107,12 +107,15 @@ int RunDelete(const GlobalFlags& global, const DeleteFlags& flags) {
   }
   const absl::StatusOr<v1::DeleteResponse> response = session->client->Delete(request);
   if (!response.ok()) return PrintError(response.status());
+  const char* const dry_run = flags.dry_run == "none"     ? ""
+                              : flags.dry_run == "client" ? " (dry run)"
+                                                          : " (server dry run)";
   std::set<ResourceKey> deleted;
   for (const v1::ObjectResult& result : response->results()) {
     const Kind* const kind = FindKind(result.key().group(), result.key().kind());
     deleted.insert(FromProto(result.key()));
-    std::cout << kind->QualifiedName() << " \"" << result.key().name() << "\" deleted"
-              << (request.dry_run() ? " (server dry run)" : "") << "\n";
+    std::cout << kind->QualifiedName() << " \"" << result.key().name() << "\" deleted" << dry_run
+              << "\n";
   }
   std::cout.flush();
   int exit_code = 0;

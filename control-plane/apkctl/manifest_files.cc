@@ -153,8 +153,7 @@ std::optional<std::vector<ManifestDocument>> LoadManifests(const FileFlags& inpu
       documents.push_back(std::move(document));
     }
   }
-  if (report.has_errors()) return std::nullopt;
-  if (documents.empty()) {
+  if (documents.empty() && !report.has_errors()) {
     PrintError(Concat("no objects found in ", Join(input.files, ", ")));
     return std::nullopt;
   }

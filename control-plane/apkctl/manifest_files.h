@@ -13,7 +13,8 @@ namespace apk {
 
 // Directories give their *.yaml, *.yml and *.json, sorted; "-" is standard input. Objects without a
 // namespace get `namespace_name`; another than `forced_namespace` (where that is not "") is an
-// error, as with kubectl. nullopt where something is wrong: it is in the report or printed.
+// error, as with kubectl. What is wrong with a document is in the report, and the others are
+// returned; nullopt where something can't be read or there is nothing: that is printed.
 std::optional<std::vector<ManifestDocument>> LoadManifests(const FileFlags& input,
                                                            const std::string& namespace_name,
                                                            const std::string& forced_namespace,

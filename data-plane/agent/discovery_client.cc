@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kMessageBytesMax = 256 << 20;
 constexpr std::chrono::milliseconds kFirstPause{200};
-constexpr std::chrono::milliseconds kLongestPause{30'000};
+constexpr std::chrono::milliseconds kLongestPause{5'000};
 
 grpc::ChannelArguments ChannelArguments() {
   grpc::ChannelArguments arguments;

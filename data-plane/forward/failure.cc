@@ -42,7 +42,7 @@ constexpr std::array kRows = {
     Row{Failure::kMisdirected, "misdirected", 421, "421", "Misdirected Request",
         "This connection was set up for another host."},
     Row{Failure::kMalformedRequest, "malformed_request", 400, "400", "Bad Request",
-        "The request is not valid HTTP."},
+        "The request is not valid HTTP, or its path can be read in two ways (as with %2F)."},
     Row{Failure::kTargetTooLong, "target_too_long", 414, "414", "URI Too Long",
         "The request target is too long."},
     Row{Failure::kHeadTooLarge, "head_too_large", 431, "431", "Request Header Fields Too Large",

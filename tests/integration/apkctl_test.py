@@ -209,6 +209,48 @@ class Apkctl(unittest.TestCase):
         self.assertNotIn("Accepted=False", good.stderr)
         self.gateway.apkctl("delete", "svc", "svc")
 
+    def test_dangling_references_are_named_where_they_stand(self):
+        def tls_backend(name, source):
+            return (f"apiVersion: dp.wso2.com/v1alpha2\nkind: Backend\nmetadata: {{name: {name}}}\nspec:\n"
+                    "  services: [{host: a.example, port: 443}]\n  protocol: https\n" + source)
+        for source, place, message in (
+                ("  tls: {configMapRef: {name: nope, key: ca.crt}}\n", "7:9: spec.tls.configMapRef",
+                 "ConfigMap default/nope not found"),
+                ("  tls: {secretRef: {name: nope, key: ca.crt}}\n", "7:9: spec.tls.secretRef",
+                 "Secret default/nope not found"),
+                ("  tls: {certificateInline: none}\n", "7:9: spec.tls.certificateInline",
+                 "there is no PEM certificate in it"),
+                ("  security: {basic: {secretRef: {name: nope, usernameKey: u, passwordKey: p}}}\n",
+                 "7:22: spec.security.basic.secretRef", "Secret default/nope not found")):
+            with self.subTest(place):
+                warning = self.gateway.apply(tls_backend("dangling", source)).stderr
+                self.assertIn(f"Warning: STDIN:{place}: {message} [", warning)
+                self.assertRegex(warning, r"\] \((apply it too|it takes a certificate as PEM)")
+        issuer = self.gateway.apply(
+            "apiVersion: dp.wso2.com/v1alpha2\nkind: TokenIssuer\nmetadata: {name: dangling}\nspec:\n"
+            "  name: dangling\n  organization: default\n  issuer: https://issuer.example\n"
+            "  consumerKeyClaim: azp\n  scopesClaim: scope\n  signatureValidation:\n    certificate:\n      secretRef: {name: nope, key: k}\n").stderr
+        self.assertIn("STDIN:12:7: spec.signatureValidation.certificate.secretRef: Secret default/nope not found",
+                      issuer)
+        self.gateway.apkctl("delete", "backend/dangling", "tokenissuer/dangling")
+
+    def test_every_document_is_checked_before_any_is_refused(self):
+        text = ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: form}\nextra: 1\n---\napiVersion: dp.wso2.com/v1alpha2\nkind: Backend\n"
+                "metadata: {name: value}\nspec: {services: []}\n")
+        self.refused(text, "extra: there is no such field", "spec.services: is required, with at least one entry",
+                     "nothing was changed")
+
+    def test_an_apply_that_nobody_serves_says_so(self):
+        self.assertIn("Note: no agent is connected now", self.gateway.apply(config_map("unserved")).stderr)
+        self.gateway.apkctl("delete", "cm", "unserved")
+
+    def test_a_route_without_parents_is_warned_of_once(self):
+        text = "\n".join(line for line in ROUTE.splitlines() if "wso2-apk-default" not in line
+                         and "parentRefs" not in line) + "\n"
+        warnings = self.gateway.apply(text.replace("name: r", "name: orphan")).stderr
+        self.assertEqual(warnings.count("attaches to no Gateway") + warnings.count("has no effect"), 1, warnings)
+        self.gateway.apkctl("delete", "httproute", "orphan")
+
     def test_a_base_path_belongs_to_the_older_api(self):
         def api(name):
             route = ROUTE.replace("name: r\n", f"name: {name}\n")
