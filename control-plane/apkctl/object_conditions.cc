@@ -57,21 +57,25 @@ bool IsBad(const v1::Condition& condition) {
   return condition.status() == (negative ? "True" : "False");
 }
 
-std::string HintFor(std::string_view reason) {
-  if (IsOneOf(reason, {"BackendNotFound", "RefNotFound", "RouteNotFound", "TargetNotFound"}))
+std::string HintFor(std::string_view reason, std::string_view message) {
+  if (message.ends_with(" not found") ||
+      IsOneOf(reason, {"BackendNotFound", "RefNotFound", "RouteNotFound", "TargetNotFound"})) {
     return "apply it too, or correct the reference";
+  }
   if (reason == "RefNotPermitted")
     return "a ReferenceGrant in the namespace of what is referred to must allow it";
-  if (reason == "NoMatchingParent") return "apply that Gateway, or correct parentRefs";
+  if (reason == "NoMatchingParent") return "apply what it names, or correct parentRefs";
   if (reason == "NoMatchingListenerHostname")
     return "a hostname of the route must match one of a listener";
   if (reason == "NotAllowedByListeners") return "widen allowedRoutes of the listener";
-  if (reason == "InvalidCertificateRef")
+  if (IsOneOf(reason, {"InvalidCertificateRef", "InvalidClientCertificateRef"}))
     return "apply a Secret of type kubernetes.io/tls with a certificate and its key";
   if (reason == "InvalidCACertificateRef")
     return "it takes a certificate as PEM, which begins with -----BEGIN CERTIFICATE-----";
   if (reason == "RouteInUse") return "a route serves one API: take it out of one of the two";
   if (reason == "Conflicted") return "delete one of the two";
+  if (IsOneOf(reason, {"HostnameConflict", "ProtocolConflict"}))
+    return "give one of the two another port or hostname";
   if (reason == "BasePathInUse") return "choose another basePath, or delete the older API";
   if (reason == "UnsupportedProtocol" || reason == "UnsupportedValue" || reason == "InvalidKind")
     return "use a value that this gateway supports";
@@ -98,12 +102,18 @@ std::string ParentPath(const Message& object, const Message& reference) {
     const auto* const parent = dynamic_cast<const v1::ParentReference*>(parents[i]);
     const auto* const wanted = dynamic_cast<const v1::ParentReference*>(&reference);
     const bool same = parent != nullptr && wanted != nullptr && parent->name() == wanted->name() &&
+                      parent->group() == wanted->group() && parent->kind() == wanted->kind() &&
                       parent->namespace_() == wanted->namespace_() &&
                       parent->section_name() == wanted->section_name() &&
                       parent->port() == wanted->port();
     if (same) return Concat("spec.parentRefs[", std::to_string(i), "]");
   }
   return "";
+}
+
+// "tls.certificateRefs[0]", below the entry of a list that a condition belongs to.
+bool IsFieldOfEntry(std::string_view text) {
+  return text.starts_with("tls.") && text.find(' ') == std::string_view::npos;
 }
 
 // Removes a reason from the end of a message: "… [BackendNotFound]". "" where there is none.
@@ -130,7 +140,9 @@ class Collector {
     for (const v1::Condition* const condition : bad) {
       // Not programmed is what follows from every other problem, or not yet.
       const bool follows =
-          condition->type() == "Programmed" && (bad.size() > 1 || condition->reason() == "Pending");
+          condition->reason() == "ListenersNotValid" ||  // Each says it for itself.
+          (condition->type() == "Programmed" &&
+           (bad.size() > 1 || condition->reason() == "Pending"));
       if (!follows) AddParts(*condition, default_path);
     }
   }
@@ -162,21 +174,48 @@ class Collector {
       if (part.starts_with("spec.") && colon != std::string_view::npos) {
         path = part.substr(0, colon);
         part.remove_prefix(colon + 2);
+      } else if (IsFieldOfEntry(part.substr(0, colon)) && !default_path.empty()) {
+        path = Concat(default_path, ".", part.substr(0, colon));
+        part.remove_prefix(colon + 2);
       }
       const std::string_view own = TakeReason(part);
       const std::string_view reason = own.empty() ? condition.reason() : own;
       Add({.field_path = std::move(path),
            .message =
                Concat(part, " [", condition.type(), "=", condition.status(), ", ", reason, "]"),
-           .hint = HintFor(reason)});
+           .hint = HintFor(reason, part)});
     }
   }
 
   std::vector<ConditionWarning> warnings_;
 };
 
-// A route of somebody else's parent, a Gateway of another controller: nothing is wrong, and nothing
-// happens.
+bool HasConditions(const Message* status) {
+  return status != nullptr && !Children(*status, Field(*status, "conditions")).empty();
+}
+
+// Each parentRef that nobody took charge of. No parentRef at all is what validation warns of.
+void AddParentsWithoutStatus(const Message& object, const Message* status, Collector& collector) {
+  const Message* const spec = Child(object, "spec");
+  if (spec == nullptr) return;
+  std::vector<std::string> taken;
+  if (status != nullptr) {
+    for (const Message* const entry : Children(*status, Field(*status, "parents"))) {
+      if (const Message* const parent = Child(*entry, "parent_ref"); parent != nullptr)
+        taken.push_back(ParentPath(object, *parent));
+    }
+  }
+  const size_t parents = Children(*spec, Field(*spec, "parent_refs")).size();
+  for (size_t i = 0; i < parents; ++i) {
+    std::string path = Concat("spec.parentRefs[", std::to_string(i), "]");
+    if (std::find(taken.begin(), taken.end(), path) != taken.end()) continue;
+    collector.Add({.field_path = std::move(path),
+                   .message = "leads to no Gateway of this control plane: it has no effect",
+                   .hint = "name a Gateway of class apk"});
+  }
+}
+
+// What somebody else has charge of, or nobody: nothing is wrong, and nothing happens.
 void AddIfNobodysOwn(const Message& object, const Message* status, Collector& collector) {
   if (const auto* const gateway = dynamic_cast<const v1::Gateway*>(&object); gateway != nullptr) {
     for (const v1::Condition& condition : gateway->status().conditions()) {
@@ -188,20 +227,23 @@ void AddIfNobodysOwn(const Message& object, const Message* status, Collector& co
                    .hint = "use gatewayClassName: apk"});
     return;
   }
-  const google::protobuf::Descriptor* const descriptor = object.GetDescriptor();
-  const FieldDescriptor* const status_field = descriptor->FindFieldByName("status");
-  const bool is_route = descriptor->name().ends_with("Route") && status_field != nullptr;
-  if (!is_route) return;
-  const bool has_parent =
-      status != nullptr && !Children(*status, Field(*status, "parents")).empty();
-  if (has_parent) return;
-  const Message* const spec = Child(object, "spec");
-  const bool names_one = spec != nullptr && !Children(*spec, Field(*spec, "parent_refs")).empty();
-  if (!names_one) return;  // Validation warns of that.
-  collector.Add(
-      {.field_path = "spec.parentRefs",
-       .message = "no parentRef leads to a Gateway of this control plane: the route has no effect",
-       .hint = "name a Gateway of class apk in parentRefs"});
+  const std::string& name = object.GetDescriptor()->name();
+  if (name == "ListenerSet" && !HasConditions(status)) {
+    collector.Add(
+        {.field_path = "spec.parentRef",
+         .message = "leads to no Gateway of this control plane: the ListenerSet has no effect",
+         .hint = "apply that Gateway, of class apk, or correct parentRef"});
+  }
+  if (name == "BackendTLSPolicy" &&
+      (status == nullptr || Children(*status, Field(*status, "ancestors")).empty())) {
+    collector.Add({.field_path = "spec.targetRefs",
+                   .message = "no route of a Gateway here leads to what it targets: the policy has "
+                              "no effect yet",
+                   .hint = "apply the Service and a route to it, or correct targetRefs"});
+  }
+  const bool is_route =
+      name.ends_with("Route") && object.GetDescriptor()->FindFieldByName("status") != nullptr;
+  if (is_route) AddParentsWithoutStatus(object, status, collector);
 }
 
 }  // namespace

@@ -53,7 +53,9 @@ void ForEachRoute(const v1::API& api, const Visit& visit) {
   const auto each = [&visit](const auto& deployments, std::string_view list) {
     for (int i = 0; i < deployments.size(); ++i) {
       const std::string field = Concat("spec.", list, "[", std::to_string(i), "].routeRefs");
-      for (const std::string& route : deployments[i].route_refs()) visit(route, field);
+      for (int j = 0; j < deployments[i].route_refs_size(); ++j) {
+        visit(deployments[i].route_refs(j), Concat(field, "[", std::to_string(j), "]"));
+      }
     }
   };
   each(api.spec().production(), "production");

@@ -288,7 +288,7 @@ v1::GatewayClassStatus StatusOf(const v1::GatewayClass& gateway_class, const std
   Problem problem;
   if (gateway_class.spec().has_parameters_ref()) {
     problem.Add("InvalidParameters",
-                Concat("parametersRef: no parameters of kind ",
+                Concat("spec.parametersRef: no parameters of kind ",
                        gateway_class.spec().parameters_ref().kind(), " are known here: remove it"));
   }
   SetFromProblem(scope, "Accepted", problem, "Accepted",

@@ -100,7 +100,7 @@ void CheckParameters(const ResourceSet& resources, GatewayState& state) {
   if (spec.infrastructure().has_parameters_ref()) {
     const v1::LocalParametersReference& reference = spec.infrastructure().parameters_ref();
     state.accepted.Add("InvalidParameters",
-                       Concat("infrastructure.parametersRef: no parameters of kind ",
+                       Concat("spec.infrastructure.parametersRef: no parameters of kind ",
                               reference.kind(), " are known here: remove it"));
   } else if (gateway_class.spec().has_parameters_ref()) {
     state.accepted.Add("InvalidParameters", Concat("GatewayClass ", spec.gateway_class_name(),

@@ -14,14 +14,23 @@ std::string At(std::string_view list, int index) {
   return Concat(list, "[", std::to_string(index), "]");
 }
 
-// Of the port, or else of the Gateway; nullptr where clients are asked for nothing.
-const v1::FrontendTlsValidation* ValidationFor(const v1::Gateway& gateway, int port) {
+// What clients are asked for: the settings of the port, or else of the Gateway.
+struct ClientCheck {
+  const v1::FrontendTlsValidation* validation = nullptr;  // nullptr: nothing.
+  std::string path;                                       // Of that field.
+};
+
+ClientCheck ClientCheckFor(const v1::Gateway& gateway, int port) {
   const v1::GatewayFrontendTls& frontend = gateway.spec().tls().frontend();
   const v1::FrontendTlsConfig* config = &frontend.default_();
-  for (const v1::FrontendTlsPort& of_port : frontend.per_port()) {
-    if (of_port.port() == port) config = &of_port.tls();
+  std::string path = "spec.tls.frontend.default.validation";
+  for (int i = 0; i < frontend.per_port_size(); ++i) {
+    if (frontend.per_port(i).port() != port) continue;
+    config = &frontend.per_port(i).tls();
+    path = At("spec.tls.frontend.perPort", i) + ".tls.validation";
   }
-  return config->has_validation() ? &config->validation() : nullptr;
+  if (!config->has_validation()) return {};
+  return {.validation = &config->validation(), .path = std::move(path)};
 }
 
 void AddCertificates(const ResourceSet& resources, ListenerState& state,
@@ -44,7 +53,8 @@ void AddCertificates(const ResourceSet& resources, ListenerState& state,
 }
 
 void AddClientValidation(const ResourceSet& resources, const v1::Gateway& gateway,
-                         const v1::FrontendTlsValidation& validation, ListenerState& state) {
+                         const ClientCheck& check, ListenerState& state) {
+  const v1::FrontendTlsValidation& validation = *check.validation;
   const ReferenceFrom from{kGatewayGroup, "Gateway", gateway.metadata().namespace_()};
   v1::ClientValidationConfig& config = state.client_validation.emplace();
   config.set_allow_insecure_fallback(validation.mode() == "AllowInsecureFallback");
@@ -55,7 +65,7 @@ void AddClientValidation(const ResourceSet& resources, const v1::Gateway& gatewa
                                                .kind = reference.kind(),
                                                .namespace_name = reference.namespace_(),
                                                .name = reference.name()},
-                                              At("tls.frontend caCertificateRefs", i),
+                                              At(check.path + ".caCertificateRefs", i),
                                               "InvalidCACertificateKind", state.resolved));
   }
   if (config.ca_pem().empty()) {
@@ -78,8 +88,8 @@ void EvaluateTls(const ResourceSet& resources, const v1::Gateway& gateway, Liste
   if (passthrough) return;
   AddCertificates(resources, state, certificates);
   if (state.spec->protocol() != "HTTPS") return;
-  const v1::FrontendTlsValidation* const validation = ValidationFor(gateway, state.spec->port());
-  if (validation != nullptr) AddClientValidation(resources, gateway, *validation, state);
+  const ClientCheck check = ClientCheckFor(gateway, state.spec->port());
+  if (check.validation != nullptr) AddClientValidation(resources, gateway, check, state);
 }
 
 void EvaluateTls(const ResourceSet& resources, GatewayState& state,

@@ -228,6 +228,11 @@ void CheckFilters(const RouteFilters& filters, const std::string& path,
   if (first.contains("URLRewrite") && first.contains("RequestRedirect")) {
     issues.Error(path, "URLRewrite and RequestRedirect can't be combined", "keep one of them");
   }
+  if (first.contains("RequestMirror") && first.contains("RequestRedirect")) {
+    issues.Warning(At(path, first.at("RequestMirror")),
+                   "has no effect beside a RequestRedirect: what is redirected is not mirrored",
+                   "remove one of the two");
+  }
 }
 
 }  // namespace apk

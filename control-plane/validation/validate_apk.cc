@@ -103,6 +103,9 @@ void CheckApi(const v1::API& api, IssueList& issues) {
   if (spec.production().empty() && spec.sandbox().empty()) {
     issues.Error("spec.production", "production or sandbox must name a route");
   }
+  if (!spec.definition_file_ref().empty()) {
+    issues.Warning("spec.definitionFileRef", "has no effect: definitions are not served here");
+  }
   if (spec.api_type() == "GraphQL" || spec.api_type() == "GRPC") {
     issues.Error("spec.apiType", Concat(spec.api_type(), " is not served by this version"),
                  "use REST");
@@ -117,6 +120,11 @@ void CheckAuthentication(const v1::Authentication& authentication, IssueList& is
   } else if (spec.target_ref().kind() != "API" && spec.target_ref().kind() != "Resource") {
     issues.Error("spec.targetRef.kind", Concat("\"", spec.target_ref().kind(), "\" is not allowed"),
                  "use one of API, Resource");
+  } else if (const std::string& group = spec.target_ref().group();
+             IsDnsSubdomain(group) && group != "dp.wso2.com" &&
+             group != "gateway.networking.k8s.io") {
+    issues.Error("spec.targetRef.group", Concat("\"", group, "\" has no API and no Resource"),
+                 "leave it out, or use dp.wso2.com");
   }
   for (const auto& [policy, path] :
        {std::pair<const v1::AuthenticationPolicy*, const char*>{&spec.default_(), "spec.default"},

@@ -234,6 +234,41 @@ class Apkctl(unittest.TestCase):
                       issuer)
         self.gateway.apkctl("delete", "backend/dangling", "tokenissuer/dangling")
 
+    def test_what_nobody_takes_charge_of_is_said_at_its_place(self):
+        certificate = "[{name: nope}]"
+        cases = {
+            ROUTE.replace("name: r\n", "name: foo\n").replace("  rules", "  - name: x\n    kind: Foo\n  rules"):
+                "STDIN:8:5: spec.parentRefs[1]: leads to no Gateway of this control plane",
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: ListenerSet\nmetadata: {name: lost}\nspec:\n"
+            "  parentRef: {name: nowhere}\n  listeners: [{name: a, port: 8443, protocol: HTTP}]\n":
+                "STDIN:5:3: spec.parentRef: leads to no Gateway of this control plane",
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: BackendTLSPolicy\nmetadata: {name: lost}\nspec:\n"
+            "  targetRefs: [{group: '', kind: Service, name: nope}]\n"
+            "  validation: {hostname: a.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: nope}]}\n":
+                "STDIN:5:3: spec.targetRefs: no route of a Gateway here leads to what it targets",
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: lost}\nspec:\n"
+            "  gatewayClassName: apk\n  listeners:\n  - name: a\n    port: 8443\n    protocol: HTTPS\n"
+            f"    tls: {{certificateRefs: {certificate}}}\n":
+                "STDIN:10:29: spec.listeners[0].tls.certificateRefs[0]: Secret default/nope not found [ResolvedRefs=False"
+                ", InvalidCertificateRef] (apply it too, or correct the reference)",
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: {name: lost}\nspec:\n"
+            "  controllerName: apk.dev/gateway-controller\n  parametersRef: {group: a.example, kind: P, name: p}\n":
+                "STDIN:6:3: spec.parametersRef: no parameters of kind P are known here",
+            "apiVersion: dp.wso2.com/v1alpha3\nkind: API\nmetadata: {name: lost}\nspec:\n"
+            "  apiName: n\n  apiType: REST\n  apiVersion: '1'\n  basePath: /lost/1\n  definitionFileRef: nope\n"
+            "  production:\n  - routeRefs: [nope-one, nope-two]\n":
+                "STDIN:11:27: spec.production[0].routeRefs[1]: HTTPRoute default/nope-two not found",
+        }
+        for text, warning in cases.items():
+            with self.subTest(warning):
+                stderr = self.gateway.apply(text, "--dry-run=server").stderr
+                self.assertIn("Warning: " + warning, stderr)
+
+    def test_a_policy_for_another_groups_api_is_refused(self):
+        self.refused("apiVersion: dp.wso2.com/v1alpha2\nkind: Authentication\nmetadata: {name: a}\nspec:\n"
+                     "  default: {disabled: true}\n  targetRef: {group: foo, kind: API, name: sample-api}\n",
+                     'STDIN:6:15: error: spec.targetRef.group: "foo" has no API and no Resource (leave it out')
+
     def test_every_document_is_checked_before_any_is_refused(self):
         text = ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: form}\nextra: 1\n---\napiVersion: dp.wso2.com/v1alpha2\nkind: Backend\n"
                 "metadata: {name: value}\nspec: {services: []}\n")

@@ -88,7 +88,7 @@ TEST(WarningsOf, AParentsConditionStandsAtItsParentRef) {
       "Gateway default/gateway-1 does not exist");
   EXPECT_THAT(Show(route),
               ElementsAre("spec.parentRefs[1]: Gateway default/gateway-1 does not exist "
-                          "[Accepted=False, NoMatchingParent] (apply that Gateway, or correct "
+                          "[Accepted=False, NoMatchingParent] (apply what it names, or correct "
                           "parentRefs)"));
 }
 
@@ -114,8 +114,7 @@ TEST(WarningsOf, AListenersConditionStandsAtTheListener) {
   Add(*listener, "Conflicted", "False", "NoConflicts", "fine");
   EXPECT_THAT(Show(gateway),
               ElementsAre("spec.listeners[1]: Secret s not found [ResolvedRefs=False, "
-                          "InvalidCertificateRef] (apply a Secret of type kubernetes.io/tls with a "
-                          "certificate and its key)"));
+                          "InvalidCertificateRef] (apply it too, or correct the reference)"));
 }
 
 TEST(WarningsOf, WhatIsOnItsWayToTheAgentsIsNoWarning) {
@@ -139,8 +138,8 @@ TEST(WarningsOf, WhatNobodyTakesChargeOfIsSaid) {
   v1::HTTPRoute elsewhere;
   elsewhere.mutable_spec()->add_parent_refs()->set_kind("Service");
   EXPECT_THAT(Show(elsewhere),
-              ElementsAre("spec.parentRefs: no parentRef leads to a Gateway of this control plane: "
-                          "the route has no effect (name a Gateway of class apk in parentRefs)"));
+              ElementsAre("spec.parentRefs[0]: leads to no Gateway of this control plane: it has "
+                          "no effect (name a Gateway of class apk)"));
 }
 
 }  // namespace
