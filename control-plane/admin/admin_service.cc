@@ -20,6 +20,13 @@ grpc::Status ToGrpc(const absl::Status& status) {
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
 }
 
+template <class Response>
+grpc::Status Take(absl::StatusOr<Response> result, Response* response) {
+  if (!result.ok()) return ToGrpc(result.status());
+  *response = *std::move(result);
+  return grpc::Status::OK;
+}
+
 grpc::Status CheckUser(const grpc::ServerContext& context) {
   if (IsUser(*context.auth_context())) return grpc::Status::OK;
   return {grpc::StatusCode::PERMISSION_DENIED,
@@ -56,21 +63,13 @@ void AdminService::Shutdown() {
 grpc::Status AdminService::Apply(grpc::ServerContext* context, const v1::ApplyRequest* request,
                                  v1::ApplyResponse* response) {
   if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
-  absl::StatusOr<v1::ApplyResponse> applied =
-      configuration_.Apply(*request, PeerIdentity(*context->auth_context()));
-  if (!applied.ok()) return ToGrpc(applied.status());
-  *response = *std::move(applied);
-  return grpc::Status::OK;
+  return Take(configuration_.Apply(*request, PeerIdentity(*context->auth_context())), response);
 }
 
 grpc::Status AdminService::Delete(grpc::ServerContext* context, const v1::DeleteRequest* request,
                                   v1::DeleteResponse* response) {
   if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
-  absl::StatusOr<v1::DeleteResponse> deleted =
-      configuration_.Delete(*request, PeerIdentity(*context->auth_context()));
-  if (!deleted.ok()) return ToGrpc(deleted.status());
-  *response = *std::move(deleted);
-  return grpc::Status::OK;
+  return Take(configuration_.Delete(*request, PeerIdentity(*context->auth_context())), response);
 }
 
 grpc::Status AdminService::Get(grpc::ServerContext* context, const v1::GetRequest* request,
@@ -143,6 +142,20 @@ grpc::Status AdminService::Watch(grpc::ServerContext* context, const v1::WatchRe
   }
   return shut_down_.load() ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "shutting down")
                            : grpc::Status::OK;
+}
+
+grpc::Status AdminService::ListRevisions(grpc::ServerContext* context,
+                                         const v1::ListRevisionsRequest* request,
+                                         v1::ListRevisionsResponse* response) {
+  if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
+  return Take(configuration_.ListRevisions(*request), response);
+}
+
+grpc::Status AdminService::Rollback(grpc::ServerContext* context,
+                                    const v1::RollbackRequest* request,
+                                    v1::RollbackResponse* response) {
+  if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
+  return Take(configuration_.Rollback(*request, PeerIdentity(*context->auth_context())), response);
 }
 
 grpc::Status AdminService::ListAgents(grpc::ServerContext* context, const v1::ListAgentsRequest*,

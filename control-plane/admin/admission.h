@@ -1,5 +1,5 @@
-// What an apply is let in by: objects decoded, validated and normalised on their own, then looked at
-// beside what is there. Pure.
+// What an apply is let in by: objects decoded, validated and normalised on their own, then looked
+// at beside what is there. Pure.
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -22,8 +22,8 @@ bool Admit(const v1::ApplyRequest& request, std::vector<MessagePtr>& objects,
            v1::ApplyResponse& response);
 
 // Against what is there: preconditions (uid, resourceVersion), fields that may not change, and
-// namespaces, which exist or come in the same batch. `objects` were admitted. False where there is an
-// error among the violations.
+// namespaces, which exist or come in the same batch. `objects` were admitted. False where there is
+// an error among the violations.
 bool AdmitBeside(const ResourceSet& resources, const std::vector<MessagePtr>& objects,
                  v1::ApplyResponse& response);
 

@@ -1,6 +1,7 @@
 // Apply and Delete read top to bottom; what is between load and publish is pure.
 #include "control-plane/admin/configuration.h"
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 
@@ -11,11 +12,18 @@
 #include "common/uuid.h"
 #include "control-plane/admin/admission.h"
 #include "control-plane/admin/stage.h"
+#include "control-plane/translation/session_persistence.h"
 
 namespace apk {
 namespace {
 
 constexpr int kObjectsMax = 20'000;
+constexpr size_t kRevisionsMax = 1000;
+
+// The gateway's own objects, made anew at each start: no rollback touches them.
+bool IsOwn(const ResourceKey& key) {
+  return key.namespace_name == kSessionSecretNamespace || ReasonToKeep(key).has_value();
+}
 
 }  // namespace
 
@@ -79,7 +87,8 @@ void Configuration::Restate(Staged& staged) {
       std::move(staged.resources), agents_.Report(), staged.revision, Rfc3339Now());
   for (ResourcePtr& object : translated.status_updates) {
     const ResourceKey key = KeyOf(*object);
-    staged.operations[key] = {.key = key, .object = std::move(object)};
+    const bool status_only = !staged.operations.contains(key);
+    staged.operations[key] = {.key = key, .object = std::move(object), .status_only = status_only};
   }
   staged.resources = std::move(translated.resources);
   staged.snapshot = std::move(translated.snapshot);
@@ -194,8 +203,7 @@ absl::StatusOr<v1::DeleteResponse> Configuration::Delete(const v1::DeleteRequest
       return absl::NotFoundError(Concat(NameInErrors(key), " not found"));
     }
     if (const std::optional<std::string> reason = ReasonToKeep(key); reason.has_value()) {
-      return absl::PermissionDeniedError(
-          Concat(NameInErrors(key), " can't be deleted: ", *reason));
+      return absl::PermissionDeniedError(Concat(NameInErrors(key), " can't be deleted: ", *reason));
     }
     if (key.group.empty() && key.kind == "Namespace") staged.RemoveAllIn(key.name);
     staged.Remove(key, current);
@@ -203,6 +211,73 @@ absl::StatusOr<v1::DeleteResponse> Configuration::Delete(const v1::DeleteRequest
     *result->mutable_key() = wanted;
     result->set_action(v1::ObjectResult::DELETED);
     result->mutable_object()->PackFrom(*current);
+  }
+  if (!staged.operations.empty() && !request.dry_run()) {
+    Restate(staged);
+    RETURN_IF_ERROR(Commit(staged, author, false));
+    Publish(staged);
+  }
+  response.set_revision(revision_);
+  return response;
+}
+
+absl::StatusOr<v1::ListRevisionsResponse> Configuration::ListRevisions(
+    const v1::ListRevisionsRequest& request) {
+  const size_t limit =
+      request.limit() == 0 ? kRevisionsMax : std::min<size_t>(request.limit(), kRevisionsMax);
+  const std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(const std::vector<ChangeRecord> history,
+                   log_.History(limit, request.statuses()));
+  v1::ListRevisionsResponse response;
+  for (const ChangeRecord& record : history) {
+    v1::RevisionRecord* const revision = response.add_revisions();
+    revision->set_revision(record.revision);
+    revision->set_author(record.author);
+    revision->set_committed(Rfc3339(record.unix_ms / 1000));
+    revision->set_status_only(record.status_only);
+    for (const ChangeRecord::Change& change : record.changes) {
+      if (change.status_only && !record.status_only) continue;
+      v1::RevisionChange* const told = revision->add_changes();
+      *told->mutable_key() = ToProto(change.key);
+      told->set_deleted(change.deleted);
+    }
+  }
+  return response;
+}
+
+absl::StatusOr<v1::RollbackResponse> Configuration::Rollback(const v1::RollbackRequest& request,
+                                                             const std::string& author) {
+  const std::lock_guard lock(mutex_);
+  if (request.revision() == 0 || request.revision() > revision_) {
+    return absl::NotFoundError(Concat("there is no revision ", std::to_string(request.revision()),
+                                      ": the newest is ", std::to_string(revision_)));
+  }
+  ASSIGN_OR_RETURN(const ResourceSet past, log_.StateAt(request.revision()));
+  v1::RollbackResponse response;
+  const auto tell = [&response](const ResourceKey& key, v1::ObjectResult::Action action) {
+    v1::ObjectResult* const result = response.add_results();
+    *result->mutable_key() = ToProto(key);
+    result->set_action(action);
+  };
+  Staged staged;
+  staged.resources = *resources_;
+  staged.revision = revision_ + 1;
+  const std::string now = Rfc3339Now();
+  for (const auto& [key, object] : past.resources()) {
+    if (IsOwn(key)) continue;
+    MessagePtr wanted(object->New());
+    wanted->CopyFrom(*object);
+    StagedObject change = StageObject(std::move(wanted), resources_->Find(key).get(),
+                                      staged.revision, now, NewUuid());
+    if (change.action == v1::ObjectResult::UNCHANGED) continue;
+    tell(key, change.action);
+    staged.operations[key] = Operation{.key = key, .object = change.object};
+    staged.resources.Put(std::move(change.object));
+  }
+  for (const auto& [key, object] : resources_->resources()) {
+    if (IsOwn(key) || past.Find(key) != nullptr) continue;
+    tell(key, v1::ObjectResult::DELETED);
+    staged.Remove(key, object);
   }
   if (!staged.operations.empty() && !request.dry_run()) {
     Restate(staged);

@@ -39,6 +39,12 @@ class Configuration {
   absl::StatusOr<v1::DeleteResponse> Delete(const v1::DeleteRequest& request,
                                             const std::string& author);
 
+  // The newest revisions, newest first.
+  absl::StatusOr<v1::ListRevisionsResponse> ListRevisions(const v1::ListRevisionsRequest& request);
+  // NOT_FOUND where there was no such revision.
+  absl::StatusOr<v1::RollbackResponse> Rollback(const v1::RollbackRequest& request,
+                                                const std::string& author);
+
   struct View {
     uint64_t revision = 0;
     std::shared_ptr<const ResourceSet> resources;

@@ -189,6 +189,17 @@ absl::StatusOr<v1::ListResponse> AdminClient::List(const v1::ListRequest& reques
   return stub_->Call<v1::ListRequest, v1::ListResponse>(&v1::AdminService::Stub::List, request);
 }
 
+absl::StatusOr<v1::ListRevisionsResponse> AdminClient::ListRevisions(
+    const v1::ListRevisionsRequest& request) {
+  return stub_->Call<v1::ListRevisionsRequest, v1::ListRevisionsResponse>(
+      &v1::AdminService::Stub::ListRevisions, request);
+}
+
+absl::StatusOr<v1::RollbackResponse> AdminClient::Rollback(const v1::RollbackRequest& request) {
+  return stub_->Call<v1::RollbackRequest, v1::RollbackResponse>(&v1::AdminService::Stub::Rollback,
+                                                                request);
+}
+
 absl::StatusOr<v1::ListAgentsResponse> AdminClient::ListAgents() {
   return stub_->Call<v1::ListAgentsRequest, v1::ListAgentsResponse>(
       &v1::AdminService::Stub::ListAgents, v1::ListAgentsRequest());

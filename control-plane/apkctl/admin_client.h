@@ -23,6 +23,8 @@ class AdminClient {
   absl::StatusOr<v1::DeleteResponse> Delete(const v1::DeleteRequest& request);
   absl::StatusOr<v1::GetResponse> Get(const v1::GetRequest& request);
   absl::StatusOr<v1::ListResponse> List(const v1::ListRequest& request);
+  absl::StatusOr<v1::ListRevisionsResponse> ListRevisions(const v1::ListRevisionsRequest& request);
+  absl::StatusOr<v1::RollbackResponse> Rollback(const v1::RollbackRequest& request);
   absl::StatusOr<v1::ListAgentsResponse> ListAgents();
   absl::StatusOr<v1::IssueTokenResponse> IssueToken(const std::string& scope);
   absl::StatusOr<v1::ServerInfo> GetServerInfo();

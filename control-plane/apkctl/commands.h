@@ -1,6 +1,7 @@
 // What apkctl's commands share, and their entry points: flags in, exit code out.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,6 +47,7 @@ struct FileFlags {
 struct ApplyFlags {
   FileFlags input;
   std::string dry_run = "none";  // none, client, server
+  std::string wait = "none";     // Or for how long: "30s".
 };
 int RunApply(const GlobalFlags& global, const ApplyFlags& flags);
 int RunValidate(const GlobalFlags& global, const FileFlags& input);
@@ -76,6 +78,26 @@ struct DescribeFlags {
   std::string selector;
 };
 int RunDescribe(const GlobalFlags& global, const DescribeFlags& flags);
+
+// What there is and what an apply would make of it, as $APKCTL_EXTERNAL_DIFF or `diff -u` shows it.
+// Exit code 0 where nothing differs, 1 where something does, more for an error.
+int RunDiff(const GlobalFlags& global, const FileFlags& input);
+
+struct HistoryFlags {
+  std::string limit = "20";
+  bool statuses = false;
+  std::string output = "table";  // table, yaml, json
+};
+int RunHistory(const GlobalFlags& global, const HistoryFlags& flags);
+int RunRollback(const GlobalFlags& global, const std::string& to, const std::string& dry_run);
+
+// "created", for messages.
+const char* VerbOf(v1::ObjectResult::Action action);
+// nullopt, and it is said, where `text` is neither "none" nor a duration.
+std::optional<std::chrono::milliseconds> ParsePatience(const std::string& text);
+// Until every connected agent runs the newest snapshot, which is at least that of `revision`; says
+// which does not, and why. Returns the exit code.
+int WaitForAgents(const Session& session, uint64_t revision, std::chrono::milliseconds patience);
 
 int RunAgents(const GlobalFlags& global, const std::string& output);
 int RunToken(const GlobalFlags& global, const std::string& scope);

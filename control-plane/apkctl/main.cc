@@ -22,6 +22,10 @@ struct Flags {
   GetFlags get;
   DescribeFlags describe;
   FileFlags validate;
+  FileFlags diff;
+  HistoryFlags history;
+  std::string rollback_to;
+  std::string rollback_dry_run = "none";
   std::string agents_output = "table";
   std::string scope;
   bool client_only = false;
@@ -95,6 +99,10 @@ Command ApplyCommand(Flags& flags) {
       .name = "apply", .arguments = "-f FILE", .help = "Create or change objects, all or none"};
   AddFiles(flags.apply.input, command);
   AddDryRun(flags.apply.dry_run, command);
+  command.flags.push_back({.name = "wait",
+                           .help = "Until every agent runs it, at most so long (bare: 60s)",
+                           .text = &flags.apply.wait,
+                           .bare = "60s"});
   command.run = [&flags](Arguments) { return RunApply(flags.global, flags.apply); };
   return command;
 }
@@ -175,6 +183,42 @@ Command ValidateCommand(Flags& flags) {
   return command;
 }
 
+Command DiffCommand(Flags& flags) {
+  Command command{.name = "diff",
+                  .arguments = "-f FILE",
+                  .help = "What an apply would change; exit code 1 where it is something"};
+  AddFiles(flags.diff, command);
+  command.run = [&flags](Arguments) { return RunDiff(flags.global, flags.diff); };
+  return command;
+}
+
+Command HistoryCommand(Flags& flags) {
+  Command command{.name = "history", .help = "What was changed, when and by whom"};
+  AddOutput(flags.history.output, {"table", "yaml", "json"}, command);
+  command.flags.push_back(
+      {.name = "limit", .help = "So many, 20 else", .text = &flags.history.limit});
+  command.flags.push_back({.name = "statuses",
+                           .help = "Also what the control plane wrote itself",
+                           .on = &flags.history.statuses});
+  command.run = [&flags](Arguments) { return RunHistory(flags.global, flags.history); };
+  return command;
+}
+
+Command RollbackCommand(Flags& flags) {
+  Command command{.name = "rollback", .help = "Make all objects what they were, as a new revision"};
+  command.flags.push_back(
+      {.name = "to", .help = "The revision to go back to", .text = &flags.rollback_to});
+  command.flags.push_back({.name = "dry-run",
+                           .help = "Change nothing, say what would change",
+                           .text = &flags.rollback_dry_run,
+                           .choices = {"none", "server"},
+                           .bare = "server"});
+  command.run = [&flags](Arguments) {
+    return RunRollback(flags.global, flags.rollback_to, flags.rollback_dry_run);
+  };
+  return command;
+}
+
 Command AgentsCommand(Flags& flags) {
   Command command{.name = "agents", .help = "Which agent runs which snapshot"};
   AddOutput(flags.agents_output, {"table", "yaml", "json"}, command);
@@ -222,7 +266,8 @@ Program MakeProgram(Flags& flags) {
   Program program{.name = "apkctl", .help = "Applies and shows the gateway's resources."};
   program.flags = ProgramFlags(flags.global);
   program.commands = {ApplyCommand(flags),    DeleteCommand(flags),   GetCommand(flags),
-                      DescribeCommand(flags), ValidateCommand(flags), AgentsCommand(flags),
+                      DescribeCommand(flags), ValidateCommand(flags), DiffCommand(flags),
+                      HistoryCommand(flags),  RollbackCommand(flags), AgentsCommand(flags),
                       TokenCommand(flags),    VersionCommand(flags)};
   for (Command& command : ConfigCommands(flags)) program.commands.push_back(std::move(command));
   program.commands.push_back({.name = "completion",

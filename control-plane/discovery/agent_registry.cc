@@ -13,8 +13,8 @@ constexpr size_t kAgentsMax = 20'000;
 
 }  // namespace
 
-absl::Status AgentRegistry::Connect(const v1::AgentInfo& agent, uint64_t stream, const std::string& version,
-                            uint64_t revision) {
+absl::Status AgentRegistry::Connect(const v1::AgentInfo& agent, uint64_t stream,
+                                    const std::string& version, uint64_t revision) {
   {
     const std::lock_guard lock(mutex_);
     if (agents_.size() >= kAgentsMax) {
@@ -47,6 +47,7 @@ void AgentRegistry::Acknowledge(const std::string& id, const v1::DiscoveryReques
     status.set_snapshot_version(request.version());
     status.set_snapshot_revision(request.revision());
     status.clear_last_error();
+    status.clear_refused_version();
     status.set_last_seen(Rfc3339Now());
     status.clear_listener_errors();
     for (const v1::ResourceError& error : request.listener_errors()) {
@@ -71,11 +72,13 @@ std::string ReasonOf(const v1::DiscoveryRequest& request) {
   return reason;
 }
 
-void AgentRegistry::Reject(const std::string& id, const v1::DiscoveryRequest& request) {
+void AgentRegistry::Reject(const std::string& id, const v1::DiscoveryRequest& request,
+                           const std::string& version) {
   {
     const std::lock_guard lock(mutex_);
     v1::AgentStatus& status = agents_[id].status;
     status.set_last_error(ReasonOf(request));
+    status.set_refused_version(version);
     status.set_last_seen(Rfc3339Now());
   }
   Changed();

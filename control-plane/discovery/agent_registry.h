@@ -27,9 +27,11 @@ class AgentRegistry {
   // A stream of the agent opened; `stream` tells it from others of the same agent. ALREADY_EXISTS
   // while another one is open: two agents must not share an id.
   absl::Status Connect(const v1::AgentInfo& agent, uint64_t stream, const std::string& version,
-               uint64_t revision);
+                       uint64_t revision);
   void Acknowledge(const std::string& id, const v1::DiscoveryRequest& request);
-  void Reject(const std::string& id, const v1::DiscoveryRequest& request);
+  // `version`: of the snapshot that it refuses.
+  void Reject(const std::string& id, const v1::DiscoveryRequest& request,
+              const std::string& version);
   void Disconnect(const std::string& id, uint64_t stream);
 
   FleetReport Report() const;

@@ -22,10 +22,7 @@ class AgentStream final : public Reactor {
  public:
   AgentStream(SnapshotCache& cache, AgentRegistry& registry, uint64_t number,
               std::string certificate)
-      : cache_(cache),
-        registry_(registry),
-        number_(number),
-        certificate_(std::move(certificate)) {
+      : cache_(cache), registry_(registry), number_(number), certificate_(std::move(certificate)) {
     StartRead(&request_);
   }
 
@@ -66,10 +63,10 @@ class AgentStream final : public Reactor {
               "the first request must carry agent.id, of at most 253 bytes"};
     }
     if (certificate_ != kSharedCertificate && certificate_ != id) {
-      return Refuse({grpc::StatusCode::PERMISSION_DENIED,
-                     Concat("the certificate is that of agent ", certificate_,
-                            ", which may not call itself ", id, ": start it with --id ",
-                            certificate_, ", or issue a certificate for ", id)});
+      return Refuse(
+          {grpc::StatusCode::PERMISSION_DENIED,
+           Concat("the certificate is that of agent ", certificate_, ", which may not call itself ",
+                  id, ": start it with --id ", certificate_, ", or issue a certificate for ", id)});
     }
     const absl::Status connected =
         registry_.Connect(request_.agent(), number_, request_.version(), request_.revision());
@@ -105,7 +102,7 @@ class AgentStream final : public Reactor {
       registry_.Acknowledge(id_, request_);
     } else {
       LogWarning("agent refused a snapshot", {{"agent", id_}, {"reason", ReasonOf(request_)}});
-      registry_.Reject(id_, request_);
+      registry_.Reject(id_, request_, answer.version);
     }
   }
 

@@ -28,6 +28,7 @@ Subscription::Answer Subscription::OnAnswer(const v1::DiscoveryRequest& request)
     return answer;
   }
   answer.accepted = request.error().empty();
+  answer.version = in_flight_->version;
   if (answer.accepted) {
     base_ = in_flight_;
     acknowledged_ = in_flight_->version;
@@ -41,8 +42,7 @@ Subscription::Answer Subscription::OnAnswer(const v1::DiscoveryRequest& request)
 }
 
 std::optional<v1::DiscoveryResponse> Subscription::SendIfDue() {
-  if (in_flight_ != nullptr || newest_ == nullptr || newest_->version.empty())
-    return std::nullopt;
+  if (in_flight_ != nullptr || newest_ == nullptr || newest_->version.empty()) return std::nullopt;
   if (newest_->version == acknowledged_ || refused_.contains(newest_->version)) {
     return std::nullopt;
   }

@@ -25,6 +25,7 @@ class Subscription {
   struct Answer {
     bool stale = false;  // Its nonce is not the one in flight: ignored.
     bool accepted = false;
+    std::string version;  // Of the snapshot that it answers.
     std::optional<v1::DiscoveryResponse> next;
   };
   Answer OnAnswer(const v1::DiscoveryRequest& request);

@@ -17,6 +17,7 @@ namespace apk {
 struct Operation {
   ResourceKey key;
   ResourcePtr object;  // nullptr: deleted.
+  bool status_only = false;
 };
 
 struct ChangeSet {
@@ -32,6 +33,20 @@ struct StoredState {
   ResourceSet resources;
 };
 
+// A change-set as it is remembered, without the objects.
+struct ChangeRecord {
+  struct Change {
+    ResourceKey key;
+    bool deleted = false;
+    bool status_only = false;
+  };
+  uint64_t revision = 0;
+  std::string author;
+  int64_t unix_ms = 0;
+  bool status_only = false;
+  std::vector<Change> changes;
+};
+
 class Log {
  public:
   virtual ~Log() = default;
@@ -41,6 +56,10 @@ class Log {
   // Durable when it returns OK: the change-set is then revision `expected_head` + 1. ABORTED when
   // the head is another; nothing has changed then.
   virtual absl::Status Append(uint64_t expected_head, const ChangeSet& change_set) = 0;
+  // The newest change-sets, newest first, at most `limit`; those of statuses only where `statuses`.
+  virtual absl::StatusOr<std::vector<ChangeRecord>> History(size_t limit, bool statuses) = 0;
+  // All objects as they were at `revision`, which is not newer than the head.
+  virtual absl::StatusOr<ResourceSet> StateAt(uint64_t revision) = 0;
 };
 
 }  // namespace apk

@@ -15,7 +15,7 @@
 namespace apk {
 namespace {
 
-constexpr int kSchemaVersion = 2;
+constexpr int kSchemaVersion = 3;
 
 constexpr char kSchema[] = R"(
 CREATE TABLE IF NOT EXISTS change_set (
@@ -23,12 +23,16 @@ CREATE TABLE IF NOT EXISTS change_set (
   unix_ms INTEGER NOT NULL, status_only INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS operation (
   revision INTEGER NOT NULL, sequence INTEGER NOT NULL, api_group TEXT NOT NULL, kind TEXT NOT NULL,
-  namespace TEXT NOT NULL, name TEXT NOT NULL, object BLOB,
+  namespace TEXT NOT NULL, name TEXT NOT NULL, object BLOB, status_only INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (revision, sequence)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS state (
   api_group TEXT NOT NULL, kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
   object BLOB NOT NULL, PRIMARY KEY (api_group, kind, namespace, name)) WITHOUT ROWID;
 )";
+
+// What a file of an older version lacks.
+constexpr char kFromVersion2[] =
+    "ALTER TABLE operation ADD COLUMN status_only INTEGER NOT NULL DEFAULT 0";
 
 absl::Status ErrorOf(sqlite3* database, int code, std::string_view what) {
   const std::string message = Concat(what, ": ", sqlite3_errmsg(database));
@@ -108,6 +112,25 @@ absl::Status Execute(sqlite3* database, const char* sql) {
   return code == SQLITE_OK ? absl::OkStatus() : ErrorOf(database, code, "store");
 }
 
+// Rows of group, kind, bytes.
+absl::StatusOr<ResourceSet> ReadObjects(Statement& rows) {
+  ResourceSet resources;
+  while (rows.Next()) {
+    const Kind* const kind = FindKind(rows.TextAt(0), rows.TextAt(1));
+    if (kind == nullptr) {
+      return absl::FailedPreconditionError(
+          Concat("the store holds a ", rows.TextAt(1), ", which this version does not know"));
+    }
+    std::shared_ptr<google::protobuf::Message> object = kind->New();
+    if (!object->ParseFromString(rows.TextAt(2))) {
+      return absl::DataLossError(Concat("the store holds a ", kind->name, " that can't be read"));
+    }
+    resources.Put(std::move(object));
+  }
+  RETURN_IF_ERROR(rows.Status());
+  return resources;
+}
+
 std::string DeterministicBytes(const google::protobuf::Message& message) {
   std::string bytes;
   {
@@ -121,13 +144,13 @@ std::string DeterministicBytes(const google::protobuf::Message& message) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<SqliteLog>> SqliteLog::Open(const std::string& path,
-                                                           Expect expect) {
-  if (struct stat found; expect == Expect::kExisting &&
-                         (stat(path.c_str(), &found) != 0 || found.st_size == 0)) {
-    return absl::DataLossError(Concat(
-        path, " is missing or empty beside the certificates that were made with it: restore a "
-              "back-up of it; or, to begin with an empty store, remove the pki directory, too"));
+absl::StatusOr<std::unique_ptr<SqliteLog>> SqliteLog::Open(const std::string& path, Expect expect) {
+  if (struct stat found;
+      expect == Expect::kExisting && (stat(path.c_str(), &found) != 0 || found.st_size == 0)) {
+    return absl::DataLossError(
+        Concat(path,
+               " is missing or empty beside the certificates that were made with it: restore a "
+               "back-up of it; or, to begin with an empty store, remove the pki directory, too"));
   }
   const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file >= 0) close(file);
@@ -151,7 +174,8 @@ absl::Status SqliteLog::Prepare() {
   Statement check(database_, "PRAGMA quick_check");
   if (!check.Next() || check.TextAt(0) != "ok") {
     RETURN_IF_ERROR(check.Status());
-    return absl::DataLossError("the file is damaged; restore a back-up of it, without its -wal file");
+    return absl::DataLossError(
+        "the file is damaged; restore a back-up of it, without its -wal file");
   }
   Statement version(database_, "PRAGMA user_version");
   const int64_t found = version.Next() ? version.NumberAt(0) : -1;
@@ -163,7 +187,9 @@ absl::Status SqliteLog::Prepare() {
   if (found == kSchemaVersion) return absl::OkStatus();
   RETURN_IF_ERROR(Execute(database_, "BEGIN IMMEDIATE"));
   RETURN_IF_ERROR(Execute(database_, kSchema));
-  RETURN_IF_ERROR(Execute(database_, Concat("PRAGMA user_version=", std::to_string(kSchemaVersion)).c_str()));
+  if (found == 2) RETURN_IF_ERROR(Execute(database_, kFromVersion2));
+  RETURN_IF_ERROR(
+      Execute(database_, Concat("PRAGMA user_version=", std::to_string(kSchemaVersion)).c_str()));
   return Execute(database_, "COMMIT");
 }
 
@@ -177,20 +203,50 @@ absl::StatusOr<StoredState> SqliteLog::Load() {
   StoredState state;
   ASSIGN_OR_RETURN(state.revision, Head());
   Statement rows(database_, "SELECT api_group, kind, object FROM state");
+  ASSIGN_OR_RETURN(state.resources, ReadObjects(rows));
+  return state;
+}
+
+absl::StatusOr<ResourceSet> SqliteLog::StateAt(uint64_t revision) {
+  Statement rows(database_,
+                 "SELECT o.api_group, o.kind, o.object FROM operation o JOIN"
+                 " (SELECT api_group, kind, namespace, name, max(revision) AS newest"
+                 "  FROM operation WHERE revision <= ? GROUP BY api_group, kind, namespace, name) n"
+                 " ON o.revision = n.newest AND o.api_group = n.api_group AND o.kind = n.kind"
+                 " AND o.namespace = n.namespace AND o.name = n.name"
+                 " WHERE o.object IS NOT NULL");
+  rows.Number(1, static_cast<int64_t>(revision));
+  return ReadObjects(rows);
+}
+
+absl::StatusOr<std::vector<ChangeRecord>> SqliteLog::History(size_t limit, bool statuses) {
+  Statement rows(
+      database_,
+      "SELECT c.revision, c.author, c.unix_ms, c.status_only, o.api_group, o.kind,"
+      " o.namespace, o.name, o.object IS NULL, o.status_only FROM"
+      " (SELECT * FROM change_set WHERE status_only <= ? ORDER BY revision DESC LIMIT ?) c"
+      " JOIN operation o ON o.revision = c.revision"
+      " ORDER BY c.revision DESC, o.sequence");
+  rows.Number(1, statuses ? 1 : 0).Number(2, static_cast<int64_t>(limit));
+  std::vector<ChangeRecord> history;
   while (rows.Next()) {
-    const Kind* const kind = FindKind(rows.TextAt(0), rows.TextAt(1));
-    if (kind == nullptr) {
-      return absl::FailedPreconditionError(
-          Concat("the store holds a ", rows.TextAt(1), ", which this version does not know"));
+    const auto revision = static_cast<uint64_t>(rows.NumberAt(0));
+    if (history.empty() || history.back().revision != revision) {
+      history.push_back({.revision = revision,
+                         .author = rows.TextAt(1),
+                         .unix_ms = rows.NumberAt(2),
+                         .status_only = rows.NumberAt(3) != 0,
+                         .changes = {}});
     }
-    std::shared_ptr<google::protobuf::Message> object = kind->New();
-    if (!object->ParseFromString(rows.TextAt(2))) {
-      return absl::DataLossError(Concat("the store holds a ", kind->name, " that can't be read"));
-    }
-    state.resources.Put(std::move(object));
+    history.back().changes.push_back({.key = {.group = rows.TextAt(4),
+                                              .kind = rows.TextAt(5),
+                                              .namespace_name = rows.TextAt(6),
+                                              .name = rows.TextAt(7)},
+                                      .deleted = rows.NumberAt(8) != 0,
+                                      .status_only = rows.NumberAt(9) != 0});
   }
   RETURN_IF_ERROR(rows.Status());
-  return state;
+  return history;
 }
 
 absl::Status SqliteLog::Append(uint64_t expected_head, const ChangeSet& change_set) {
@@ -217,7 +273,7 @@ absl::Status SqliteLog::Write(uint64_t revision, const ChangeSet& change_set) {
                       .Number(4, change_set.unix_ms)
                       .Number(5, change_set.status_only ? 1 : 0)
                       .Run());
-  Statement operation(database_, "INSERT INTO operation VALUES (?, ?, ?, ?, ?, ?, ?)");
+  Statement operation(database_, "INSERT INTO operation VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
   Statement put(database_, "INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?, ?)");
   Statement remove(database_,
                    "DELETE FROM state WHERE api_group=? AND kind=? AND namespace=? AND name=?");
@@ -225,7 +281,7 @@ absl::Status SqliteLog::Write(uint64_t revision, const ChangeSet& change_set) {
   for (const Operation& change : change_set.operations) {
     const ResourceKey& key = change.key;
     operation.Number(1, number).Number(2, sequence++).Text(3, key.group).Text(4, key.kind);
-    operation.Text(5, key.namespace_name).Text(6, key.name);
+    operation.Text(5, key.namespace_name).Text(6, key.name).Number(8, change.status_only ? 1 : 0);
     Statement& state = change.object == nullptr ? remove : put;
     state.Text(1, key.group).Text(2, key.kind).Text(3, key.namespace_name).Text(4, key.name);
     if (change.object != nullptr) {

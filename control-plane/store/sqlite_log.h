@@ -24,6 +24,8 @@ class SqliteLog final : public Log {
   absl::StatusOr<StoredState> Load() override;
   absl::StatusOr<uint64_t> Head();  // The newest revision, 0: none.
   absl::Status Append(uint64_t expected_head, const ChangeSet& change_set) override;
+  absl::StatusOr<std::vector<ChangeRecord>> History(size_t limit, bool statuses) override;
+  absl::StatusOr<ResourceSet> StateAt(uint64_t revision) override;
 
  private:
   explicit SqliteLog(sqlite3* database) : database_(database) {}

@@ -1,0 +1,77 @@
+// A change is live when every agent that is connected has acknowledged it.
+#include <iostream>
+#include <thread>
+
+#include "common/strings.h"
+#include "control-plane/apkctl/commands.h"
+#include "control-plane/resources/duration.h"
+
+namespace apk {
+namespace {
+
+constexpr std::chrono::milliseconds kPause{50};
+
+// What keeps an agent from running the newest snapshot; "" where nothing does.
+std::string ReasonBehind(const v1::AgentStatus& agent, const std::string& newest) {
+  if (!agent.connected() || agent.up_to_date()) return "";
+  if (agent.refused_version() == newest) return Concat("refuses it: ", agent.last_error());
+  return Concat("still runs revision ", std::to_string(agent.snapshot_revision()));
+}
+
+struct FleetState {
+  size_t connected = 0;
+  bool refused = false;
+  std::vector<std::string> behind;    // "agent a: still runs revision 7"
+  std::vector<std::string> unserved;  // Listeners of agents that run it.
+};
+
+FleetState StateOf(const v1::ListAgentsResponse& response) {
+  FleetState state;
+  for (const v1::AgentStatus& agent : response.agents()) {
+    if (!agent.connected()) continue;
+    ++state.connected;
+    const std::string reason = ReasonBehind(agent, response.snapshot_version());
+    if (!reason.empty()) state.behind.push_back(Concat("agent ", agent.id(), ": ", reason));
+    if (agent.refused_version() == response.snapshot_version()) state.refused = true;
+    for (const v1::AgentListenerError& error : agent.listener_errors()) {
+      state.unserved.push_back(
+          Concat("agent ", agent.id(), ": listener ", error.listener(), ": ", error.message()));
+    }
+  }
+  return state;
+}
+
+}  // namespace
+
+std::optional<std::chrono::milliseconds> ParsePatience(const std::string& text) {
+  if (text == "none") return std::chrono::milliseconds(0);
+  const std::optional<uint32_t> patience = ParseDurationMs(text);
+  if (patience.has_value()) return std::chrono::milliseconds(*patience);
+  PrintError(Concat("--wait: \"", text, "\" is no time: write 500ms, 30s or 2m"));
+  return std::nullopt;
+}
+
+int WaitForAgents(const Session& session, uint64_t revision, std::chrono::milliseconds patience) {
+  const auto until = std::chrono::steady_clock::now() + patience;
+  FleetState state;
+  do {
+    const absl::StatusOr<v1::ListAgentsResponse> response = session.client->ListAgents();
+    if (!response.ok()) return PrintError(response.status());
+    state = StateOf(*response);
+    if (state.refused) break;
+    if (state.connected > 0 && state.behind.empty()) {
+      std::cout << "revision " << revision << " is live on " << state.connected
+                << (state.connected == 1 ? " agent\n" : " agents\n");
+      std::cout.flush();
+      for (const std::string& text : state.unserved) PrintError(text);
+      return state.unserved.empty() ? 0 : 1;
+    }
+    std::this_thread::sleep_for(kPause);
+  } while (std::chrono::steady_clock::now() < until);
+  for (const std::string& text : state.behind) PrintError(text);
+  if (state.connected == 0) PrintError("no agent is connected");
+  return PrintError(Concat("revision ", std::to_string(revision),
+                           " is stored, but not live everywhere: see apkctl agents"));
+}
+
+}  // namespace apk
