@@ -39,10 +39,12 @@ MessagePtr Unpack(const google::protobuf::Any& any, int index, v1::ApplyResponse
   return nullptr;
 }
 
-void AddError(v1::ApplyResponse& response, int index, const ResourceKey& key, std::string_view path,
-              std::string_view message, std::string_view hint) {
-  *AddViolation(response, index, v1::Violation::ERROR, path, message, hint)->mutable_key() =
-      ToProto(key);
+v1::Violation* AddError(v1::ApplyResponse& response, int index, const ResourceKey& key,
+                        std::string_view path, std::string_view message, std::string_view hint) {
+  v1::Violation* const violation =
+      AddViolation(response, index, v1::Violation::ERROR, path, message, hint);
+  *violation->mutable_key() = ToProto(key);
+  return violation;
 }
 
 // As the Kubernetes API server takes them: a resourceVersion means that version and no other, a uid
@@ -55,7 +57,8 @@ bool CheckPreconditions(const v1::ObjectMeta& wanted, const google::protobuf::Me
     if (wanted.resource_version().empty()) return true;
     AddError(response, index, key, kVersion,
              Concat("conflict: ", NameInErrors(key), " does not exist, in no version"),
-             "leave resourceVersion out to create it");
+             "leave resourceVersion out to create it")
+        ->set_reason(v1::Violation::CONFLICT);
     return false;
   }
   const v1::ObjectMeta& present = MetadataOf(*current);
@@ -63,7 +66,8 @@ bool CheckPreconditions(const v1::ObjectMeta& wanted, const google::protobuf::Me
     AddError(response, index, key, "metadata.uid",
              Concat("conflict: ", NameInErrors(key), " has uid ", present.uid(),
                     ": it was deleted and made anew"),
-             kRetry);
+             kRetry)
+        ->set_reason(v1::Violation::CONFLICT);
     return false;
   }
   if (!wanted.resource_version().empty() &&
@@ -71,7 +75,8 @@ bool CheckPreconditions(const v1::ObjectMeta& wanted, const google::protobuf::Me
     AddError(response, index, key, kVersion,
              Concat("conflict: ", NameInErrors(key), " has been modified: its resourceVersion is ",
                     present.resource_version()),
-             kRetry);
+             kRetry)
+        ->set_reason(v1::Violation::CONFLICT);
     return false;
   }
   return true;
@@ -158,7 +163,7 @@ bool Admit(const v1::ApplyRequest& request, std::vector<MessagePtr>& objects,
 }
 
 bool AdmitBeside(const ResourceSet& resources, const std::vector<MessagePtr>& objects,
-                 v1::ApplyResponse& response) {
+                 bool create_only, v1::ApplyResponse& response) {
   const std::set<std::string> coming = NamespacesIn(objects);
   bool good = true;
   for (size_t i = 0; i < objects.size(); ++i) {
@@ -167,13 +172,19 @@ bool AdmitBeside(const ResourceSet& resources, const std::vector<MessagePtr>& ob
     const auto index = static_cast<int>(i);
     const ResourcePtr current = resources.Find(key);
     good = CheckPreconditions(MetadataOf(object), current.get(), index, key, response) && good;
-    if (current != nullptr) {
+    if (current != nullptr && create_only) {
+      AddError(response, index, key, "metadata.name", Concat(NameInErrors(key), " already exists"),
+               "")
+          ->set_reason(v1::Violation::ALREADY_EXISTS);
+      good = false;
+    } else if (current != nullptr) {
       good = CheckUpdate(object, *current, index, key, response) && good;
     } else if (!key.namespace_name.empty() && !coming.contains(key.namespace_name) &&
                resources.Find({"", "Namespace", "", key.namespace_name}) == nullptr) {
       AddError(response, index, key, "metadata.namespace",
                Concat("namespaces \"", key.namespace_name, "\" not found"),
-               "apply the Namespace before, or in the same batch");
+               "apply the Namespace before, or in the same batch")
+          ->set_reason(v1::Violation::NAMESPACE_NOT_FOUND);
       good = false;
     }
   }

@@ -22,10 +22,10 @@ bool Admit(const v1::ApplyRequest& request, std::vector<MessagePtr>& objects,
            v1::ApplyResponse& response);
 
 // Against what is there: preconditions (uid, resourceVersion), fields that may not change, and
-// namespaces, which exist or come in the same batch. `objects` were admitted. False where there is
-// an error among the violations.
+// namespaces, which exist or come in the same batch. With `create_only` none of the objects may be
+// there. `objects` were admitted. False where there is an error among the violations.
 bool AdmitBeside(const ResourceSet& resources, const std::vector<MessagePtr>& objects,
-                 v1::ApplyResponse& response);
+                 bool create_only, v1::ApplyResponse& response);
 
 // Why the object must stay; nullopt where it may be deleted.
 std::optional<std::string> ReasonToKeep(const ResourceKey& key);

@@ -5,6 +5,8 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -25,11 +27,17 @@ class ChangeFeed {
  public:
   static constexpr size_t kChangesMax = 65'536;
 
+  // Changes up to `revision` are not here: they were made before the start.
+  void BeginAfter(uint64_t revision);
   // Changes of one revision, revisions in order.
   void Append(std::vector<Change> changes);
   // Changes after `revision`, in order; waits at most `patience` for the first. nullopt when some
-  // of them have left the window: start again from the present state.
-  std::optional<std::vector<Change>> After(uint64_t revision, std::chrono::milliseconds patience);
+  // of them have left the window: start again from the present state. About `changes_max` of them:
+  // those of one revision come together.
+  std::optional<std::vector<Change>> After(uint64_t revision, std::chrono::milliseconds patience,
+                                           size_t changes_max = std::numeric_limits<size_t>::max());
+  // Called after each Append, on its thread, until it is set anew; it must not wait.
+  void OnAppend(std::function<void()> listener);
   // Ends all waiting, for good.
   void Close();
 
@@ -37,6 +45,7 @@ class ChangeFeed {
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::deque<Change> changes_;
+  std::function<void()> listener_;
   uint64_t forgotten_ = 0;  // Changes up to this revision are gone.
   bool closed_ = false;
 };

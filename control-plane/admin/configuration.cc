@@ -25,6 +25,19 @@ bool IsOwn(const ResourceKey& key) {
   return key.namespace_name == kSessionSecretNamespace || ReasonToKeep(key).has_value();
 }
 
+absl::Status CheckDeletePreconditions(const v1::DeleteRequest& request, const ResourceKey& key,
+                                      const v1::ObjectMeta& present) {
+  if (!request.uid().empty() && request.uid() != present.uid()) {
+    return absl::AbortedError(Concat(NameInErrors(key), " has uid ", present.uid()));
+  }
+  if (!request.resource_version().empty() &&
+      request.resource_version() != present.resource_version()) {
+    return absl::AbortedError(
+        Concat(NameInErrors(key), " has resourceVersion ", present.resource_version()));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 // A candidate: the next state, not yet in force.
@@ -66,6 +79,7 @@ absl::Status Configuration::Load() {
   ASSIGN_OR_RETURN(StoredState state, log_.Load());
   const std::lock_guard lock(mutex_);
   revision_ = state.revision;
+  feed_.BeginAfter(revision_);
   resources_ = std::make_shared<const ResourceSet>(std::move(state.resources));
   Staged staged;
   staged.resources = *resources_;
@@ -159,7 +173,7 @@ absl::StatusOr<v1::ApplyResponse> Configuration::Apply(const v1::ApplyRequest& r
   if (!Admit(request, objects, response)) return response;
 
   const std::lock_guard lock(mutex_);
-  if (!AdmitBeside(*resources_, objects, response)) return response;
+  if (!AdmitBeside(*resources_, objects, request.create_only(), response)) return response;
   Staged staged;
   staged.resources = *resources_;
   staged.revision = revision_ + 1;
@@ -202,6 +216,7 @@ absl::StatusOr<v1::DeleteResponse> Configuration::Delete(const v1::DeleteRequest
       if (request.ignore_not_found()) continue;
       return absl::NotFoundError(Concat(NameInErrors(key), " not found"));
     }
+    RETURN_IF_ERROR(CheckDeletePreconditions(request, key, MetadataOf(*current)));
     if (const std::optional<std::string> reason = ReasonToKeep(key); reason.has_value()) {
       return absl::PermissionDeniedError(Concat(NameInErrors(key), " can't be deleted: ", *reason));
     }

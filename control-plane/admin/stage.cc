@@ -62,6 +62,9 @@ StagedObject StageObject(std::unique_ptr<Message> wanted, const Message* current
     staged.action = v1::ObjectResult::CREATED;
   } else {
     const v1::ObjectMeta& before = MetadataOf(*current);
+    if (metadata->managed_fields().empty()) {
+      *metadata->mutable_managed_fields() = before.managed_fields();
+    }
     const bool same_content = MessageDifferencer::Equals(*Desired(*wanted), *Desired(*current));
     const bool same_metadata = MessageDifferencer::Equals(*metadata, WrittenMetadata(before));
     metadata->set_uid(before.uid());

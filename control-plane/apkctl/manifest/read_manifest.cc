@@ -169,10 +169,10 @@ class DocumentReader {
       const YamlNode& key = *key_node;
       const std::string child = path.empty() ? key.scalar : Concat(path, ".", key.scalar);
       if (!IsGoodKey(key, child, seen)) continue;
-      if (path.empty() && key.scalar == "status") continue;  // The control plane's own.
+      if (IsIgnored(path, key.scalar)) continue;
       const FieldDescriptor* const field = FindField(*message.GetDescriptor(), key.scalar);
       if (field == nullptr) {
-        if (!IsIgnored(path, key.scalar)) AddUnknownField(key, child, *message.GetDescriptor());
+        AddUnknownField(key, child, *message.GetDescriptor());
         continue;
       }
       (*positions_)[child] = At(key);
@@ -191,8 +191,9 @@ class DocumentReader {
     return false;
   }
 
-  // Server-side metadata that clients send back when they edit what they got.
+  // The control plane's own, that clients send back when they edit what they got.
   static bool IsIgnored(const std::string& path, const std::string& name) {
+    if (path.empty()) return name == "status";
     return path == "metadata" &&
            (name == "managedFields" || name == "selfLink" || name == "deletionGracePeriodSeconds");
   }
