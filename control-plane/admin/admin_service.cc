@@ -196,6 +196,7 @@ grpc::Status AdminService::GetServerInfo(grpc::ServerContext* context,
   response->set_version(APK_VERSION);
   response->set_revision(configuration_.Current().revision);
   response->set_snapshot_version(snapshots_.Newest()->version);
+  response->set_kubernetes_address(kubernetes_address_);
   return grpc::Status::OK;
 }
 

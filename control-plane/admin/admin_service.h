@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <string>
 
 #include "apk/v1/admin.grpc.pb.h"
 #include "control-plane/admin/configuration.h"
@@ -13,13 +14,15 @@ class TokenIssuer;
 class AdminService final : public v1::AdminService::Service {
  public:
   // `issuer` is nullptr where the development issuer is turned off. All outlive it.
+  // `kubernetes_address` is where kubectl is answered, "" where nobody does.
   AdminService(Configuration& configuration, ChangeFeed& feed, AgentRegistry& agents,
-               SnapshotCache& snapshots, const TokenIssuer* issuer)
+               SnapshotCache& snapshots, const TokenIssuer* issuer, std::string kubernetes_address)
       : configuration_(configuration),
         feed_(feed),
         agents_(agents),
         snapshots_(snapshots),
-        issuer_(issuer) {}
+        issuer_(issuer),
+        kubernetes_address_(std::move(kubernetes_address)) {}
 
   // Ends watches; further calls are refused.
   void Shutdown();
@@ -51,6 +54,7 @@ class AdminService final : public v1::AdminService::Service {
   AgentRegistry& agents_;
   SnapshotCache& snapshots_;
   const TokenIssuer* issuer_;
+  const std::string kubernetes_address_;
   std::atomic<bool> shut_down_{false};
   std::atomic<int> watches_{0};
 };

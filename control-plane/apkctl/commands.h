@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "control-plane/apkctl/admin_client.h"
+#include "control-plane/apkctl/client_config.h"
 #include "control-plane/apkctl/command_line.h"
 #include "control-plane/resources/kind_registry.h"
 
@@ -23,6 +24,7 @@ struct GlobalFlags {
 
 // A connection and the namespace that objects without one get.
 struct Session {
+  ClientContextConfig context;
   std::unique_ptr<AdminClient> client;
   std::string namespace_name;
 };
@@ -103,6 +105,8 @@ int RunAgents(const GlobalFlags& global, const std::string& output);
 int RunToken(const GlobalFlags& global, const std::string& scope);
 // `output` is "text", "yaml" or "json".
 int RunVersion(const GlobalFlags& global, bool client_only, const std::string& output);
+// Prints it. `flatten` puts the certificates and the key into it instead of their paths.
+int RunKubeconfig(const GlobalFlags& global, bool flatten);
 int RunConfig(const GlobalFlags& global, const std::string& verb, const std::string& name);
 int RunCompletion(const std::string& shell);
 // Prints what may stand for the last of `words`, one a line.

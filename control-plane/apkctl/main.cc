@@ -29,6 +29,7 @@ struct Flags {
   std::string agents_output = "table";
   std::string scope;
   bool client_only = false;
+  bool flatten = false;
   std::string version_output = "text";
 };
 
@@ -244,6 +245,16 @@ Command VersionCommand(Flags& flags) {
   return command;
 }
 
+Command KubeconfigCommand(Flags& flags) {
+  Command command{.name = "kubeconfig",
+                  .help = "Print what makes kubectl talk to this control plane"};
+  command.flags.push_back({.name = "flatten",
+                           .help = "With the certificates and the key instead of their paths",
+                           .on = &flags.flatten});
+  command.run = [&flags](Arguments) { return RunKubeconfig(flags.global, flags.flatten); };
+  return command;
+}
+
 std::vector<Command> ConfigCommands(Flags& flags) {
   return {{.name = "config get-contexts",
            .help = "List the contexts of the configuration",
@@ -268,7 +279,7 @@ Program MakeProgram(Flags& flags) {
   program.commands = {ApplyCommand(flags),    DeleteCommand(flags),   GetCommand(flags),
                       DescribeCommand(flags), ValidateCommand(flags), DiffCommand(flags),
                       HistoryCommand(flags),  RollbackCommand(flags), AgentsCommand(flags),
-                      TokenCommand(flags),    VersionCommand(flags)};
+                      TokenCommand(flags),    VersionCommand(flags),  KubeconfigCommand(flags)};
   for (Command& command : ConfigCommands(flags)) program.commands.push_back(std::move(command));
   program.commands.push_back({.name = "completion",
                               .arguments = "bash|zsh|fish",

@@ -9,6 +9,7 @@
 #include "control-plane/apkctl/commands.h"
 #include "control-plane/apkctl/manifest/suggest.h"
 #include "control-plane/apkctl/printable.h"
+#include "control-plane/resources/resource_set.h"
 
 namespace apk {
 namespace {
@@ -74,6 +75,7 @@ absl::StatusOr<Session> TryOpenSession(const GlobalFlags& flags) {
   ASSIGN_OR_RETURN(session.client, AdminClient::Open(context));
   session.namespace_name =
       flags.namespace_name.empty() ? context.namespace_name : flags.namespace_name;
+  session.context = std::move(context);
   return session;
 }
 
@@ -144,7 +146,9 @@ std::unique_ptr<google::protobuf::Message> Unpack(const google::protobuf::Any& a
   for (const Kind& kind : AllKinds()) {
     if (kind.descriptor->full_name() != name) continue;
     std::unique_ptr<google::protobuf::Message> object = kind.New();
-    if (object->ParseFromString(any.value())) return object;
+    if (!object->ParseFromString(any.value())) continue;
+    MutableMetadataOf(*object)->clear_managed_fields();  // As kubectl: nobody wants to read them.
+    return object;
   }
   return nullptr;
 }

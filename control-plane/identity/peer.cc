@@ -3,14 +3,9 @@
 
 #include <string_view>
 
+#include "control-plane/identity/spiffe.h"
+
 namespace apk {
-namespace {
-
-constexpr std::string_view kTrustDomain = "spiffe://apk/";
-constexpr std::string_view kUser = "spiffe://apk/user/";
-constexpr std::string_view kAgent = "spiffe://apk/agent/";
-
-}  // namespace
 
 std::string PeerIdentity(const grpc::AuthContext& context) {
   for (const grpc::string_ref& value : context.FindPropertyValues("peer_spiffe_id")) {
@@ -24,13 +19,17 @@ std::string PeerIdentity(const grpc::AuthContext& context) {
   return "";
 }
 
-bool IsUser(const grpc::AuthContext& context) { return PeerIdentity(context).starts_with(kUser); }
+bool IsUser(const grpc::AuthContext& context) {
+  return PeerIdentity(context).starts_with(kUserUri);
+}
 
-bool IsAgent(const grpc::AuthContext& context) { return PeerIdentity(context).starts_with(kAgent); }
+bool IsAgent(const grpc::AuthContext& context) {
+  return PeerIdentity(context).starts_with(kAgentUri);
+}
 
 std::string AgentName(const grpc::AuthContext& context) {
   const std::string identity = PeerIdentity(context);
-  return identity.starts_with(kAgent) ? identity.substr(kAgent.size()) : "";
+  return identity.starts_with(kAgentUri) ? identity.substr(kAgentUri.size()) : "";
 }
 
 }  // namespace apk

@@ -8,10 +8,12 @@
 
 #include "common/data_dir_lock.h"
 #include "common/log.h"
+#include "common/status_macros.h"
 #include "common/strings.h"
 #include "control-plane/admin/admin_service.h"
 #include "control-plane/discovery/discovery_service.h"
 #include "control-plane/identity/token_server.h"
+#include "control-plane/kubernetes_api/server.h"
 #include "control-plane/server/grpc_server.h"
 #include "control-plane/server/listen_address.h"
 #include "control-plane/server/seed.h"
@@ -24,6 +26,7 @@ struct Flags {
   std::string data_dir = "/var/lib/apk/control-plane";
   std::string listen = "127.0.0.1:7443";
   std::string token_listen = "127.0.0.1:7444";
+  std::string kubernetes_listen = "127.0.0.1:7445";
   bool token_issuer = true;
   std::string defaults = "apk";
   uint16_t gateway_port = 9095;
@@ -77,6 +80,27 @@ absl::Status StartTokenIssuer(const ListenAddress& listen, const Identity& ident
   return absl::OkStatus();
 }
 
+constexpr char kKubernetesListen[] = "--kubernetes-listen";
+
+// Nothing where it is turned off. `api` and `feed` outlive the server.
+absl::StatusOr<std::unique_ptr<KubernetesServer>> StartKubernetesServer(const std::string& listen,
+                                                                        const Identity& identity,
+                                                                        KubernetesApi& api,
+                                                                        ChangeFeed& feed) {
+  if (listen == "off") return nullptr;
+  ASSIGN_OR_RETURN(const ListenAddress address, ParseListenAddress(kKubernetesListen, listen));
+  auto server = KubernetesServer::Start(api, feed, identity, address.host, address.port);
+  if (server.ok()) return server;
+  return absl::Status(server.status().code(),
+                      Concat(kKubernetesListen, ": ", std::string(server.status().message()),
+                             "; choose another port, or turn it off: ", kKubernetesListen, " off"));
+}
+
+std::string AddressOf(const std::string& listen, const KubernetesServer* server) {
+  if (server == nullptr) return "";
+  return HostAndPort(ParseListenAddress(kKubernetesListen, listen)->host, server->port());
+}
+
 SeedOptions SeedOf(const Flags& flags, const ListenAddress& token_listen, uint16_t token_port) {
   SeedOptions options;
   options.defaults.gateway = flags.defaults == "apk";
@@ -107,15 +131,15 @@ int Serve(const Flags& flags) {
   if (!taken.ok()) return Fail(taken);
   // The store before the certificates: a crash of the first start then leaves nothing that looks as
   // if something were lost.
-  const auto expect = HasIdentity(flags.data_dir) ? SqliteLog::Expect::kExisting
-                                                  : SqliteLog::Expect::kAnything;
+  const auto expect =
+      HasIdentity(flags.data_dir) ? SqliteLog::Expect::kExisting : SqliteLog::Expect::kAnything;
   absl::StatusOr<std::unique_ptr<SqliteLog>> log =
       SqliteLog::Open(flags.data_dir + "/store.db", expect);
   if (!log.ok()) return Fail(log.status());
   const absl::StatusOr<uint64_t> head = (*log)->Head();
   if (!head.ok()) return Fail(head.status());
-  const absl::StatusOr<Identity> identity = OpenIdentity(
-      flags.data_dir, {.names = flags.advertise, .may_make_authority = *head == 0});
+  const absl::StatusOr<Identity> identity =
+      OpenIdentity(flags.data_dir, {.names = flags.advertise, .may_make_authority = *head == 0});
   if (!identity.ok()) return Fail(identity.status());
   TokenIssuing tokens;
   if (flags.token_issuer) {
@@ -132,7 +156,13 @@ int Serve(const Flags& flags) {
   if (const absl::Status seeded = Seed(seed, *identity->authority, configuration); !seeded.ok()) {
     return Fail(seeded);
   }
-  AdminService admin(configuration, feed, agents, snapshots, tokens.issuer.get());
+  KubernetesApi kubernetes_api(configuration);
+  const absl::StatusOr<std::unique_ptr<KubernetesServer>> kubernetes =
+      StartKubernetesServer(flags.kubernetes_listen, *identity, kubernetes_api, feed);
+  if (!kubernetes.ok()) return Fail(kubernetes.status());
+  const std::string kubernetes_address = AddressOf(flags.kubernetes_listen, kubernetes->get());
+  AdminService admin(configuration, feed, agents, snapshots, tokens.issuer.get(),
+                     kubernetes_address);
   DiscoveryService discovery(snapshots, agents);
   absl::StatusOr<std::unique_ptr<GrpcServer>> server =
       GrpcServer::Start(listen->ToString(), *identity, &admin, &discovery);
@@ -147,8 +177,9 @@ int Serve(const Flags& flags) {
   }
   const std::string token_address =
       tokens.server == nullptr ? "off" : HostAndPort(seed.defaults.token_host, tokens.port());
-  std::printf("ready grpc=%s token-issuer=%s\n",
-              HostAndPort(listen->host, (*server)->port()).c_str(), token_address.c_str());
+  std::printf("ready grpc=%s token-issuer=%s kubernetes=%s\n",
+              HostAndPort(listen->host, (*server)->port()).c_str(), token_address.c_str(),
+              kubernetes_address.empty() ? "off" : kubernetes_address.c_str());
   std::fflush(stdout);
 
   int caught = 0;
@@ -166,6 +197,9 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   app.add_option("--token-issuer-listen", flags.token_listen,
                  "HTTPS of the development token issuer, address:port")
+      ->capture_default_str();
+  app.add_option(kKubernetesListen, flags.kubernetes_listen,
+                 "HTTPS for kubectl, address:port, or off")
       ->capture_default_str();
   app.add_option("--development-token-issuer", flags.token_issuer,
                  "Issue tokens to the well-known development client")

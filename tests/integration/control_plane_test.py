@@ -42,7 +42,8 @@ class Start(unittest.TestCase):
     def refused(self, *flags):
         """The error of a start on the same data directory."""
         result = run("--data-dir", self.gateway.data, "--listen", "127.0.0.1:0",
-                     "--token-issuer-listen", "127.0.0.1:0", *flags)
+                     "--token-issuer-listen", "127.0.0.1:0", "--kubernetes-listen", "127.0.0.1:0",
+                     *flags)
         self.assertEqual(result.returncode, 1, result.stderr)
         return result.stderr
 
@@ -226,10 +227,12 @@ class Flags(unittest.TestCase):
                 (["--listen", "::1:7443"], "--listen ::1:7443: must be"),
                 (["--token-issuer-listen", "a.example:1"], "--token-issuer-listen a.example:1: must be"),
                 (["--log-level", "loud"], "--log-level"),
+                (["--kubernetes-listen", "7445"], "--kubernetes-listen 7445: must be"),
                 (["--listen", "192.0.2.1:0"], "--listen"),
         ]:
-            if "--token-issuer-listen" not in flags:
-                flags += ["--token-issuer-listen", "127.0.0.1:0"]
+            for flag in ("--token-issuer-listen", "--kubernetes-listen"):
+                if flag not in flags:
+                    flags += [flag, "127.0.0.1:0"]
             result = run("--data-dir", data, *flags)
             self.assertNotEqual(result.returncode, 0, flags)
             self.assertIn(expected, result.stderr + result.stdout)
@@ -250,10 +253,11 @@ class Flags(unittest.TestCase):
         data = self.directory / "data"
         program = Process("apk-control-plane", "--data-dir", data, "--listen", "127.0.0.1:0",
                           "--token-issuer-listen", "0.0.0.0:0", "--advertise", "gateway.example",
-                          directory=self.directory)
+                          "--kubernetes-listen", "off", directory=self.directory)
         self.addCleanup(program.stop)
         port = program.ready["token-issuer"].rsplit(":", 1)[1]
         self.assertEqual(program.ready["token-issuer"], f"gateway.example:{port}")
+        self.assertEqual(program.ready["kubernetes"], "off")
 
         def get(*what):
             result = subprocess.run([str(harness.BIN / "apkctl"), "--config", str(data / "apkctl.yaml"),

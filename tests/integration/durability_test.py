@@ -130,7 +130,7 @@ class Durability(unittest.TestCase):
 
     def test_two_control_planes_do_not_share_a_data_directory_or_a_port(self):
         flags = ["--data-dir", str(self.gateway.data), "--listen", "127.0.0.1:0",
-                 "--token-issuer-listen", "127.0.0.1:0"]
+                 "--token-issuer-listen", "127.0.0.1:0", "--kubernetes-listen", "127.0.0.1:0"]
         run = subprocess.run([str(harness.BIN / "apk-control-plane"), *flags], capture_output=True,
                              text=True, timeout=harness.PATIENCE)
         self.assertEqual(run.returncode, 1)
@@ -142,6 +142,12 @@ class Durability(unittest.TestCase):
         self.assertEqual(run.returncode, 1)
         self.assertIn("--listen", run.stderr)
         self.assertIn(str(self.gateway.grpc_port), run.stderr)
+        flags[3] = "127.0.0.1:0"
+        flags[7] = f"127.0.0.1:{self.gateway.kubernetes_port}"
+        run = subprocess.run([str(harness.BIN / "apk-control-plane"), *flags], capture_output=True,
+                             text=True, timeout=harness.PATIENCE)
+        self.assertEqual(run.returncode, 1)
+        self.assertIn(f"--kubernetes-listen: can't listen on {flags[7]}", run.stderr)
 
     def test_two_agents_do_not_share_a_data_directory(self):
         self.gateway.start_agent(1)

@@ -100,6 +100,7 @@ class Gateway:
         self.port = free_port()
         self.grpc_port = free_port()
         self.token_port = free_port()
+        self.kubernetes_port = free_port()
         self.control_plane_flags = control_plane_flags
         self.agent_flags = agent_flags
         self.agents = {}
@@ -123,8 +124,9 @@ class Gateway:
     def start_control_plane(self):
         self.control_plane = Process(
             "apk-control-plane", "--data-dir", self.data, "--listen", f"127.0.0.1:{self.grpc_port}",
-            "--token-issuer-listen", f"127.0.0.1:{self.token_port}", "--gateway-port", self.port,
-            *self.control_plane_flags, directory=self.directory)
+            "--token-issuer-listen", f"127.0.0.1:{self.token_port}", "--kubernetes-listen",
+            f"127.0.0.1:{self.kubernetes_port}", "--gateway-port", self.port, *self.control_plane_flags,
+            directory=self.directory)
 
     def start_agent(self, number=1, wait=True):
         pki = self.data / "pki"

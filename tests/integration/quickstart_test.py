@@ -12,8 +12,8 @@ import unittest
 import harness
 from harness import eventually, free_port
 
-PORTS = ("CONTROL_PLANE_PORT", "TOKEN_PORT", "GATEWAY_PORT", "PRIMARY_PORT", "MIRROR_PORT", "INSPECTOR_PORT",
-         "BIN_PORT", "AGENT1_PORT", "AGENT2_PORT")
+PORTS = ("CONTROL_PLANE_PORT", "TOKEN_PORT", "KUBERNETES_PORT", "GATEWAY_PORT", "PRIMARY_PORT", "MIRROR_PORT",
+         "INSPECTOR_PORT", "BIN_PORT", "AGENT1_PORT", "AGENT2_PORT")
 
 
 class Quickstart(unittest.TestCase):

@@ -1,0 +1,12 @@
+// The URIs by which certificates name whom they are for.
+#pragma once
+
+#include <string_view>
+
+namespace apk {
+
+inline constexpr std::string_view kTrustDomain = "spiffe://apk/";
+inline constexpr std::string_view kUserUri = "spiffe://apk/user/";    // May use the admin API.
+inline constexpr std::string_view kAgentUri = "spiffe://apk/agent/";  // May stream snapshots.
+
+}  // namespace apk

@@ -1,0 +1,27 @@
+// The part of the Kubernetes REST API that kubectl needs, for our kinds: requests in, replies out,
+// without a socket. Changes go through Configuration, as those of AdminService do. Thread-safe.
+#pragma once
+
+#include <memory>
+#include <variant>
+
+#include "control-plane/admin/configuration.h"
+#include "control-plane/kubernetes_api/reply.h"
+#include "control-plane/kubernetes_api/request.h"
+#include "control-plane/kubernetes_api/watch.h"
+
+namespace apk {
+
+class KubernetesApi {
+ public:
+  // It outlives this.
+  explicit KubernetesApi(Configuration& configuration) : configuration_(configuration) {}
+
+  // A reply, or a watch whose events are to be sent as they come.
+  std::variant<ApiReply, std::unique_ptr<Watch>> Serve(const ApiRequest& request);
+
+ private:
+  Configuration& configuration_;
+};
+
+}  // namespace apk

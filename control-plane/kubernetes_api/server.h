@@ -1,0 +1,36 @@
+// The HTTPS face of the Kubernetes API, on a thread of its own. Clients prove who they are by a
+// user's certificate of the control plane's authority, as apkctl's do.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "control-plane/admin/change_feed.h"
+#include "control-plane/identity/identity.h"
+#include "control-plane/kubernetes_api/kubernetes_api.h"
+
+namespace apk {
+
+class KubernetesServer {
+ public:
+  // Listens and serves until destroyed. Port 0 takes a free one. UNAVAILABLE where the port is
+  // taken. `api` and `feed` outlive it.
+  static absl::StatusOr<std::unique_ptr<KubernetesServer>> Start(KubernetesApi& api,
+                                                                 ChangeFeed& feed,
+                                                                 const Identity& identity,
+                                                                 const std::string& address,
+                                                                 uint16_t port);
+  ~KubernetesServer();
+  uint16_t port() const { return port_; }
+
+ private:
+  class Server;
+  KubernetesServer() = default;
+  std::unique_ptr<Server> server_;
+  uint16_t port_ = 0;
+};
+
+}  // namespace apk
