@@ -28,8 +28,8 @@ ApiReply DocumentReply(const std::optional<Json>& document) {
   return ErrorReply(absl::NotFoundError("the server could not find the requested resource"));
 }
 
-// kubectl before 1.27 asks for version 2, in protobuf: an empty document, which is no bytes at all,
-// makes it go on without.
+// Older kubectl, and any that misses a kind in version 3, asks for version 2 in protobuf: an empty
+// document, which is no bytes at all, makes it go on without.
 ApiReply OpenApiV2(const std::string& accept) {
   if (accept.find("protobuf") == std::string::npos) {
     return JsonReply({{"swagger", "2.0"},
@@ -37,7 +37,7 @@ ApiReply OpenApiV2(const std::string& accept) {
                       {"paths", Json::object()}});
   }
   ApiReply reply;
-  reply.content_type = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+  reply.content_type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
   return reply;
 }
 
@@ -86,48 +86,54 @@ ApiReply NoEvents() {
                     {"items", Json::array()}});
 }
 
+using Answer = std::variant<ApiReply, std::unique_ptr<Watch>>;
+
+Answer ServeResource(Configuration& configuration, const ApiRequest& request,
+                     const ApiTarget& target) {
+  const absl::StatusOr<ResourcePath> path = ParseResourcePath(target);
+  if (!path.ok()) return ErrorReply(path.status());
+  const bool get = request.method == "GET";
+  if (path->kind == nullptr) return get ? NoEvents() : NotAllowed(request, *path);
+  const bool status = path->subresource == "status";
+  if (!path->subresource.empty() && !(status && get)) return NotAllowed(request, *path);
+  if (get && target.Flag("watch")) {
+    absl::StatusOr<std::unique_ptr<Watch>> watch =
+        Watch::Begin(configuration.Current(), *path, target, request.accept);
+    if (!watch.ok()) return ErrorReply(watch.status());
+    return *std::move(watch);
+  }
+  const bool collection = path->name.empty();
+  if (get && collection) return ListObjects(configuration.Current(), *path, target, request.accept);
+  if (get) return GetObject(configuration.Current(), *path, target, request.accept);
+  if (collection && request.method == "POST") {
+    if (path->namespace_name.empty() && !path->kind->cluster_scoped) {
+      return ErrorReply(absl::InvalidArgumentError("metadata.namespace: the path must name one"));
+    }
+    return CreateObject(configuration, *path, target, request);
+  }
+  if (collection) return NotAllowed(request, *path);
+  if (request.method == "PUT") return ReplaceObject(configuration, *path, target, request);
+  if (request.method == "PATCH") return PatchObject(configuration, *path, target, request);
+  if (request.method == "DELETE") return DeleteObject(configuration, *path, target, request);
+  return NotAllowed(request, *path);
+}
+
 }  // namespace
 
-std::variant<ApiReply, std::unique_ptr<Watch>> KubernetesApi::Serve(const ApiRequest& request) {
+Answer KubernetesApi::Serve(const ApiRequest& request) {
   const absl::StatusOr<ApiTarget> target = ParseTarget(request.target);
   if (!target.ok()) return ErrorReply(target.status());
   if (std::optional<ApiReply> reply = ServeDocument(target->segments, request.accept)) {
     if (request.method == "GET") return *std::move(reply);
     return ErrorReply(absl::UnimplementedError("only GET is supported here"));
   }
-  const absl::StatusOr<ResourcePath> path = ParseResourcePath(*target);
-  if (!path.ok()) return ErrorReply(path.status());
-  const bool get = request.method == "GET";
-  if (path->kind == nullptr) return get ? NoEvents() : NotAllowed(request, *path);
-  const bool status = path->subresource == "status";
-  if (!path->subresource.empty() && !(status && get)) return NotAllowed(request, *path);
-  if (get && target->Flag("watch")) {
-    absl::StatusOr<std::unique_ptr<Watch>> watch =
-        Watch::Begin(configuration_.Current(), *path, *target, request.accept);
-    if (!watch.ok()) return ErrorReply(watch.status());
-    return *std::move(watch);
+  // A member that has another type than everywhere else makes the JSON library throw.
+  try {
+    return ServeResource(configuration_, request, *target);
+  } catch (const Json::exception& error) {
+    return ErrorReply(absl::InvalidArgumentError(
+        Concat("the body is no object as it is meant to be: ", error.what())));
   }
-  const bool collection = path->name.empty();
-  if (get && collection) {
-    return ListObjects(configuration_.Current(), *path, *target, request.accept);
-  }
-  if (get) return GetObject(configuration_.Current(), *path, *target, request.accept);
-  if (collection && request.method == "POST") {
-    if (path->namespace_name.empty() && !path->kind->cluster_scoped) {
-      return ErrorReply(absl::InvalidArgumentError("metadata.namespace: the path must name one"));
-    }
-    return CreateObject(configuration_, *path, *target, request);
-  }
-  if (!collection && request.method == "PUT") {
-    return ReplaceObject(configuration_, *path, *target, request);
-  }
-  if (!collection && request.method == "PATCH") {
-    return PatchObject(configuration_, *path, *target, request);
-  }
-  if (!collection && request.method == "DELETE") {
-    return DeleteObject(configuration_, *path, *target, request);
-  }
-  return NotAllowed(request, *path);
 }
 
 }  // namespace apk

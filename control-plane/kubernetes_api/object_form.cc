@@ -8,6 +8,7 @@
 #include "apk/v1/schema.pb.h"
 #include "common/strings.h"
 #include "control-plane/apkctl/manifest/read_manifest.h"
+#include "control-plane/kubernetes_api/json_body.h"
 #include "control-plane/kubernetes_api/reply.h"
 #include "control-plane/resources/json.h"
 #include "control-plane/resources/resource_set.h"
@@ -55,10 +56,6 @@ void RestoreNames(const std::string& version, v1::API& api) {
   }
 }
 
-std::string ApiVersionOf(const Kind& kind, const std::string& version) {
-  return kind.group.empty() ? version : Concat(kind.group, "/", version);
-}
-
 absl::Status BadRequest(const std::string& message) { return ApiError(400, "BadRequest", message); }
 
 absl::Status CheckIdentity(const Message& object, const ResourcePath& path) {
@@ -88,7 +85,7 @@ absl::Status CheckIdentity(const Message& object, const ResourcePath& path) {
 // For messages: the name that a body that can't be read as a whole seems to have.
 std::string NameIn(const std::string& body, const ResourcePath& path) {
   if (!path.name.empty()) return path.name;
-  const Json json = Json::parse(body, nullptr, false);
+  const Json json = ParseBody(body);
   if (!json.is_object() || !json.contains("metadata")) return "";
   const Json& metadata = json["metadata"];
   return metadata.is_object() && metadata.contains("name") && metadata["name"].is_string()
@@ -98,11 +95,14 @@ std::string NameIn(const std::string& body, const ResourcePath& path) {
 
 }  // namespace
 
+std::string ApiVersionOf(const Kind& kind, const std::string& version) {
+  return kind.group.empty() ? version : Concat(kind.group, "/", version);
+}
+
 Json ToVersion(const Message& object, const std::string& version) {
   const Kind& kind = *FindKind(object.GetDescriptor());
   std::unique_ptr<Message> shown(object.New());
   shown->CopyFrom(object);
-  MutableMetadataOf(*shown)->clear_managed_fields();
   if (version != kind.versions.back()) {
     if (kind.name == "API") RestoreNames(version, static_cast<v1::API&>(*shown));
     ClearWhatIsNotIn(version, *shown);

@@ -13,6 +13,9 @@
 
 namespace apk {
 
+// "dp.wso2.com/v1alpha1", or "v1" for core kinds.
+std::string ApiVersionOf(const Kind& kind, const std::string& version);
+
 // `object` is in its stored version. What only newer versions have is left out, what was renamed
 // has the name it had. Without managedFields.
 nlohmann::ordered_json ToVersion(const google::protobuf::Message& object,

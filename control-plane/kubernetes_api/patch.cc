@@ -2,8 +2,10 @@
 #include "control-plane/kubernetes_api/patch.h"
 
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "common/strings.h"
+#include "control-plane/kubernetes_api/json_body.h"
 #include "control-plane/kubernetes_api/reply.h"
 #include "control-plane/kubernetes_api/strategic_merge.h"
 
@@ -14,17 +16,25 @@ using Json = nlohmann::ordered_json;
 
 constexpr size_t kOperationsMax = 10'000;  // As the Kubernetes API server has it.
 
+// What the library says, without its own number of the error.
+std::string MessageOf(const Json::exception& error) {
+  const std::string_view message = error.what();
+  const size_t bracket = message.find("] ");
+  return std::string(bracket == std::string_view::npos ? message : message.substr(bracket + 2));
+}
+
 absl::StatusOr<Json> ApplyJsonPatch(const Json& patch, const Json& present) {
   if (!patch.is_array() || patch.size() > kOperationsMax) {
     return absl::InvalidArgumentError("a JSON patch is a list of at most 10000 operations");
   }
   // The library throws for operations that don't fit.
   try {
-    return present.patch(patch);
+    // Sorted: "test" then compares values whatever the order of their members.
+    return Json(nlohmann::json(present).patch(nlohmann::json(patch)));
   } catch (const Json::other_error& error) {
-    return ApiError(422, "Invalid", Concat("the patch does not apply: ", error.what()));
+    return ApiError(422, "Invalid", Concat("the patch does not apply: ", MessageOf(error)));
   } catch (const Json::exception& error) {
-    return absl::InvalidArgumentError(Concat("the patch does not fit: ", error.what()));
+    return absl::InvalidArgumentError(Concat("the patch does not fit: ", MessageOf(error)));
   }
 }
 
@@ -45,8 +55,8 @@ absl::StatusOr<Json> ApplyPatch(const Kind& kind, const std::string& content_typ
     return ApiError(415, "UnsupportedMediaType",
                     Concat("patches of type ", type, " are not supported for ", kind.plural));
   }
-  const Json body = Json::parse(patch, nullptr, false);
-  if (body.is_discarded()) return absl::InvalidArgumentError("the patch is no JSON");
+  const Json body = ParseBody(patch);
+  if (body.is_discarded()) return absl::InvalidArgumentError("the patch is no JSON, or too deep");
   if (type == "application/json-patch+json") return ApplyJsonPatch(body, present);
   if (!body.is_object()) return absl::InvalidArgumentError("a merge patch is an object");
   if (strategic) return StrategicMerge(present, body);

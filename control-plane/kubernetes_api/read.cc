@@ -40,8 +40,8 @@ absl::StatusOr<Page> ParsePage(const ApiTarget& target, uint64_t revision) {
   }
   const std::string token = target.Query("continue");
   if (token.empty()) return page;
-  const std::optional<std::string> text = DecodeBase64(token);
-  const std::vector<std::string_view> parts = Split(text.value_or(""), '/');
+  const std::string text = DecodeBase64(token).value_or("");
+  const std::vector<std::string_view> parts = Split(text, '/');
   if (parts.size() != 3) return absl::InvalidArgumentError("continue: no token of this server");
   page.revision = std::string(parts[0]);
   page.after_namespace = std::string(parts[1]);
@@ -124,11 +124,10 @@ absl::StatusOr<Json> List(const Configuration::View& view, const ResourcePath& p
   for (const ResourcePtr& object : selected.objects) {
     items.push_back(ToVersion(*object, path.version));
   }
-  return Json{
-      {"kind", Concat(kind.name, "List")},
-      {"apiVersion", kind.group.empty() ? path.version : Concat(kind.group, "/", path.version)},
-      {"metadata", std::move(metadata)},
-      {"items", std::move(items)}};
+  return Json{{"kind", Concat(kind.name, "List")},
+              {"apiVersion", ApiVersionOf(kind, path.version)},
+              {"metadata", std::move(metadata)},
+              {"items", std::move(items)}};
 }
 
 }  // namespace

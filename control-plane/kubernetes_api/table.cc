@@ -38,6 +38,7 @@ Json ColumnsOf(const Kind& kind) {
 Json ObjectOf(const ResourcePtr& object, const ApiTableOptions& options) {
   Json whole = ToVersion(*object, options.version);
   if (options.include_object == "Object") return whole;
+  whole["metadata"].erase("managedFields");
   return {{"kind", "PartialObjectMetadata"},
           {"apiVersion", "meta.k8s.io/v1"},
           {"metadata", std::move(whole["metadata"])}};

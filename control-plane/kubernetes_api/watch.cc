@@ -79,9 +79,8 @@ std::string Watch::BookmarkEvent(bool initial_events_end) const {
   const Kind& kind = *options_.path.kind;
   Json metadata{{"resourceVersion", std::to_string(revision_)}};
   if (initial_events_end) metadata["annotations"] = {{"k8s.io/initial-events-end", "true"}};
-  const std::string& version = options_.path.version;
   const Json object{{"kind", kind.name},
-                    {"apiVersion", kind.group.empty() ? version : Concat(kind.group, "/", version)},
+                    {"apiVersion", ApiVersionOf(kind, options_.path.version)},
                     {"metadata", std::move(metadata)}};
   return Line({{"type", "BOOKMARK"}, {"object", object}});
 }

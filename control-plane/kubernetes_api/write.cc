@@ -5,10 +5,15 @@
 
 #include "common/status_macros.h"
 #include "common/strings.h"
+#include "common/time_format.h"
 #include "control-plane/admin/admission.h"
 #include "control-plane/apkctl/object_conditions.h"
+#include "control-plane/kubernetes_api/field_managers.h"
+#include "control-plane/kubernetes_api/json_body.h"
 #include "control-plane/kubernetes_api/object_form.h"
 #include "control-plane/kubernetes_api/patch.h"
+#include "control-plane/kubernetes_api/protobuf_body.h"
+#include "control-plane/validation/validate.h"
 
 namespace apk {
 namespace {
@@ -17,6 +22,7 @@ using google::protobuf::Message;
 using Json = nlohmann::ordered_json;
 
 constexpr int kTriesMax = 5;
+constexpr size_t kManagerBytesMax = 128;
 
 ResourceKey KeyIn(const ResourcePath& path) {
   return {path.kind->group, path.kind->name, path.namespace_name, path.name};
@@ -43,9 +49,30 @@ void AddWarnings(const v1::ApplyResponse& applied, const Message& object, ApiRep
 struct Write {
   const ResourcePath& path;
   std::string author;
+  FieldManager manager;  // Without fields.
   bool dry_run = false;
+  bool force = false;
   bool create_only = false;
 };
+
+absl::StatusOr<Write> ParseWrite(const ResourcePath& path, const ApiTarget& target,
+                                 const ApiRequest& request) {
+  Write write{.path = path, .author = request.user, .manager = {}};
+  write.manager.name = target.Query("fieldManager");
+  if (write.manager.name.size() > kManagerBytesMax) {
+    return absl::InvalidArgumentError("fieldManager: longer than 128 bytes");
+  }
+  if (write.manager.name.empty()) {
+    write.manager.name =
+        request.user_agent.substr(0, request.user_agent.find('/')).substr(0, kManagerBytesMax);
+  }
+  if (write.manager.name.empty()) write.manager.name = "unknown";
+  write.manager.api_version = ApiVersionOf(*path.kind, path.version);
+  write.manager.time = Rfc3339Now();
+  write.force = target.Flag("force");
+  ASSIGN_OR_RETURN(write.dry_run, ParseDryRun(target));
+  return write;
+}
 
 absl::StatusOr<ApiReply> Apply(Configuration& configuration, const Write& write,
                                const Message& wanted) {
@@ -63,29 +90,63 @@ absl::StatusOr<ApiReply> Apply(Configuration& configuration, const Write& write,
   return reply;
 }
 
+absl::StatusOr<std::string> BodyOf(const ApiRequest& request) {
+  const std::string& type = request.content_type;
+  if (IsProtobuf(type)) return JsonOfProtobuf(request.body);
+  if (type.empty() || type.starts_with("application/json") ||
+      type.starts_with("application/yaml")) {
+    return request.body;
+  }
+  return ApiError(415, "UnsupportedMediaType",
+                  Concat("bodies of type ", type, " are not read: application/json is"));
+}
+
 absl::StatusOr<ApiReply> Create(Configuration& configuration, const ResourcePath& path,
                                 const ApiTarget& target, const ApiRequest& request) {
-  Write write{.path = path, .author = request.user, .create_only = true};
-  ASSIGN_OR_RETURN(write.dry_run, ParseDryRun(target));
-  ASSIGN_OR_RETURN(const std::unique_ptr<Message> wanted, ReadObject(request.body, path));
+  ASSIGN_OR_RETURN(Write write, ParseWrite(path, target, request));
+  write.create_only = true;
+  ASSIGN_OR_RETURN(const std::string body, BodyOf(request));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Message> wanted, ReadObject(body, path));
+  SetManagers(AfterUpdate({}, write.manager, nullptr, ToVersion(*wanted, path.version), *path.kind),
+              *MutableMetadataOf(*wanted));
   return Apply(configuration, write, *wanted);
 }
 
-// An update that names no version is of the newest: it must still be there when it is made.
+// Managed fields that the client didn't change, or can't have seen, go on from what they are.
+FieldManagers ManagersBefore(const Message& present, const Json& before, const Json& after) {
+  const Json none = Json::array();
+  const Json then = before["metadata"].value("managedFields", none);
+  const Json now = after.contains("metadata") && after["metadata"].is_object()
+                       ? after["metadata"].value("managedFields", none)
+                       : none;
+  return now.is_array() && !now.empty() && now != then ? ManagersIn(after)
+                                                       : ManagersOf(MetadataOf(present));
+}
+
+// `text` is the wanted object; a version that it doesn't name is the newest: it must still be there
+// when the update is made.
 absl::StatusOr<ApiReply> Update(Configuration& configuration, const Write& write,
-                                const Message& present, std::unique_ptr<Message> wanted) {
-  if (MetadataOf(*wanted).resource_version().empty()) {
-    MutableMetadataOf(*wanted)->set_resource_version(MetadataOf(present).resource_version());
+                                const Message& present, const std::string& text) {
+  const ResourcePath& path = write.path;
+  ASSIGN_OR_RETURN(const std::unique_ptr<Message> wanted, ReadObject(text, path));
+  v1::ObjectMeta* const metadata = MutableMetadataOf(*wanted);
+  if (metadata->resource_version().empty()) {
+    metadata->set_resource_version(MetadataOf(present).resource_version());
   }
+  const Json before = ToVersion(present, path.version);
+  const Json sent = ParseBody(text);
+  SetManagers(AfterUpdate(ManagersBefore(present, before, sent), write.manager, before,
+                          ToVersion(*wanted, path.version), *path.kind),
+              *metadata);
   return Apply(configuration, write, *wanted);
 }
 
 absl::StatusOr<ApiReply> ReplaceOnce(Configuration& configuration, const Write& write,
                                      const ApiRequest& request) {
-  ASSIGN_OR_RETURN(std::unique_ptr<Message> wanted, ReadObject(request.body, write.path));
   const ResourcePtr present = configuration.Current().resources->Find(KeyIn(write.path));
   if (present == nullptr) return NotFound(KeyIn(write.path));
-  return Update(configuration, write, *present, std::move(wanted));
+  ASSIGN_OR_RETURN(const std::string body, BodyOf(request));
+  return Update(configuration, write, *present, body);
 }
 
 absl::StatusOr<ApiReply> PatchOnce(Configuration& configuration, const Write& write,
@@ -93,11 +154,47 @@ absl::StatusOr<ApiReply> PatchOnce(Configuration& configuration, const Write& wr
   const ResourcePath& path = write.path;
   const ResourcePtr present = configuration.Current().resources->Find(KeyIn(path));
   if (present == nullptr) return NotFound(KeyIn(path));
-  const Json before = ToVersion(*present, path.version);
-  ASSIGN_OR_RETURN(const Json after,
-                   ApplyPatch(*path.kind, request.content_type, request.body, before));
-  ASSIGN_OR_RETURN(std::unique_ptr<Message> wanted, ReadObject(Dump(after), path));
-  return Update(configuration, write, *present, std::move(wanted));
+  ASSIGN_OR_RETURN(const Json after, ApplyPatch(*path.kind, request.content_type, request.body,
+                                                ToVersion(*present, path.version)));
+  return Update(configuration, write, *present, Dump(after));
+}
+
+// The defaults are filled in, so that they don't count as changes. What can't be valid stays as it
+// is: the apply will say why.
+absl::StatusOr<Json> WithDefaults(const Json& object, const ResourcePath& path) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<Message> message, ReadObject(Dump(object), path));
+  for (const FieldIssue& issue : Validate(*message)) {
+    if (issue.severity == FieldIssue::Severity::kError) return object;
+  }
+  Normalize(*message);
+  return ToVersion(*message, path.version);
+}
+
+absl::StatusOr<ApiReply> ApplyOnce(Configuration& configuration, const Write& write,
+                                   const ApiRequest& request) {
+  const ResourcePath& path = write.path;
+  const Kind& kind = *path.kind;
+  ASSIGN_OR_RETURN(const std::unique_ptr<Message> read, ReadObject(request.body, path));
+  const Json applied = ToVersion(*read, path.version);
+  const ResourcePtr present = configuration.Current().resources->Find(KeyIn(path));
+  Write made = write;
+  made.create_only = present == nullptr;
+  const Json live = present == nullptr ? Json::object() : ToVersion(*present, path.version);
+  ASSIGN_OR_RETURN(const Json merged,
+                   WithDefaults(WithFields(live, applied, *kind.descriptor), path));
+  FieldManagers before = present == nullptr ? FieldManagers() : ManagersOf(MetadataOf(*present));
+  ASSIGN_OR_RETURN(
+      const FieldsApplied result,
+      ApplyFields(live, std::move(before), applied, ChangedFields(live, merged, *kind.descriptor),
+                  write.manager, write.force, kind));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Message> wanted, ReadObject(Dump(result.object), path));
+  v1::ObjectMeta* const metadata = MutableMetadataOf(*wanted);
+  const std::string& named = MetadataOf(*read).resource_version();
+  if (present != nullptr && named.empty()) {
+    metadata->set_resource_version(MetadataOf(*present).resource_version());
+  }
+  SetManagers(result.managers, *metadata);
+  return Apply(configuration, made, *wanted);
 }
 
 bool NamesVersion(const ApiRequest& request) {
@@ -105,21 +202,23 @@ bool NamesVersion(const ApiRequest& request) {
          request.body.find("/metadata/resourceVersion") != std::string::npos;
 }
 
-bool IsConflict(const absl::Status& status) {
-  return !status.ok() && StatusObject(status)["reason"] == "Conflict";
+// Somebody else was faster. A conflict between managers is none of these.
+bool WasOvertaken(const absl::Status& status) {
+  if (status.ok()) return false;
+  const Json object = StatusObject(status);
+  const bool of_managers = object.contains("details") && object["details"].contains("causes");
+  return (object["reason"] == "Conflict" && !of_managers) || object["reason"] == "AlreadyExists";
 }
 
 using Attempt = absl::StatusOr<ApiReply> (*)(Configuration&, const Write&, const ApiRequest&);
 
-// What names no version goes on top of whatever is there: it is tried anew when somebody else was
-// faster.
+// What names no version goes on top of whatever is there.
 absl::StatusOr<ApiReply> Retry(Attempt attempt, Configuration& configuration,
                                const ResourcePath& path, const ApiTarget& target,
                                const ApiRequest& request) {
-  Write write{.path = path, .author = request.user};
-  ASSIGN_OR_RETURN(write.dry_run, ParseDryRun(target));
+  ASSIGN_OR_RETURN(const Write write, ParseWrite(path, target, request));
   absl::StatusOr<ApiReply> reply = attempt(configuration, write, request);
-  for (int i = 1; i < kTriesMax && !NamesVersion(request) && IsConflict(reply.status()); ++i) {
+  for (int i = 1; i < kTriesMax && !NamesVersion(request) && WasOvertaken(reply.status()); ++i) {
     reply = attempt(configuration, write, request);
   }
   return reply;
@@ -137,7 +236,7 @@ absl::StatusOr<ApiReply> Delete(Configuration& configuration, const ResourcePath
   *wanted.add_keys() = ToProto(KeyIn(path));
   ASSIGN_OR_RETURN(bool dry_run, ParseDryRun(target));
   if (!request.body.empty()) {
-    const Json options = Json::parse(request.body, nullptr, false);
+    const Json options = ParseBody(request.body);
     if (!options.is_object()) return absl::InvalidArgumentError("the body must be DeleteOptions");
     if (options.contains("dryRun") && !options["dryRun"].empty()) dry_run = true;
     if (options.contains("preconditions")) {
@@ -180,7 +279,13 @@ ApiReply ReplaceObject(Configuration& configuration, const ResourcePath& path,
 
 ApiReply PatchObject(Configuration& configuration, const ResourcePath& path,
                      const ApiTarget& target, const ApiRequest& request) {
-  return ReplyOf(Retry(PatchOnce, configuration, path, target, request));
+  if (!request.content_type.starts_with("application/apply-patch+yaml")) {
+    return ReplyOf(Retry(PatchOnce, configuration, path, target, request));
+  }
+  if (target.Query("fieldManager").empty()) {
+    return ErrorReply(absl::InvalidArgumentError("fieldManager: is required for an apply patch"));
+  }
+  return ReplyOf(Retry(ApplyOnce, configuration, path, target, request));
 }
 
 ApiReply DeleteObject(Configuration& configuration, const ResourcePath& path,
