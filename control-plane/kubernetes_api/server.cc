@@ -12,19 +12,18 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
-#include <boost/beast/ssl/ssl_stream.hpp>
 #include <chrono>
 #include <optional>
 #include <set>
 
+#include "common/status_macros.h"
 #include "common/strings.h"
 #include "common/thread.h"
+#include "control-plane/https/https_listener.h"
 #include "control-plane/identity/certificate_uri.h"
 #include "control-plane/identity/spiffe.h"
 
@@ -50,7 +49,6 @@ constexpr std::chrono::seconds kWriteTimeout{60};
 constexpr std::chrono::seconds kEventTimeout{10};  // For about 64 KiB of events.
 constexpr std::chrono::seconds kBookmarkInterval{60};
 constexpr std::chrono::seconds kFarewell{2};
-constexpr std::chrono::milliseconds kAcceptPause{100};
 
 std::string Text(beast::string_view text) { return std::string(text.data(), text.size()); }
 
@@ -65,10 +63,8 @@ std::string WarningText(const std::string& text) {
   return quoted + '"';
 }
 
-using Response = http::response<http::string_body>;
-
-Response MakeResponse(ApiReply reply, unsigned version, bool keep_alive) {
-  Response response(static_cast<http::status>(reply.status), version);
+HttpsResponse MakeResponse(ApiReply reply, unsigned version, bool keep_alive) {
+  HttpsResponse response(static_cast<http::status>(reply.status), version);
   response.set(http::field::content_type, reply.content_type);
   response.set(http::field::cache_control, "no-cache, private");
   if (reply.status == 429) response.set(http::field::retry_after, "1");
@@ -94,28 +90,26 @@ ApiRequest ToRequest(http::request<http::string_body>& message, const std::strin
 }
 
 // What is said to a request that can't be read; nullopt where the connection is at fault.
-std::optional<ApiReply> AnswerTo(const boost::system::error_code& error) {
-  if (error == http::error::body_limit) {
-    return ErrorReply(ApiError(413, "RequestEntityTooLarge", "the body is larger than 3 MiB"));
+std::optional<ApiReply> AnswerTo(Unreadable why) {
+  switch (why) {
+    case Unreadable::kBodyTooLarge:
+      return ErrorReply(ApiError(413, "RequestEntityTooLarge", "the body is larger than 3 MiB"));
+    case Unreadable::kHeadTooLarge:
+      return ErrorReply(ApiError(431, "BadRequest", "the head is larger than 32 KiB"));
+    case Unreadable::kMalformed:
+      return ErrorReply(ApiError(400, "BadRequest", "the request is malformed"));
+    case Unreadable::kConnectionEnded:
+      break;
   }
-  if (error == http::error::header_limit) {
-    return ErrorReply(ApiError(431, "BadRequest", "the head is larger than 32 KiB"));
-  }
-  const bool ended = error == http::error::end_of_stream || error == http::error::partial_message;
-  if (ended || error.category() != http::make_error_code(http::error::bad_method).category()) {
-    return std::nullopt;
-  }
-  return ErrorReply(ApiError(400, "BadRequest", "the request is malformed"));
+  return std::nullopt;
 }
-
-using Stream = beast::ssl_stream<beast::tcp_stream>;
 
 struct Connection {
   Connection(tcp::socket socket, asio::ssl::context& tls)
       : stream(beast::tcp_stream(std::move(socket)), tls), news(stream.get_executor()) {}
   beast::tcp_stream& lowest() { return beast::get_lowest_layer(stream); }
 
-  Stream stream;
+  HttpsStream stream;
   beast::flat_buffer buffer;
   std::string user;
   asio::steady_timer news;  // Cancelled when there may be events, or the client has gone.
@@ -129,28 +123,20 @@ using ConnectionPtr = std::shared_ptr<Connection>;
 class KubernetesServer::Server {
  public:
   Server(KubernetesApi& api, ChangeFeed& feed, asio::ssl::context tls)
-      : api_(api), feed_(feed), tls_(std::move(tls)), acceptor_(io_) {}
+      : api_(api), feed_(feed), tls_(std::move(tls)), listener_(io_, kConnectionsMax) {}
   ~Server() {
     feed_.OnAppend(nullptr);
     io_.stop();
     thread_.Join();
   }
 
-  boost::system::error_code Listen(const std::string& address, uint16_t port) {
-    boost::system::error_code error;
-    const tcp::endpoint endpoint(asio::ip::make_address(address, error), port);
-    if (!error) acceptor_.open(endpoint.protocol(), error);
-    if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
-    if (!error) acceptor_.bind(endpoint, error);
-    if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
-    return error;
-  }
-
-  uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  HttpsListener& listener() { return listener_; }
 
   void Run() {
     feed_.OnAppend([this] { asio::post(io_, [this] { WakeWatches(); }); });
-    asio::co_spawn(io_, Accept(), asio::detached);
+    listener_.Start([this](tcp::socket socket) {
+      return Serve(std::make_shared<Connection>(std::move(socket), tls_));
+    });
     thread_ = Thread("kubernetes-api", 0, [this] { io_.run(); });
   }
 
@@ -159,25 +145,7 @@ class KubernetesServer::Server {
     for (Connection* const connection : watching_) connection->news.cancel();
   }
 
-  asio::awaitable<void> Accept() {
-    for (;;) {
-      auto [error, socket] = co_await acceptor_.async_accept(kAwait);
-      if (error == asio::error::operation_aborted) co_return;
-      if (error) {  // No file descriptor is free, say: that does not pass at once.
-        asio::steady_timer pause(io_, kAcceptPause);
-        co_await pause.async_wait(kAwait);
-        continue;
-      }
-      if (connections_ >= kConnectionsMax) continue;
-      boost::system::error_code ignored;
-      socket.set_option(tcp::no_delay(true), ignored);
-      asio::co_spawn(io_, Serve(std::make_shared<Connection>(std::move(socket), tls_)),
-                     asio::detached);
-    }
-  }
-
   asio::awaitable<void> Serve(ConnectionPtr connection) {
-    ++connections_;
     connection->lowest().expires_after(kHandshakeTimeout);
     const auto [handshake_error] =
         co_await connection->stream.async_handshake(asio::ssl::stream_base::server, kAwait);
@@ -186,7 +154,6 @@ class KubernetesServer::Server {
     connection->user = UriOf(certificate.get());
     bool more = !handshake_error;
     while (more) more = co_await ServeOne(connection);
-    --connections_;
   }
 
   asio::awaitable<bool> ServeOne(ConnectionPtr connection) {
@@ -197,8 +164,10 @@ class KubernetesServer::Server {
     const auto [read_error, read] =
         co_await http::async_read(connection->stream, connection->buffer, parser, kAwait);
     if (read_error) {
-      std::optional<ApiReply> refusal = AnswerTo(read_error);
-      if (refusal.has_value()) co_await Refuse(connection, *std::move(refusal));
+      std::optional<ApiReply> refusal = AnswerTo(WhyUnreadable(read_error));
+      if (!refusal.has_value()) co_return false;
+      HttpsResponse response = MakeResponse(*std::move(refusal), 11, false);
+      co_await RefuseAndDiscard(&connection->stream, std::move(response), kDiscardBytesMax);
       co_return false;
     }
     http::request<http::string_body> message = parser.release();
@@ -210,7 +179,8 @@ class KubernetesServer::Server {
       co_await ServeWatch(connection, std::move(*watch));
       co_return false;
     }
-    Response response = MakeResponse(std::move(std::get<ApiReply>(answer)), version, keep_alive);
+    HttpsResponse response =
+        MakeResponse(std::move(std::get<ApiReply>(answer)), version, keep_alive);
     connection->lowest().expires_after(kWriteTimeout);
     const auto [write_error, written] =
         co_await http::async_write(connection->stream, response, kAwait);
@@ -284,28 +254,11 @@ class KubernetesServer::Server {
     connection->news.cancel();
   }
 
-  // What is still coming is read and thrown away: closing before that would take the answer away.
-  asio::awaitable<void> Refuse(ConnectionPtr connection, ApiReply refusal) {
-    Response response = MakeResponse(std::move(refusal), 11, false);
-    connection->lowest().expires_after(kFarewell);
-    const auto [write_error, written] =
-        co_await http::async_write(connection->stream, response, kAwait);
-    if (write_error) co_return;
-    std::array<char, 4096> discarded;
-    const asio::mutable_buffer space = asio::buffer(discarded);
-    for (size_t total = 0; total < kDiscardBytesMax;) {
-      const auto [error, count] = co_await connection->stream.async_read_some(space, kAwait);
-      if (error) co_return;
-      total += count;
-    }
-  }
-
   KubernetesApi& api_;
   ChangeFeed& feed_;
   asio::io_context io_{1};
   asio::ssl::context tls_;
-  tcp::acceptor acceptor_;
-  size_t connections_ = 0;
+  HttpsListener listener_;
   std::set<Connection*> watching_;
   Thread thread_;
 };
@@ -313,29 +266,23 @@ class KubernetesServer::Server {
 absl::StatusOr<std::unique_ptr<KubernetesServer>> KubernetesServer::Start(
     KubernetesApi& api, ChangeFeed& feed, const Identity& identity, const std::string& address,
     uint16_t port) {
-  asio::ssl::context tls(asio::ssl::context::tls_server);
+  ASSIGN_OR_RETURN(asio::ssl::context tls,
+                   MakeServerTls(identity.server.certificate_pem, identity.server.key_pem));
   boost::system::error_code error;
-  const KeyPair& pair = identity.server;
   const std::string& authority = identity.authority->certificate_pem();
-  tls.set_options(asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1, error);
-  if (!error) tls.use_certificate_chain(asio::buffer(pair.certificate_pem), error);
-  if (!error) tls.use_private_key(asio::buffer(pair.key_pem), asio::ssl::context::pem, error);
-  if (!error) tls.add_certificate_authority(asio::buffer(authority), error);
+  tls.add_certificate_authority(asio::buffer(authority), error);
   if (!error) {
     tls.set_verify_mode(asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert, error);
   }
+  if (error) return absl::InternalError(Concat("the authority's certificate: ", error.message()));
   // Resumed sessions would carry no certificate.
   SSL_CTX_set_session_cache_mode(tls.native_handle(), SSL_SESS_CACHE_OFF);
   SSL_CTX_set_options(tls.native_handle(), SSL_OP_NO_TICKET);
-  if (error) return absl::InternalError(Concat("Kubernetes API's certificate: ", error.message()));
   auto server = std::unique_ptr<KubernetesServer>(new KubernetesServer());
   server->server_ = std::make_unique<Server>(api, feed, std::move(tls));
-  error = server->server_->Listen(address, port);
-  if (error) {
-    return absl::UnavailableError(
-        Concat("can't listen on ", address, ":", std::to_string(port), ": ", error.message()));
-  }
-  server->port_ = server->server_->port();
+  HttpsListener& listener = server->server_->listener();
+  RETURN_IF_ERROR(listener.Listen(address, port));
+  server->port_ = listener.port();
   server->server_->Run();
   return server;
 }

@@ -274,5 +274,62 @@ TEST_F(ConfigurationTest, WatchersSeeEveryChangeInOrder) {
   EXPECT_LT((*changes)[0].revision, (*changes)[1].revision);
 }
 
+TEST_F(ConfigurationTest, CreatesOnlyWhereNothingIsThere) {
+  v1::Backend backend = MakeBackend("a", 1);
+  v1::ApplyRequest request;
+  request.set_create_only(true);
+  request.add_objects()->PackFrom(backend);
+  EXPECT_EQ(configuration_->Apply(request, "test")->results_size(), 1);
+  const auto again = configuration_->Apply(request, "test");
+  ASSERT_EQ(again->violations_size(), 1);
+  EXPECT_EQ(again->violations(0).reason(), v1::Violation::ALREADY_EXISTS);
+  EXPECT_EQ(again->results_size(), 0);
+}
+
+TEST_F(ConfigurationTest, DeletesOnlyTheObjectThatIsMeant) {
+  v1::Backend backend = MakeBackend("a", 1);
+  Apply({&backend});
+  v1::DeleteRequest request;
+  *request.add_keys() = ToProto(KeyOf(backend));
+  request.mutable_keys(0)->set_namespace_("default");
+  request.set_uid("another");
+  EXPECT_EQ(configuration_->Delete(request, "test").status().code(), absl::StatusCode::kAborted);
+  request.set_uid(Find("a")->metadata().uid());
+  request.set_resource_version("1234567");
+  EXPECT_EQ(configuration_->Delete(request, "test").status().code(), absl::StatusCode::kAborted);
+  request.set_resource_version(Find("a")->metadata().resource_version());
+  EXPECT_TRUE(configuration_->Delete(request, "test").ok());
+}
+
+TEST_F(ConfigurationTest, KeepsWhoManagesFieldsWhereAnApplyDoesNotSay) {
+  v1::Backend backend = MakeBackend("a", 1);
+  backend.mutable_metadata()->add_managed_fields()->set_manager("m");
+  Apply({&backend});
+  v1::Backend without = MakeBackend("a", 2);
+  Apply({&without});
+  ASSERT_EQ(Find("a")->metadata().managed_fields_size(), 1);
+  EXPECT_EQ(Find("a")->metadata().managed_fields(0).manager(), "m");
+}
+
+TEST_F(ConfigurationTest, TheFeedKnowsNothingFromBeforeTheStart) {
+  v1::Backend backend = MakeBackend("a", 1);
+  Apply({&backend});
+  const uint64_t revision = configuration_->Current().revision;
+  ChangeFeed feed;
+  Configuration anew(*log_, snapshots_, agents_, feed);
+  ASSERT_TRUE(anew.Load().ok());
+  EXPECT_FALSE(feed.After(revision - 1, std::chrono::milliseconds(0)).has_value());
+  EXPECT_TRUE(feed.After(revision, std::chrono::milliseconds(0)).has_value());
+}
+
+TEST_F(ConfigurationTest, TheFeedGivesRevisionsWhole) {
+  ChangeFeed feed;
+  feed.Append(std::vector<Change>(3, Change{1, v1::WatchEvent::ADDED, {}, nullptr}));
+  feed.Append({Change{2, v1::WatchEvent::ADDED, {}, nullptr}});
+  EXPECT_EQ(feed.After(0, std::chrono::milliseconds(0), 2)->size(), 3U);
+  EXPECT_EQ(feed.After(0, std::chrono::milliseconds(0), 3)->size(), 4U);
+  EXPECT_EQ(feed.After(1, std::chrono::milliseconds(0), 1)->size(), 1U);
+}
+
 }  // namespace
 }  // namespace apk
