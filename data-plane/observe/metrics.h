@@ -2,29 +2,15 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "data-plane/observe/counter.h"
+
 namespace apk {
 
 class MirrorStatsRegistry;
-
-// A counter with one writer: an ordinary store, no locked instruction.
-class Counter {
- public:
-  void Add(uint64_t amount = 1) {
-    value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
-  }
-  void Subtract(uint64_t amount = 1) {
-    value_.store(value_.load(std::memory_order_relaxed) - amount, std::memory_order_relaxed);
-  }
-  uint64_t value() const { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<uint64_t> value_{0};
-};
 
 struct alignas(64) WorkerMetrics {
   std::array<Counter, 6>
