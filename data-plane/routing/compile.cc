@@ -103,9 +103,10 @@ struct Compiler::Past {
 class RouteTableBuilder {
  public:
   RouteTableBuilder(const v1::Snapshot& snapshot, const RouteTable& before,
-                    const std::string& own_address)
+                    const std::string& own_address, SeriesBook& series)
       : snapshot_(snapshot),
         before_(before),
+        series_(series),
         table_(std::make_shared<RouteTable>()),
         ports_(own_address, [this](std::string_view resource, std::string_view message) {
           Fail(resource, message);
@@ -157,6 +158,7 @@ class RouteTableBuilder {
 
   const v1::Snapshot& snapshot_;
   const RouteTable& before_;
+  SeriesBook& series_;
   std::shared_ptr<RouteTable> table_;
   std::vector<CompileError> errors_;
   absl::flat_hash_set<const void*> gone_;  // Parts of the table before that this one has not.
@@ -354,7 +356,7 @@ std::shared_ptr<const RouteTable> RouteTableBuilder::Finish(StringMap<ListenerHo
 void RouteTableBuilder::AddBackend(const v1::SnapshotResource& resource,
                                    const v1::BackendConfig& config) {
   std::vector<std::string> problems;
-  table_->backends_.push_back(CompileBackend(resource, config, problems));
+  table_->backends_.push_back(CompileBackend(resource, config, series_.backends, problems));
   for (const std::string& problem : problems) Fail(resource.name(), problem);
 }
 
@@ -394,6 +396,7 @@ void RouteTableBuilder::AddListener(const std::string& name, const v1::ListenerC
   if (!http) sni_tables_[name] = names.get();
   Listener listener;
   listener.name = name;
+  listener.series = series_.listeners.Take(name);
   listener.gateway = config.gateway();
   listener.hostname = ToLower(config.hostname());
   listener.http = http;
@@ -492,6 +495,8 @@ const Rule* RouteTableBuilder::AddRule(const std::string& resource, const v1::Ro
   rule->route = route.name();
   rule->name = config.name();
   rule->index = static_cast<uint32_t>(index);
+  rule->series = series_.rules.Take(rule->route,
+                                    rule->name.empty() ? std::to_string(index) : rule->name);
   rule->invalid = config.invalid();
   rule->request_timeout_ms = config.request_timeout_ms();
   rule->request_timeout_disabled = config.request_timeout_disabled();
@@ -574,13 +579,15 @@ void RouteTableBuilder::AddAuthentication(const std::string& resource,
   policy.audiences.assign(config.audiences().begin(), config.audiences().end());
 }
 
-Compiler::Compiler(std::string own_address)
-    : own_address_(std::move(own_address)), past_(std::make_unique<Past>()) {}
+Compiler::Compiler(std::string own_address, SeriesBook series)
+    : own_address_(std::move(own_address)),
+      series_(std::move(series)),
+      past_(std::make_unique<Past>()) {}
 Compiler::~Compiler() = default;
 
 CompileResult Compiler::Compile(const v1::Snapshot& snapshot) {
   CompileResult result;
-  RouteTableBuilder builder(snapshot, *past_->table, own_address_);
+  RouteTableBuilder builder(snapshot, *past_->table, own_address_, series_);
   if (!builder.Build()) {
     result.errors = std::move(builder.errors());
     return result;

@@ -24,8 +24,9 @@ struct CompileResult {
 // its resources, is shared with it and not built again. Used by one thread.
 class Compiler {
  public:
-  // `own_address`: the agent's, for listeners that name none; a listener may name it, too.
-  explicit Compiler(std::string own_address = "");
+  // `own_address`: the agent's, for listeners that name none; a listener may name it, too. `series`
+  // numbers what tables have.
+  explicit Compiler(std::string own_address = "", SeriesBook series = SeriesBook());
   ~Compiler();
   Compiler(const Compiler&) = delete;
   Compiler& operator=(const Compiler&) = delete;
@@ -39,6 +40,7 @@ class Compiler {
   struct Past;  // What the last table was made of.
 
   const std::string own_address_;
+  SeriesBook series_;
   std::unique_ptr<Past> past_;
 };
 

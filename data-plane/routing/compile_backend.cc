@@ -87,10 +87,12 @@ HealthCheckPolicy CompileHealthCheck(const v1::HealthCheckConfig& config,
 
 std::shared_ptr<const Backend> CompileBackend(const v1::SnapshotResource& resource,
                                               const v1::BackendConfig& config,
+                                              SeriesRegistry& series,
                                               std::vector<std::string>& problems) {
   auto backend = std::make_shared<Backend>();
   backend->name = resource.name();
   backend->hash = resource.hash();
+  backend->series = series.Take(resource.name());
   backend->endpoints = CompileEndpoints(config, problems);
   if (config.tls_enabled()) backend->tls = CompileTls(config.tls(), problems);
   if (!config.base_path().empty() && !config.base_path().starts_with('/')) {

@@ -15,6 +15,7 @@
 #include "common/strings.h"
 #include "data-plane/filters/filter.h"
 #include "data-plane/http/message.h"
+#include "data-plane/routing/series.h"
 
 namespace re2 {
 class RE2;
@@ -63,6 +64,7 @@ struct Backend {
   // Changes whenever a connection made for the old settings must not serve the new ones: covers
   // name, endpoints, TLS settings. Pools are keyed by this.
   uint64_t connection_key = 0;
+  std::shared_ptr<const Series> series;  // For what is counted of it.
 
   // The Host that an endpoint is sent: the client's `authority`, or its own where that is rewritten.
   std::string_view HostFor(size_t endpoint, std::string_view authority) const {
@@ -150,6 +152,7 @@ struct Rule {
   std::optional<SessionPersistence> session_persistence;
   bool redirects = false;     // A filter of it, or of a backend, is a redirect,
   bool cross_origin = false;  // or a Cors.
+  std::shared_ptr<const Series> series;  // For what is counted of it.
 };
 
 // One certificate with its key, both PEM; net/ makes TLS contexts of them.
@@ -197,6 +200,7 @@ struct Listener {
   std::shared_ptr<const SniTable> names;
   std::optional<ClientValidation> client_validation;
   uint64_t client_rules = 0;  // Names client_validation; 0 where there is none.
+  std::shared_ptr<const Series> series;  // For what is counted of it.
 };
 
 // One address and port that the agent binds, with all listeners that share it.
