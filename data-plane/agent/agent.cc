@@ -1,22 +1,11 @@
 // Compile, publish, save: in that order, and each only if the one before went well.
 #include "data-plane/agent/agent.h"
 
-#include <nlohmann/json.hpp>
-
 #include "common/log.h"
 #include "common/strings.h"
-#include "data-plane/forward/failure.h"
 
 namespace apk {
 namespace {
-
-std::vector<std::string> FailureNames() {
-  std::vector<std::string> names;
-  for (int i = 0; i <= static_cast<int>(Failure::kUpgrade); ++i) {
-    names.emplace_back(FailureName(static_cast<Failure>(i)));
-  }
-  return names;
-}
 
 v1::ResourceError* AddListenerError(const std::string& listener, const std::string& address,
                                     const std::string& message, v1::DiscoveryRequest& request) {
@@ -63,15 +52,11 @@ Agent::Outcome Agent::Serve(const v1::Snapshot& snapshot) {
   }
   outcome.port_errors = *std::move(published);
   outcome.table = std::move(compiled.table);
-  builder_.Reset(snapshot);
   if (on_issuers_) on_issuers_(*outcome.table);
   const std::lock_guard lock(mutex_);
-  version_ = snapshot.version();
-  revision_ = snapshot.revision();
-  resource_names_.clear();
-  for (const v1::SnapshotResource& resource : snapshot.resources()) {
-    resource_names_.push_back(resource.name());
-  }
+  builder_.Reset(snapshot);
+  table_ = outcome.table;
+  in_force_since_ = std::chrono::steady_clock::now();
   return outcome;
 }
 
@@ -128,43 +113,31 @@ v1::DiscoveryRequest Agent::Take(const v1::DiscoveryResponse& response) {
 
 std::string Agent::version() const {
   const std::lock_guard lock(mutex_);
-  return version_;
+  return table_ == nullptr ? "" : table_->version();
 }
 
 uint64_t Agent::revision() const {
   const std::lock_guard lock(mutex_);
-  return revision_;
+  return table_ == nullptr ? 0 : table_->revision();
 }
 
-AdminResponse Agent::Admin(std::string_view path) const {
-  AdminResponse response;
-  if (path == "/healthz") {
-    response.body = "ok\n";
-  } else if (path == "/readyz") {
-    const bool ready = !version().empty();
-    response.status = ready ? 200 : 503;
-    response.body = ready ? "ok\n" : "no snapshot yet\n";
-  } else if (path == "/metrics") {
-    SnapshotMetrics snapshot;
-    snapshot.version = version();
-    snapshot.revision = revision();
-    snapshot.endpoints_down = workers_.endpoints_down();
-    response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-    response.body = RenderMetrics(workers_.Metrics(), FailureNames(), workers_.mirror_stats(),
-                                  workers_.mirror_bytes(), snapshot);
-  } else if (path == "/config_dump") {
-    const std::lock_guard lock(mutex_);
-    nlohmann::ordered_json dump;
-    dump["version"] = version_;
-    dump["revision"] = revision_;
-    dump["resources"] = resource_names_;
-    response.content_type = "application/json";
-    response.body = dump.dump(2) + "\n";
-  } else {
-    response.status = 404;
-    response.body = "try /healthz /readyz /metrics /config_dump\n";
-  }
-  return response;
+std::shared_ptr<const RouteTable> Agent::table() const {
+  const std::lock_guard lock(mutex_);
+  return table_;
+}
+
+v1::Snapshot Agent::snapshot() const {
+  const std::lock_guard lock(mutex_);
+  v1::Snapshot snapshot = builder_.Now();
+  if (table_ == nullptr) return snapshot;
+  snapshot.set_version(table_->version());
+  snapshot.set_revision(table_->revision());
+  return snapshot;
+}
+
+std::optional<TimePoint> Agent::in_force_since() const {
+  const std::lock_guard lock(mutex_);
+  return in_force_since_;
 }
 
 }  // namespace apk

@@ -3,18 +3,17 @@
 // thread.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "apk/v1/discovery.pb.h"
+#include "common/clock.h"
 #include "data-plane/agent/last_good_snapshot.h"
 #include "data-plane/agent/snapshot_builder.h"
-#include "data-plane/auth/jwks_fetcher.h"
-#include "data-plane/observe/admin_server.h"
 #include "data-plane/routing/compile.h"
 #include "data-plane/worker/worker_group.h"
 
@@ -24,7 +23,7 @@ class Agent {
  public:
   // `own_address`: where listeners that name no address are served.
   Agent(WorkerGroup& workers, LastGoodSnapshot& disk, const std::string& own_address)
-      : workers_(workers), disk_(disk), compiler_(own_address) {}
+      : workers_(workers), disk_(disk), compiler_(own_address, series_) {}
 
   // Serves from disk where there is a good snapshot. Called once, before anything is received.
   void StartFromDisk();
@@ -35,15 +34,19 @@ class Agent {
   // "" where there is none yet. Thread-safe.
   std::string version() const;
   uint64_t revision() const;
+  // The table in use; nullptr where there is none yet. Thread-safe.
+  std::shared_ptr<const RouteTable> table() const;
+  // A copy of the snapshot in use, secrets included. Thread-safe.
+  v1::Snapshot snapshot() const;
+  // When the workers took it; nullopt where there is none yet. Thread-safe.
+  std::optional<TimePoint> in_force_since() const;
+  const SeriesBook& series() const { return series_; }
 
   // Called once, when the first snapshot is being served.
   void OnReady(std::function<void()> ready) { on_ready_ = std::move(ready); }
   void SetTokenIssuerSink(std::function<void(const RouteTable&)> sink) {
     on_issuers_ = std::move(sink);
   }
-
-  // Answers /healthz /readyz /metrics /config_dump. Thread-safe.
-  AdminResponse Admin(std::string_view path) const;
 
  private:
   struct Outcome {
@@ -55,15 +58,15 @@ class Agent {
 
   WorkerGroup& workers_;
   LastGoodSnapshot& disk_;
-  SnapshotBuilder builder_;
+  SeriesBook series_;
   Compiler compiler_;
   std::function<void()> on_ready_;
   std::function<void(const RouteTable&)> on_issuers_;
 
   mutable std::mutex mutex_;  // Over what other threads read.
-  std::string version_;
-  uint64_t revision_ = 0;
-  std::vector<std::string> resource_names_;
+  SnapshotBuilder builder_;  // Written by the thread that uses the agent, under it.
+  std::shared_ptr<const RouteTable> table_;
+  std::optional<TimePoint> in_force_since_;
 };
 
 }  // namespace apk

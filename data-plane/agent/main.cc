@@ -11,8 +11,10 @@
 #include "common/data_dir_lock.h"
 #include "common/log.h"
 #include "common/strings.h"
+#include "data-plane/agent/admin_pages.h"
 #include "data-plane/agent/agent.h"
 #include "data-plane/agent/discovery_client.h"
+#include "data-plane/auth/jwks_fetcher.h"
 
 namespace apk {
 namespace {
@@ -28,6 +30,8 @@ struct Flags {
   std::string data_dir = "/var/lib/apk/data-plane";
   std::string admin = "127.0.0.1:9501";
   std::string log_level = "info";
+  std::string access_log;
+  std::string access_log_format = "json";
   int workers = 0;
   int pin = -1;
   int drain_seconds = 30;
@@ -123,6 +127,14 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
+  app.add_option("--access-log", flags.access_log,
+                 "File or pipe for a line a request, - for standard output; SIGHUP opens it anew");
+  app.add_option("--access-log-format", flags.access_log_format,
+                 "json, or a template such as {time} {client} \"{method} {path}\" {status}")
+      ->capture_default_str()
+      ->check([](const std::string& text) {
+        return std::string(AccessFormat::Parse(text).status().message());
+      });
   app.set_version_flag("--version", "apk-data-plane " APK_VERSION);
 }
 
@@ -150,10 +162,27 @@ bool SplitHostPort(std::string_view text, std::string& host, uint16_t& port) {
   return number <= 65535;
 }
 
-int WaitForSignal(const sigset_t& signals) {
-  int signal = 0;
-  sigwait(&signals, &signal);
-  return signal;
+// The access log as the flags want it: none where there is to be none. False: said why.
+bool OpenAccessLog(const Flags& flags, size_t workers, std::unique_ptr<AccessLog>& log) {
+  if (flags.access_log.empty()) return true;
+  absl::StatusOr<AccessFormat> format = AccessFormat::Parse(flags.access_log_format);
+  absl::Status opened = format.status();
+  if (opened.ok()) {
+    log = std::make_unique<AccessLog>(flags.access_log, *std::move(format), workers);
+    opened = log->Open();
+  }
+  if (!opened.ok()) std::cerr << "apk-data-plane: --access-log: " << opened.message() << "\n";
+  return opened.ok();
+}
+
+// Until one that ends the program.
+void WaitForSignal(const sigset_t& signals, AccessLog* access_log) {
+  for (;;) {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    if (signal != SIGHUP) return;
+    access_log->Reopen();
+  }
 }
 
 int Run(Flags& flags) {
@@ -161,6 +190,7 @@ int Run(Flags& flags) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  if (!flags.access_log.empty()) sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // Before threads: they inherit it.
   signal(SIGPIPE, SIG_IGN);
 
@@ -194,14 +224,17 @@ int Run(Flags& flags) {
     std::cerr << "apk-data-plane: --data-dir: " << taken.message() << "\n";
     return 1;
   }
-  WorkerGroup group(workers, flags.worker, flags.mirror);
+  std::unique_ptr<AccessLog> access_log;
+  if (!OpenAccessLog(flags, workers, access_log)) return 1;
+  WorkerGroup group(workers, flags.worker, flags.mirror, access_log.get());
   LastGoodSnapshot disk(flags.data_dir);
   Agent agent(group, disk, flags.worker.default_address);
   JwksFetcher jwks(
       [&group](std::shared_ptr<const KeyStore> keys) { group.PublishKeys(std::move(keys)); },
       flags.data_dir + "/token-issuer-keys");
   agent.SetTokenIssuerSink([&jwks](const RouteTable& table) { jwks.SetIssuers(table); });
-  AdminServer admin([&agent](std::string_view path) { return agent.Admin(path); });
+  const AdminPages pages(agent, group, access_log.get());
+  AdminServer admin([&pages](const AdminRequest& request) { return pages.Answer(request); });
   if (const absl::Status listening = admin.Listen(admin_host, admin_port); !listening.ok()) {
     std::cerr << "apk-data-plane: --admin: " << listening.message() << "\n";
     return 1;
@@ -212,12 +245,13 @@ int Run(Flags& flags) {
     std::fflush(stdout);
   });
 
+  if (access_log != nullptr) access_log->Start();
   group.Start();
   admin.Start();
   agent.StartFromDisk();
   DiscoveryClient client(std::move(discovery), agent);
   client.Start();
-  WaitForSignal(signals);
+  WaitForSignal(signals, access_log.get());
   LogInfo("draining");
   client.Stop();
   group.Drain(std::chrono::seconds(flags.drain_seconds));

@@ -10,6 +10,12 @@ void SnapshotBuilder::Reset(const v1::Snapshot& snapshot) {
   }
 }
 
+v1::Snapshot SnapshotBuilder::Now() const {
+  v1::Snapshot snapshot;
+  for (const auto& [name, resource] : resources_) *snapshot.add_resources() = resource;
+  return snapshot;
+}
+
 v1::Snapshot SnapshotBuilder::Next(const v1::DiscoveryResponse& response) const {
   std::map<std::string, v1::SnapshotResource> next;
   if (!response.full()) next = resources_;

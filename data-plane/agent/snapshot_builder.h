@@ -14,6 +14,8 @@ namespace apk {
 class SnapshotBuilder {
  public:
   void Reset(const v1::Snapshot& snapshot);
+  // What it holds, in the order of names; neither version nor revision.
+  v1::Snapshot Now() const;
   // The snapshot that the response leads to; this builder is unchanged until Reset.
   v1::Snapshot Next(const v1::DiscoveryResponse& response) const;
 

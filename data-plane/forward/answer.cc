@@ -21,7 +21,7 @@ Reply AsGrpcStatus(const Reply& reply) {
 
 }  // namespace
 
-Task<> AnswerWith(WorkerContext* worker, ServerExchange* exchange, Reply reply) {
+Task<> AnswerWith(ServerExchange* exchange, ExchangeRecord* record, Reply reply) {
   if (reply.status >= 400 && IsGrpc(exchange->request())) reply = AsGrpcStatus(reply);
   ResponseHead head;
   head.status = reply.status;
@@ -34,10 +34,13 @@ Task<> AnswerWith(WorkerContext* worker, ServerExchange* exchange, Reply reply) 
   }
   const bool bodiless = exchange->request().method == "HEAD";
   exchange->WriteHead(head);
-  const WriteStatus status = exchange->WriteBody(bodiless ? std::string_view() : reply.body, true);
+  const std::string_view body = bodiless ? std::string_view() : reply.body;
+  record->status = reply.status;
+  record->bytes_out = body.size();
+  const WriteStatus status = exchange->WriteBody(body, true);
   bool written = status == WriteStatus::kDone;
   if (status == WriteStatus::kAgain) written = co_await exchange->Flush();
-  worker->metrics.responses_by_class[written ? reply.status / 100 : 0].Add();
+  record->cut_off = !written;
   if (!written) exchange->Abort();
 }
 

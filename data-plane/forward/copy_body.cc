@@ -184,6 +184,7 @@ ResponseBody::Step ResponseBody::Advance() {
     const WriteStatus status = exchange_.WriteBody(slice_.data, slice_.done);
     head_flushed_ = true;
     last_ = slice_.done;
+    bytes_ += slice_.data.size();
     if (status == WriteStatus::kFailed) return Step::kFailed;
     if (status == WriteStatus::kAgain) return Step::kClient;
   }

@@ -45,6 +45,7 @@ class RequestBody {
   bool running() const { return running_; }    // Stop and Settle have something to wait for.
   bool finished() const { return finished_; }  // All of it went up.
   ClientFault fault() const { return fault_; }
+  uint64_t bytes() const { return bytes_; }  // Read so far.
 
  private:
   Task<> Upload(ClientExchange* upstream, WriteStatus status, UpstreamGuard* guard);
@@ -90,12 +91,14 @@ class ResponseBody {
   Step Advance();
   // From there to the end; false where it failed.
   Task<bool> Copy(Step step);
+  uint64_t bytes() const { return bytes_; }  // Given to the client so far.
 
  private:
   ClientExchange& upstream_;
   ServerExchange& exchange_;
   UpstreamGuard& guard_;
   BodySlice slice_;  // The next one to write, where looked_.
+  uint64_t bytes_ = 0;
   bool looked_ = false;
   bool head_flushed_ = false;
   bool last_ = false;  // The last slice was written.

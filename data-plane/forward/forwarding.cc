@@ -67,13 +67,16 @@ Failure FailureFor(ClientExchange::HeadResult result) {
 
 Forwarding::~Forwarding() {
   exchange_.AbortWhenCancelled(nullptr);
+  record_.bytes_in += body_.bytes();
+  if (lease_.pool != nullptr) record_.endpoint = lease_.endpoint;
   worker_.pool.Release(lease_);
 }
 
 Task<> Forwarding::Answer(Failure failure) {
   worker_.metrics.failures[static_cast<size_t>(failure)].Add();
+  record_.Fail(failure);
   Reply reply = ReplyFor(failure);
-  co_await AnswerWith(&worker_, &exchange_, std::move(reply));
+  co_await AnswerWith(&exchange_, &record_, std::move(reply));
 }
 
 Task<> Forwarding::AnswerFor(Failure failure) {
@@ -90,7 +93,7 @@ Task<> Forwarding::AnswerFor(Failure failure) {
       failure = Failure::kRequestTimeout;
       break;
     case ClientFault::kGone:
-      worker_.metrics.responses_by_class[0].Add();
+      record_.failure = "client_gone";
       exchange_.Abort();
       co_return;
   }
@@ -129,7 +132,7 @@ Task<> Forwarding::Run() {
   if (!choice_->filters.empty()) {
     std::optional<Reply> reply = ApplyRequestFilters(choice_->filters, filters_, request);
     if (reply.has_value()) {
-      co_await AnswerWith(&worker_, &exchange_, *std::move(reply));
+      co_await AnswerWith(&exchange_, &record_, *std::move(reply));
       co_return;
     }
   }
@@ -146,11 +149,14 @@ Task<> Forwarding::Run() {
   }
   if (rule_.retry.has_value()) body_.KeepForReplay(kReplayBytesMax);
   std::optional<Failure> failure = Failure::kOverflow;
+  record_.backend = &backend;
+  record_.sent = std::chrono::steady_clock::now();
   if (worker_.pool.Acquire(backend, lease_, SessionEndpoint())) {
     failure = co_await Send();
     if (rule_.retry.has_value()) failure = co_await Retry(failure);
   }
   if (failure.has_value()) {
+    record_.answered = TimePoint();  // Of a try before the last one.
     if (lease_.exchange() != nullptr) lease_.exchange()->Abort();
     co_await AnswerFor(*failure);  // At once: the rest of the body is read away after it.
     if (body_.running()) co_await body_.Stop();
@@ -280,6 +286,7 @@ Task<std::optional<Failure>> Forwarding::SendOnce() {
     if (result != ClientExchange::HeadResult::kOk) co_return FailureFor(result);
     if (response_.status >= 200) {
       guard_.AnswerBegun();
+      record_.answered = std::chrono::steady_clock::now();
       co_return std::nullopt;
     }
     if (request.websocket && GrantsWebSocket(response_)) co_return std::nullopt;
@@ -307,8 +314,8 @@ Task<> Forwarding::Tunnel() {
   ApplyResponseFilters(rule_.filters, filters_, response_);
   lease_.exchange()->StartTunnel();
   exchange_.StartTunnel(response_);
-  worker_.metrics.responses_by_class[1].Add();
-  const bool in_order = co_await RunTunnel(&worker_.io, &exchange_, lease_.exchange());
+  record_.status = 101;
+  const bool in_order = co_await RunTunnel(&worker_.io, &exchange_, lease_.exchange(), &record_);
   if (!in_order) exchange_.Abort();
 }
 
@@ -336,6 +343,7 @@ void Forwarding::WriteResponseHead() {
   ApplyResponseFilters(choice_->filters, filters_, response_);
   ApplyResponseFilters(rule_.filters, filters_, response_);
   if (rule_.session_persistence.has_value()) KeepSession();
+  record_.status = response_.status;
   exchange_.WriteHead(response_);
 }
 
@@ -352,7 +360,8 @@ Task<> Forwarding::Respond() {
   const ResponseBody::Step step = body.Advance();
   bool copied = step == ResponseBody::Step::kDone;
   if (!copied) copied = co_await body.Copy(step);
-  worker_.metrics.responses_by_class[copied ? response_.status / 100 : 0].Add();
+  record_.cut_off = !copied;
+  record_.bytes_out = body.bytes();
   if (!copied || !body_.finished()) upstream.Abort();
   if (!copied) exchange_.Abort();
   if (body_.running()) co_await body_.Stop();

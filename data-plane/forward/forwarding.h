@@ -5,6 +5,7 @@
 
 #include "data-plane/forward/copy_body.h"
 #include "data-plane/forward/exchange_deadlines.h"
+#include "data-plane/forward/exchange_report.h"
 #include "data-plane/forward/failure.h"
 #include "data-plane/forward/mirror_tee.h"
 #include "data-plane/forward/session_value.h"
@@ -17,10 +18,15 @@ namespace apk {
 class Forwarding {
  public:
   // What is referred to outlives it. The request is ready to go out but for the filters of a backend.
-  // `came_back`: it is a copy that an agent sent to a mirror.
-  Forwarding(WorkerContext& worker, ServerExchange& exchange, const Rule& rule,
+  // `came_back`: it is a copy that an agent sent to a mirror. REQUIRES: `record` has its rule.
+  Forwarding(WorkerContext& worker, ServerExchange& exchange, ExchangeRecord& record,
              const FilterContext& filters, bool came_back)
-      : worker_(worker), exchange_(exchange), rule_(rule), filters_(filters), mirrors_(worker, came_back) {}
+      : worker_(worker),
+        exchange_(exchange),
+        record_(record),
+        rule_(*record.rule),
+        filters_(filters),
+        mirrors_(worker, came_back) {}
   ~Forwarding();
   Forwarding(const Forwarding&) = delete;
   Forwarding& operator=(const Forwarding&) = delete;
@@ -58,6 +64,7 @@ class Forwarding {
 
   WorkerContext& worker_;
   ServerExchange& exchange_;
+  ExchangeRecord& record_;
   const Rule& rule_;
   const FilterContext& filters_;
   MirrorTee mirrors_;

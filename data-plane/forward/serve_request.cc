@@ -57,6 +57,8 @@ bool IsMisdirected(const Port& port, const Listener& listener, const Arrival& ar
 Task<> ServeRequest(WorkerContext* worker, const Arrival* arrival, ServerExchange* exchange) {
   const std::shared_ptr<const RouteTable> table =
       worker->table;  // One table for the whole request.
+  ExchangeReport report(*worker, *arrival, *exchange);
+  ExchangeRecord* const record = &report.record();
   RequestHead& request = exchange->request();
 
   std::optional<Failure> failure;
@@ -64,23 +66,26 @@ Task<> ServeRequest(WorkerContext* worker, const Arrival* arrival, ServerExchang
   std::optional<RouteMatch> match;
   const Port* const port = table->FindPort(arrival->address, arrival->port);
   const Listener* const listener = port == nullptr ? nullptr : port->FindListener(request.host);
+  record->listener = listener;
   if (listener != nullptr && IsMisdirected(*port, *listener, *arrival)) {
     failure = Failure::kMisdirected;
   } else if (request.method == "CONNECT") {
     failure = Failure::kUpgrade;
   } else if (listener != nullptr) {
     match = RouteTable::Match(*listener, request);
+    if (match.has_value()) record->rule = match->rule;
     reply = AnswerPreflightFor(*listener, match, request);
     if (reply.has_value()) {
-      co_await AnswerWith(worker, exchange, *std::move(reply));
+      co_await AnswerWith(exchange, record, *std::move(reply));
       co_return;
     }
   }
   if (!match.has_value() && !failure.has_value()) failure = Failure::kNoRoute;
   if (failure.has_value()) {
     worker->metrics.failures[static_cast<size_t>(*failure)].Add();
+    record->Fail(*failure);
     reply = ReplyFor(*failure);
-    co_await AnswerWith(worker, exchange, *std::move(reply));
+    co_await AnswerWith(exchange, record, *std::move(reply));
     co_return;
   }
 
@@ -91,10 +96,11 @@ Task<> ServeRequest(WorkerContext* worker, const Arrival* arrival, ServerExchang
                          std::chrono::system_clock::now());
     if (reply.has_value()) {
       worker->metrics.unauthorized.Add();
+      record->failure = "unauthorized";
       MirrorTee rejected(*worker, came_back);
       rejected.Prepare(rule, rule.mirrors, request);
       rejected.Reject();
-      co_await AnswerWith(worker, exchange, *std::move(reply));
+      co_await AnswerWith(exchange, record, *std::move(reply));
       co_return;
     }
     if (!rule.authentication->send_token_to_upstream) {
@@ -121,10 +127,10 @@ Task<> ServeRequest(WorkerContext* worker, const Arrival* arrival, ServerExchang
   CutBasePath(match->path, request);
   reply = ApplyRequestFilters(rule.filters, filters, request);
   if (reply.has_value()) {
-    co_await AnswerWith(worker, exchange, *std::move(reply));
+    co_await AnswerWith(exchange, record, *std::move(reply));
     co_return;
   }
-  Forwarding forwarding(*worker, *exchange, rule, filters, came_back);
+  Forwarding forwarding(*worker, *exchange, *record, filters, came_back);
   co_await forwarding.Run();
 }
 

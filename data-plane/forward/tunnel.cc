@@ -17,7 +17,8 @@ struct UpwardPump {
   Timer over;  // Cancelled then.
 };
 
-Task<> PumpUp(ServerExchange* client, ClientExchange* upstream, UpwardPump* pump) {
+Task<> PumpUp(ServerExchange* client, ClientExchange* upstream, UpwardPump* pump,
+              ExchangeRecord* record) {
   for (;;) {
     const BodySlice slice = client->NextBody();
     if (slice.wait) {
@@ -26,6 +27,7 @@ Task<> PumpUp(ServerExchange* client, ClientExchange* upstream, UpwardPump* pump
       continue;
     }
     if (slice.failed || slice.data.empty()) break;
+    record->bytes_in += slice.data.size();
     WriteStatus status = upstream->WriteBody(slice.data, false);
     if (status == WriteStatus::kAgain) {
       const bool flushed = co_await upstream->Flush();
@@ -39,7 +41,7 @@ Task<> PumpUp(ServerExchange* client, ClientExchange* upstream, UpwardPump* pump
   pump->over.cancel();
 }
 
-Task<bool> PumpDown(ServerExchange* client, ClientExchange* upstream) {
+Task<bool> PumpDown(ServerExchange* client, ClientExchange* upstream, ExchangeRecord* record) {
   const bool head_sent = co_await client->Flush();
   if (!head_sent) co_return false;
   for (;;) {
@@ -51,6 +53,7 @@ Task<bool> PumpDown(ServerExchange* client, ClientExchange* upstream) {
       if (!filled) co_return false;
       continue;
     }
+    record->bytes_out += slice.data.size();
     WriteStatus status = client->WriteBody(slice.data, slice.done);
     if (status == WriteStatus::kAgain) {
       const bool flushed = co_await client->Flush();
@@ -63,10 +66,11 @@ Task<bool> PumpDown(ServerExchange* client, ClientExchange* upstream) {
 
 }  // namespace
 
-Task<bool> RunTunnel(asio::io_context* io, ServerExchange* client, ClientExchange* upstream) {
+Task<bool> RunTunnel(asio::io_context* io, ServerExchange* client, ClientExchange* upstream,
+                     ExchangeRecord* record) {
   UpwardPump pump(*io);
-  asio::co_spawn(*io, PumpUp(client, upstream, &pump), Detached());
-  const bool in_order = co_await PumpDown(client, upstream);
+  asio::co_spawn(*io, PumpUp(client, upstream, &pump, record), Detached());
+  const bool in_order = co_await PumpDown(client, upstream, record);
   upstream->Abort();
   if (pump.running) {
     client->LimitBody(kGoodbyeTime);

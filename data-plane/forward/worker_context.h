@@ -65,6 +65,8 @@ class MirrorStatsCache {
   absl::flat_hash_map<const Mirror*, MirrorStats*> stats_;
 };
 
+class AccessLogDoor;  // In observe/access_log.h.
+
 struct WorkerContext {
   asio::io_context& io;
   ConnectionPool& pool;
@@ -74,6 +76,7 @@ struct WorkerContext {
   WorkerMetrics& metrics;
   VerdictCache& verdicts;
   const ForwardLimits& limits;
+  AccessLogDoor* access_log;  // nullptr: nothing is logged.
   FastRandom random;
   std::shared_ptr<const RouteTable> table;  // Replaced between requests.
   std::shared_ptr<const KeyStore> keys;

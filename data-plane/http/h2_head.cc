@@ -37,7 +37,7 @@ void H2RequestHeadBuilder::Add(std::string_view name, std::string_view value) {
     if (name == ":method") {
       head_.method.assign(value);
     } else if (name == ":path") {
-      target_.assign(value);
+      head_.target.assign(value);
     } else if (name == ":authority") {
       head_.authority.assign(value);
     } else if (name == ":protocol") {
@@ -59,8 +59,8 @@ void H2RequestHeadBuilder::Add(std::string_view name, std::string_view value) {
 
 HeadError H2RequestHeadBuilder::ReadTarget() {
   if (head_.method == "CONNECT") return HeadError::kNone;  // Has none.
-  if (target_.size() > limits_.request_line_bytes_max) return HeadError::kTargetTooLong;
-  const std::optional<TargetParts> target = SplitTarget(target_);
+  if (head_.target.size() > limits_.request_line_bytes_max) return HeadError::kTargetTooLong;
+  const std::optional<TargetParts> target = SplitTarget(head_.target);
   if (!target.has_value()) return HeadError::kMalformed;
   if (target->form == TargetForm::kAsterisk) {
     head_.path = "*";

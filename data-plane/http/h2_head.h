@@ -32,7 +32,6 @@ class H2RequestHeadBuilder {
 
   const HeadLimits& limits_;
   RequestHead& head_;
-  std::string target_;
   std::string protocol_;  // Of an extended CONNECT.
   std::string cookie_;    // Crumbs joined (RFC 9113 8.2.3).
   size_t list_bytes_ = 0;

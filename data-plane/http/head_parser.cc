@@ -143,6 +143,7 @@ bool KeepsAlive(const HeaderMap& headers, uint8_t minor_version) {
 }
 
 HeadError ParseTarget(std::string_view text, RequestHead& out) {
+  out.target.assign(text);
   const std::optional<TargetParts> target = SplitTarget(text);
   if (!target.has_value() || target->form == TargetForm::kAuthority) return HeadError::kMalformed;
   if (target->form == TargetForm::kAsterisk && out.method != "OPTIONS")

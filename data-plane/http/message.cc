@@ -203,6 +203,7 @@ void RequestHead::Clear() {
   authority_rewritten = false;
   path.clear();
   query.clear();
+  target.clear();
   has_query = false;
   major_version = 1;
   minor_version = 1;

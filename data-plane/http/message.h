@@ -145,6 +145,7 @@ struct RequestHead {
   std::string path;                  // Normalised, begins with '/'. Matched and forwarded.
   std::string query;                 // Without '?', as received.
   bool has_query = false;
+  std::string target;   // As received; for HTTP/2 :path.
   bool secure = false;  // Came over TLS.
   uint8_t major_version = 1;
   uint8_t minor_version = 1;  // Of HTTP/1.

@@ -40,6 +40,7 @@ absl::StatusOr<SslContext> MakeServerContext(const std::vector<ServerSettings>& 
 // What the context found out about one connection while it accepted it; see AttachFacts.
 struct HandshakeFacts {
   std::string server_name;    // SNI in lower case; "" where there was none.
+  uint16_t version = 0;       // Of TLS, as it has it: 0x0304 is 1.3. Once the handshake is over.
   uint64_t client_rules = 0;  // That the client has passed; 0: it was asked for nothing.
 };
 

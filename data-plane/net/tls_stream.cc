@@ -154,7 +154,9 @@ void TlsStream::AnswerPlainHttp() {
 Task<bool> TlsStream::AcceptHandshake() {
   SSL_set_accept_state(ssl_.get());
   AttachFacts(ssl_.get(), &facts_);
-  co_return co_await Handshake();
+  const bool secured = co_await Handshake();
+  facts_.version = static_cast<uint16_t>(SSL_version(ssl_.get()));
+  co_return secured;
 }
 
 Task<bool> TlsStream::ConnectHandshake(ServerNames names, std::shared_ptr<SessionSlot> slot) {

@@ -76,15 +76,18 @@ Task<> AdminServer::Serve(TcpSocket socket) {
     AdminResponse response;
     if (outcome == H1ServerConnection::ReadOutcome::kRefused) {
       response.status = connection.refusal();
-    } else if (connection.request().method != "GET" && connection.request().method != "HEAD") {
-      response.status = 405;
     } else {
-      response = handler_(connection.request().path);
+      AdminRequest request;
+      request.method = connection.request().method;
+      request.path = connection.request().path;
+      request.from_page = connection.request().headers.Get("origin").has_value();
+      response = handler_(request);
     }
     ResponseHead head;
     head.status = response.status;
     head.headers.Add("Content-Type", response.content_type);
     head.headers.Add("X-Content-Type-Options", "nosniff");
+    if (!response.allow.empty()) head.headers.Add("Allow", response.allow);
     head.framing.kind = BodyFraming::Kind::kLength;
     head.framing.length = response.body.size();
     connection.WriteHead(head);

@@ -1,5 +1,4 @@
-// The agent's own port, for probes, scrapers and people: GET only, loopback by default, one small
-// answer a connection. Runs on a thread of its own, so that it answers even when every worker is
+// The agent's own port, for probes, scrapers and people; loopback by default. Runs on a thread of its own, so that it answers even when every worker is
 // busy.
 #pragma once
 
@@ -22,12 +21,20 @@ struct AdminResponse {
   uint16_t status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
+  std::string allow;  // Methods, with 405; or "".
+};
+
+// Views of the server's.
+struct AdminRequest {
+  std::string_view method;
+  std::string_view path;     // "/metrics" for one.
+  bool from_page = false;    // A page of a browser sent it, which may be anybody's.
 };
 
 class AdminServer {
  public:
-  // Called on the server's thread with the path, "/metrics" for one.
-  using Handler = std::function<AdminResponse(std::string_view path)>;
+  // Called on the server's thread.
+  using Handler = std::function<AdminResponse(const AdminRequest& request)>;
 
   explicit AdminServer(Handler handler);
   ~AdminServer();

@@ -100,7 +100,7 @@ Task<H1ServerConnection::ReadOutcome> H1ServerConnection::ReadRequest() {
   if (requests_ == 0 && !secure_ && head == kHttp2Preface) co_return ReadOutcome::kHttp2;
   const HeadError error = ParseRequestHead(head, limits_.head, request_);
   buffer_.Consume(scanner_.head_end());
-  if (error != HeadError::kNone) co_return Refuse(StatusFor(error));
+  if (error != HeadError::kNone) co_return Refuse(StatusFor(error), true);
   GuardRead(kNoDeadline);
   request_.secure = secure_;
   body_.Start(request_.framing);
@@ -122,9 +122,15 @@ H1ServerConnection::Taken H1ServerConnection::TakeStream() {
   return taken;
 }
 
-H1ServerConnection::ReadOutcome H1ServerConnection::Refuse(uint16_t status) {
+H1ServerConnection::ReadOutcome H1ServerConnection::Refuse(uint16_t status, bool parsed) {
   GuardRead(kNoDeadline);
+  std::string method = std::move(request_.method);
+  std::string target = std::move(request_.target);
   request_.Clear();
+  if (parsed) {
+    request_.method = std::move(method);
+    request_.target = std::move(target);
+  }
   body_.Start(BodyFraming());
   keep_alive_ = false;
   head_written_ = response_complete_ = aborted_ = false;

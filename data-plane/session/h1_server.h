@@ -75,7 +75,8 @@ class H1ServerConnection final : public ServerExchange {
   void CloseIfIdle();
 
  private:
-  ReadOutcome Refuse(uint16_t status);
+  // `parsed`: request_ is of the head that is refused, as far as it went; what it asked for stays there.
+  ReadOutcome Refuse(uint16_t status, bool parsed = false);
   // Reading and writing may wait at the same time; the stream has one deadline for both. A client
   // that sends too slowly can still be told, one that reads too slowly can't.
   void GuardRead(TimePoint at);

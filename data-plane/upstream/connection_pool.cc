@@ -132,6 +132,15 @@ Task<DialError> ConnectionPool::OpenStream(const Backend* backend, Lease* lease,
 Task<DialError> ConnectionPool::Open(const Backend* backend, Lease* lease, TimePoint deadline) {
   const TimePoint latest =
       std::min(deadline, std::chrono::steady_clock::now() + limits_.connect_timeout);
+  BackendPool& pool = *lease->pool;
+  const size_t endpoint = lease->endpoint;
+  ++pool.endpoints[endpoint].pending;
+  const DialError error = co_await OpenFresh(backend, lease, latest);
+  --pool.endpoints[endpoint].pending;
+  co_return error;
+}
+
+Task<DialError> ConnectionPool::OpenFresh(const Backend* backend, Lease* lease, TimePoint latest) {
   if (backend->http2) co_return co_await OpenStream(backend, lease, latest);
   DialResult result = co_await Dial(backend, lease, latest);
   if (result.error == DialError::kNone) {
@@ -186,6 +195,24 @@ void ConnectionPool::Release(Lease& lease) {
     idle.push_back(std::move(lease.connection));
   }
   lease.connection.reset();
+}
+
+std::vector<EndpointFigures> ConnectionPool::Figures(const Backend& backend) const {
+  std::vector<EndpointFigures> figures(backend.endpoints.size());
+  const auto found = pools_.find(backend.connection_key);
+  if (found == pools_.end()) return figures;
+  const BackendPool& pool = *found->second;
+  const TimePoint now = std::chrono::steady_clock::now();
+  for (size_t i = 0; i < figures.size(); ++i) {
+    const EndpointPool& endpoint = pool.endpoints[i];
+    const uint64_t in_use = backend.http2 ? 0 : endpoint.active - endpoint.pending;
+    figures[i] = {.open = in_use + endpoint.idle.size() + endpoint.shared.size(),
+                  .idle = endpoint.idle.size(),
+                  .pending = endpoint.pending,
+                  .exchanges = endpoint.active,
+                  .ejected = endpoint.ejection.count() > 0 && endpoint.ejected_until > now};
+  }
+  return figures;
 }
 
 void ConnectionPool::CloseExpired() {

@@ -16,6 +16,7 @@
 #include "data-plane/routing/route_table.h"
 #include "data-plane/session/h1_client.h"
 #include "data-plane/session/h2_client.h"
+#include "data-plane/upstream/endpoint_figures.h"
 #include "data-plane/upstream/shared_backends.h"
 
 namespace apk {
@@ -83,6 +84,9 @@ class ConnectionPool {
   // Ends the lease; a reusable connection becomes idle, any other is closed.
   void Release(Lease& lease);
 
+  // By endpoint, as they are now.
+  std::vector<EndpointFigures> Figures(const Backend& backend) const;
+
   // Drops idle connections whose time is up, and pools that are empty.
   void CloseExpired();
 
@@ -94,6 +98,7 @@ class ConnectionPool {
   struct EndpointPool {
     std::vector<std::unique_ptr<H1ClientConnection>> idle;  // Used last is taken first.
     uint32_t active = 0;
+    uint32_t pending = 0;  // Of these, in Open.
     TimePoint ejected_until{};
     std::chrono::milliseconds ejection{0};  // The last one's; 0: it accepted since.
     std::vector<std::shared_ptr<H2ClientConnection>> shared;
@@ -113,6 +118,7 @@ class ConnectionPool {
 
   // A stream on a connection that has room for it.
   static bool TakeStream(EndpointPool& endpoint, Lease& lease);
+  Task<DialError> OpenFresh(const Backend* backend, Lease* lease, TimePoint latest);
   Task<DialError> OpenStream(const Backend* backend, Lease* lease, TimePoint latest);
   Task<DialResult> Dial(const Backend* backend, const Lease* lease, TimePoint latest);
 

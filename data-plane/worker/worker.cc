@@ -76,7 +76,7 @@ struct Worker::Acceptor {
 
 Worker::Worker(int index, const WorkerOptions& options, ClientAddresses& addresses,
                SharedBackends& backends, MirrorBudget& budget, MirrorStatsRegistry& stats,
-               std::function<void()> wake_mirrors)
+               std::function<void()> wake_mirrors, AccessLogDoor* access_log)
     : index_(index),
       options_(options),
       addresses_(addresses),
@@ -92,6 +92,7 @@ Worker::Worker(int index, const WorkerOptions& options, ClientAddresses& address
                .metrics = metrics_,
                .verdicts = verdicts_,
                .limits = options.forward,
+               .access_log = access_log,
                .random = FastRandom(static_cast<uint64_t>(
                    std::chrono::steady_clock::now().time_since_epoch().count() + index)),
                .table = std::make_shared<const RouteTable>(),
@@ -148,6 +149,26 @@ void Worker::Drain() {
     CloseAcceptors();
     for (H1ServerConnection* const session : sessions_) session->CloseIfIdle();
     for (H2ServerConnection* const session : h2_sessions_) session->Drain();
+  });
+}
+
+void Worker::Report(std::function<void(WorkerReport)> done) {
+  const TimePoint asked = std::chrono::steady_clock::now();
+  asio::post(io_, [this, asked, done = std::move(done)] {
+    using std::chrono::duration_cast;
+    using std::chrono::microseconds;
+    WorkerReport report;
+    report.lag = duration_cast<microseconds>(std::chrono::steady_clock::now() - asked);
+    report.table = context_.table;
+    for (const auto& backend : report.table->backends()) {
+      report.backends.push_back(pool_.Figures(*backend));
+    }
+    report.connections = connections_by_port_;
+    timespec used{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    report.cpu = duration_cast<microseconds>(std::chrono::seconds(used.tv_sec) +
+                                             std::chrono::nanoseconds(used.tv_nsec));
+    done(std::move(report));
   });
 }
 
@@ -215,6 +236,8 @@ Task<> Worker::ServeConnection(TcpSocket socket, std::string client_address, Cli
   ++connections_;
   metrics_.connections_active.Add();
   auto arrival = std::make_shared<Arrival>(acceptor->arrival);
+  const std::pair<std::string, uint16_t> port(arrival->address, arrival->port);
+  ++connections_by_port_[port];
   acceptor.reset();
   auto stream = std::make_unique<TcpStream>(std::move(socket), deadlines_);
   if (arrival->tls) {
@@ -223,6 +246,7 @@ Task<> Worker::ServeConnection(TcpSocket socket, std::string client_address, Cli
     co_await ServeSession(std::move(stream), std::move(client_address), std::move(arrival));
   }
   --connections_;
+  if (--connections_by_port_[port] == 0) connections_by_port_.erase(port);
   metrics_.connections_active.Subtract();
 }
 
@@ -254,6 +278,8 @@ Task<> Worker::ServeSecured(std::unique_ptr<TcpStream> transport, std::string cl
     co_return;
   }
   arrival->handshake = stream->facts();
+  const bool is_tls13 = arrival->handshake.version == TLS1_3_VERSION;
+  (is_tls13 ? metrics_.handshakes_tls13 : metrics_.handshakes_tls12).Add();
   std::string server_name = arrival->handshake.server_name;
   port = context_.table->FindPort(arrival->address, arrival->port);
   const Listener* const listener = port == nullptr ? nullptr : port->FindListener(server_name);
@@ -294,7 +320,7 @@ Task<> Worker::ServeSession(std::unique_ptr<ByteStream> stream, std::string clie
       co_return;
     }
     if (outcome == H1ServerConnection::ReadOutcome::kRefused) {
-      co_await AnswerRefusal(&connection, connection.refusal());
+      co_await AnswerRefusal(arrival.get(), &connection, connection.refusal());
     } else {
       co_await ServeRequest(&context_, arrival.get(), &connection);
     }
@@ -304,11 +330,13 @@ Task<> Worker::ServeSession(std::unique_ptr<ByteStream> stream, std::string clie
   }
 }
 
-Task<> Worker::AnswerRefusal(ServerExchange* exchange, uint16_t status) {
+Task<> Worker::AnswerRefusal(const Arrival* arrival, ServerExchange* exchange, uint16_t status) {
+  ExchangeReport report(context_, *arrival, *exchange);
   const Failure failure = FailureForRefusal(status);
   metrics_.failures[static_cast<size_t>(failure)].Add();
+  report.record().Fail(failure);
   Reply reply = ReplyFor(failure);
-  co_await AnswerWith(&context_, exchange, std::move(reply));
+  co_await AnswerWith(exchange, &report.record(), std::move(reply));
 }
 
 Task<> Worker::ServeHttp2(std::unique_ptr<ByteStream> stream, std::string received,
@@ -328,7 +356,7 @@ Task<> Worker::ServeHttp2(std::unique_ptr<ByteStream> stream, std::string receiv
 Task<> Worker::ServeStream(std::unique_ptr<H2ServerExchange> exchange,
                            std::shared_ptr<const Arrival> arrival) {
   if (exchange->refusal() != 0) {
-    co_await AnswerRefusal(exchange.get(), exchange->refusal());
+    co_await AnswerRefusal(arrival.get(), exchange.get(), exchange->refusal());
   } else {
     co_await ServeRequest(&context_, arrival.get(), exchange.get());
   }

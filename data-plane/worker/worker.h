@@ -5,12 +5,15 @@
 #include <absl/container/flat_hash_set.h>
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/thread.h"
 #include "data-plane/forward/worker_context.h"
+#include "data-plane/observe/worker_report.h"
 #include "data-plane/session/h1_server.h"
 #include "data-plane/session/h2_server.h"
 #include "data-plane/worker/client_addresses.h"
@@ -32,9 +35,10 @@ struct WorkerOptions {
 
 class Worker {
  public:
+  // `access_log` is its own, or nullptr. What it is given outlives it.
   Worker(int index, const WorkerOptions& options, ClientAddresses& addresses,
          SharedBackends& backends, MirrorBudget& budget, MirrorStatsRegistry& stats,
-         std::function<void()> wake_mirrors);
+         std::function<void()> wake_mirrors, AccessLogDoor* access_log);
   ~Worker();
 
   void Start();
@@ -46,6 +50,8 @@ class Worker {
   void AdoptKeys(std::shared_ptr<const KeyStore> keys);
   // Stops accepting; exchanges under way are finished, idle connections closed.
   void Drain();
+  // `done` is called on the worker's thread, soon.
+  void Report(std::function<void(WorkerReport)> done);
   // Ends everything at once and joins the thread.
   void Stop();
 
@@ -73,7 +79,7 @@ class Worker {
   Task<> ServeStream(std::unique_ptr<H2ServerExchange> exchange,
                      std::shared_ptr<const Arrival> arrival);
   // For a head that was refused.
-  Task<> AnswerRefusal(ServerExchange* exchange, uint16_t status);
+  Task<> AnswerRefusal(const Arrival* arrival, ServerExchange* exchange, uint16_t status);
   Task<> Sweep();
 
   const int index_;
@@ -93,6 +99,7 @@ class Worker {
   std::atomic<bool> draining_{false};
   bool stopping_ = false;  // The thread's own.
   size_t connections_ = 0;
+  std::map<std::pair<std::string, uint16_t>, uint64_t> connections_by_port_;
   absl::flat_hash_set<H1ServerConnection*> sessions_;  // For Drain: some wait for a request.
   absl::flat_hash_set<H2ServerConnection*> h2_sessions_;
   Thread thread_;

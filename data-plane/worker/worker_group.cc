@@ -37,19 +37,45 @@ class Rendezvous {
   std::vector<PortError> errors_;
 };
 
+// Shared by who asks and the workers, the late ones included.
+class ReportAnswers {
+ public:
+  explicit ReportAnswers(size_t workers) : reports_(workers), missing_(workers) {}
+
+  void Add(size_t worker, WorkerReport report) {
+    const std::lock_guard lock(mutex_);
+    reports_[worker] = std::move(report);
+    --missing_;
+    all_here_.notify_one();
+  }
+
+  WorkerReports Wait(std::chrono::milliseconds patience) {
+    std::unique_lock lock(mutex_);
+    all_here_.wait_for(lock, patience, [this] { return missing_ == 0; });
+    return reports_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable all_here_;
+  WorkerReports reports_;
+  size_t missing_;
+};
+
 }  // namespace
 
 WorkerGroup::WorkerGroup(size_t workers, const WorkerOptions& options,
-                         const MirrorLimits& mirror_limits)
+                         const MirrorLimits& mirror_limits, AccessLog* access_log)
     : options_(options),
       addresses_(options.connections_per_address_max),
       health_(backends_, options.pool.dns_servers),
       budget_(mirror_limits),
       mirrors_(mirror_limits, budget_) {
   for (size_t i = 0; i < workers; ++i) {
+    AccessLogDoor* const door = access_log == nullptr ? nullptr : &access_log->door(i);
     workers_.push_back(std::make_unique<Worker>(static_cast<int>(i), options_, addresses_,
                                                 backends_, budget_, mirror_stats_,
-                                                [this] { mirrors_.Wake(); }));
+                                                [this] { mirrors_.Wake(); }, door));
     mirrors_.AddDoor(&workers_.back()->mirror_door());
   }
 }
@@ -115,8 +141,13 @@ void WorkerGroup::PublishKeys(std::shared_ptr<const KeyStore> keys) {
   for (const auto& worker : workers_) worker->AdoptKeys(keys);
 }
 
-void WorkerGroup::Drain(std::chrono::milliseconds grace) {
+void WorkerGroup::StartDrain() {
+  draining_.store(true);
   for (const auto& worker : workers_) worker->Drain();
+}
+
+void WorkerGroup::Drain(std::chrono::milliseconds grace) {
+  StartDrain();
   const TimePoint latest = std::chrono::steady_clock::now() + grace;
   for (;;) {
     uint64_t active = 0;
@@ -124,6 +155,19 @@ void WorkerGroup::Drain(std::chrono::milliseconds grace) {
     if (active == 0 || std::chrono::steady_clock::now() >= latest) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
+}
+
+WorkerReports WorkerGroup::Report(std::chrono::milliseconds patience) const {
+  const auto answers = std::make_shared<ReportAnswers>(workers_.size());
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i]->Report([answers, i](WorkerReport report) { answers->Add(i, std::move(report)); });
+  }
+  return answers->Wait(patience);
+}
+
+bool WorkerGroup::IsUp(const Backend& backend, size_t endpoint) {
+  if (!backend.health_check.has_value()) return true;
+  return backends_.Find(backend.connection_key, backend.endpoints.size())->IsUp(endpoint);
 }
 
 std::vector<const WorkerMetrics*> WorkerGroup::Metrics() const {

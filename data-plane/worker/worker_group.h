@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data-plane/mirror/mirror_sender.h"
+#include "data-plane/observe/access_log.h"
 #include "data-plane/upstream/health_checker.h"
 #include "data-plane/worker/worker.h"
 
@@ -14,7 +15,9 @@ namespace apk {
 
 class WorkerGroup {
  public:
-  WorkerGroup(size_t workers, const WorkerOptions& options, const MirrorLimits& mirror_limits);
+  // `access_log` has a door for each worker and outlives the group; nullptr: nothing is logged.
+  WorkerGroup(size_t workers, const WorkerOptions& options, const MirrorLimits& mirror_limits,
+              AccessLog* access_log);
   ~WorkerGroup();
 
   void Start();
@@ -22,10 +25,18 @@ class WorkerGroup {
   // each; the rest is served. An error means that nothing changed. One thread calls this.
   absl::StatusOr<std::vector<PortError>> Publish(std::shared_ptr<const RouteTable> table);
   void PublishKeys(std::shared_ptr<const KeyStore> keys);
-  // Stops accepting and waits until no client connection is left, at most for `grace`.
+  // Stops accepting; open exchanges go on. Thread-safe.
+  void StartDrain();
+  bool draining() const { return draining_.load(); }
+  // The same, and waits until no client connection is left, at most for `grace`.
   void Drain(std::chrono::milliseconds grace);
 
+  // Asks every worker and waits for those that answer within `patience`. Thread-safe.
+  WorkerReports Report(std::chrono::milliseconds patience) const;
   std::vector<const WorkerMetrics*> Metrics() const;
+  // By the backend's health checks; up where it has none. Thread-safe.
+  bool IsUp(const Backend& backend, size_t endpoint);
+  const std::string& default_address() const { return options_.default_address; }
   const MirrorStatsRegistry& mirror_stats() const { return mirror_stats_; }
   uint64_t endpoints_down() const { return health_.down(); }
   uint64_t mirror_bytes() const { return budget_.total_bytes.load(); }
@@ -45,6 +56,7 @@ class WorkerGroup {
   MirrorStatsRegistry mirror_stats_;
   MirrorSender mirrors_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::atomic<bool> draining_{false};
   std::set<std::pair<std::string, uint16_t>> bound_;
   std::shared_ptr<const PortContexts> contexts_;
 };

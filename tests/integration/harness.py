@@ -204,7 +204,7 @@ class Gateway:
         for line in text.splitlines():
             if not line.startswith("#"):
                 name, _, value = line.rpartition(" ")
-                samples[name] = int(value)
+                samples[name] = float(value) if "." in value else int(value)
         return samples
 
     def mirror_counts(self, mirror, agent=1):

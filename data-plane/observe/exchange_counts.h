@@ -1,0 +1,35 @@
+// What one worker counts of the exchanges of each listener, rule and backend.
+#pragma once
+
+#include <array>
+
+#include "data-plane/observe/counter.h"
+#include "data-plane/observe/latency_histogram.h"
+#include "data-plane/observe/series_slots.h"
+
+namespace apk {
+
+// Index is the first digit of the status; [0] for answers that did not come, or not whole.
+using CountsByClass = std::array<Counter, 6>;
+
+struct ListenerCounts {
+  CountsByClass requests;
+};
+
+struct RuleCounts {
+  CountsByClass requests;
+  LatencyHistogram duration;  // From the head to the answer's last byte.
+  LatencyHistogram upstream;  // From the first try to the backend's head.
+};
+
+struct BackendCounts {
+  CountsByClass requests;
+};
+
+struct ExchangeCounts {
+  SeriesSlots<ListenerCounts> listeners;
+  SeriesSlots<RuleCounts> rules;
+  SeriesSlots<BackendCounts> backends;
+};
+
+}  // namespace apk
