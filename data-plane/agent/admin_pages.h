@@ -25,6 +25,9 @@ class AdminPages {
   AdminResponse Readyz() const;
   AdminResponse Metrics() const;
   AdminResponse ConfigDump() const;
+  AdminResponse Clusters() const;
+  AdminResponse Listeners() const;
+  AdminResponse Drain() const;
   AdminResponse NotFound() const;
 
   const Agent& agent_;

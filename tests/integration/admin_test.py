@@ -1,5 +1,7 @@
-"""What the admin port tells about an agent."""
+"""The admin port: what it tells about an agent, what it must never tell, and the drain."""
 import http.client
+import json
+import threading
 
 import harness
 import prometheus
@@ -98,6 +100,104 @@ class MetricsTest(AdminCase):
         samples = self.samples()
         for version in ("TLSv1.2", "TLSv1.3"):
             self.assertEqual(prometheus.total(samples, "apk_tls_handshakes_total", version=version), 1)
+
+
+class PagesTest(AdminCase):
+    def test_what_there_is_not_lists_what_there_is(self):
+        status, _, body = self.admin("/")
+        self.assertEqual(status, 404)
+        for path in ("/healthz", "/readyz", "/metrics", "/config_dump", "/clusters", "/listeners", "/drain"):
+            self.assertIn(path, body)
+
+    def test_other_methods_are_told_what_is_allowed(self):
+        for path, method, allowed in (("/metrics", "POST", "GET, HEAD"), ("/drain", "GET", "POST")):
+            status, headers, _ = self.admin(path, method)
+            self.assertEqual((status, headers["Allow"]), (405, allowed))
+        self.assertEqual(self.admin("/healthz", "HEAD")[0], 200)
+
+    def test_clusters_have_endpoints_and_requests(self):
+        self.assertEqual(self.get("/tea"), 200)
+
+        def counted():
+            clusters = json.loads(self.admin("/clusters")[2])
+            tea, = [cluster for cluster in clusters if "tea" in cluster["name"]]
+            return tea if tea["requests"] == 1 and tea["endpoints"][0]["idle"] == 1 else None
+        tea = harness.eventually(counted, "the request is counted and its connection kept")
+        self.assertEqual(tea["endpoints"], [{"host": "127.0.0.1", "port": self.backend.port, "health": "up",
+                                             "open": 1, "idle": 1, "pending": 0, "exchanges": 0}])
+
+    def test_listeners_have_ports_and_connections(self):
+        client = self.client()
+        client.send("GET /tea HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertEqual(client.read_response()[0], 200)
+        ports = json.loads(self.admin("/listeners")[2])
+        port, = [port for port in ports if port["port"] == self.port]
+        self.assertEqual((port["address"], port["connections"]), ("127.0.0.1", 1))
+        listener, = port["listeners"]
+        self.assertEqual((listener["protocol"], listener["hostname"]), ("HTTP", ""))
+
+    def test_no_secret_is_in_the_dump(self):
+        self.gateway.apkctl("apply", "-f", harness.ROOT / "deploy/examples", "-n", "default")
+        self.gateway.apply(f"""
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: modifier}}
+spec:
+  parentRefs: [{{name: plain}}]
+  rules:
+  - matches: [{{path: {{type: PathPrefix, value: /modified}}}}]
+    filters:
+    - type: RequestHeaderModifier
+      requestHeaderModifier: {{set: [{{name: X-Api-Key, value: do-not-tell-anybody}}]}}
+    backendRefs: [{harness.reference("tea")}]
+    sessionPersistence: {{sessionName: s, type: Cookie}}
+""")
+        status, headers, text = self.admin("/config_dump")
+        self.assertEqual((status, headers["Content-Type"]), (200, "application/json"))
+        dump = json.loads(text)
+        self.assertEqual(dump["version"], self.gateway.fleet()["snapshotVersion"])
+        kinds = {kind for resource in dump["resources"] for kind in resource if kind != "name"}
+        self.assertLessEqual({"listener", "route", "backend", "certificate"}, kinds)
+        self.assertIn("BEGIN CERTIFICATE", text)
+        self.assertIn("X-Api-Key", text)
+        for secret in ("PRIVATE KEY", "do-not-tell-anybody", "mirrorLoopKey", '"key"', '"hash"'):
+            self.assertNotIn(secret, text)
+        self.assertIn("[redacted]", text)
+
+
+class DrainTest(AdminCase):
+    def test_a_drain_finishes_what_is_open_and_leaves_the_process(self):
+        self.assertEqual(self.admin("/readyz")[0], 200)
+        drained = threading.Event()
+
+        def respond(_):
+            drained.wait(harness.PATIENCE)
+            return harness.response(b"late")
+        self.backend.respond = respond
+        client = self.client()
+        client.send("GET /tea HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.backend.wait_for(1)
+        self.assertEqual(self.admin("/drain", "POST")[0], 200)
+        status, _, body = self.admin("/readyz")
+        self.assertEqual((status, body), (503, "draining\n"))
+        drained.set()
+        status, fields, body = client.read_response()
+        self.assertEqual((status, body), (200, b"late"))
+
+        def refused():
+            try:
+                self.client()
+            except ConnectionRefusedError:
+                return True
+            return False
+        harness.eventually(refused, "nothing is accepted any more")
+        self.assertEqual(self.admin("/healthz")[0], 200)
+        self.assertIsNone(self.gateway.agents[1].process.poll())
+
+    def test_a_web_page_cannot_drain(self):
+        status, _, _ = self.admin("/drain", "POST", [("Origin", "http://evil.example")])
+        self.assertEqual(status, 403)
+        self.assertEqual(self.admin("/readyz")[0], 200)
 
 
 if __name__ == "__main__":
