@@ -57,9 +57,11 @@ void RedactSecrets(Message& message) {
     if (IsSecret(field->full_name())) {
       RedactField(message, *field);
     } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING && !field->is_repeated()) {
-      const std::string url = reflection.GetString(message, field);
-      if (field->type() == FieldDescriptor::TYPE_STRING) {
-        reflection.SetString(&message, field, WithoutUserInfo(url));
+      const std::string text = reflection.GetString(message, field);
+      if (text.find("PRIVATE KEY-----") != std::string::npos) {  // Beside a certificate, in one file.
+        RedactField(message, *field);
+      } else if (field->type() == FieldDescriptor::TYPE_STRING) {
+        reflection.SetString(&message, field, WithoutUserInfo(text));
       }
     } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && field->is_repeated()) {
       for (int i = 0; i < reflection.FieldSize(message, field); ++i) {

@@ -37,7 +37,8 @@ ExchangeReport::ExchangeReport(WorkerContext& worker, const Arrival& arrival,
 }
 
 ExchangeReport::~ExchangeReport() {
-  const TimePoint end = std::chrono::steady_clock::now();
+  const TimePoint end =
+      record_.ended == TimePoint() ? std::chrono::steady_clock::now() : record_.ended;
   const size_t code_class = record_.cut_off ? 0 : record_.status / 100;
   worker_.metrics.responses_by_class[code_class].Add();
   ExchangeCounts& counts = worker_.metrics.exchanges;
@@ -47,7 +48,7 @@ ExchangeReport::~ExchangeReport() {
   if (record_.rule != nullptr) {
     RuleCounts& rule = counts.rules.Mine(*record_.rule->series);
     rule.requests[code_class].Add();
-    rule.duration.Observe(end - begun_);
+    if (record_.status != 101) rule.duration.Observe(end - begun_);  // A tunnel's is its users'.
     if (record_.answered != TimePoint()) rule.upstream.Observe(record_.answered - record_.sent);
   }
   if (record_.backend != nullptr) {
@@ -82,10 +83,12 @@ void ExchangeReport::Log(TimePoint end) const {
   std::string endpoint;
   if (record_.backend != nullptr) {
     line.backend = record_.backend->name;
-    const Endpoint& chosen = record_.backend->endpoints[record_.endpoint];
+  }
+  if (record_.endpoint.has_value()) {
+    const Endpoint& chosen = record_.backend->endpoints[*record_.endpoint];
     const bool is_ipv6 = chosen.host.find(':') != std::string::npos;
-    endpoint = Concat(is_ipv6 ? "[" : "", chosen.host, is_ipv6 ? "]:" : ":",
-                      std::to_string(chosen.port));
+    endpoint =
+        Concat(is_ipv6 ? "[" : "", chosen.host, is_ipv6 ? "]:" : ":", std::to_string(chosen.port));
     line.endpoint = endpoint;
   }
   line.request_id = request.headers.Get(HeaderId::kXRequestId).value_or("");

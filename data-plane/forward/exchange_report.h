@@ -1,7 +1,9 @@
-// What one exchange comes to: noted as it goes; counted, and written to the access log, when it is over.
+// What one exchange comes to: noted as it goes; counted, and written to the access log, when it is
+// over.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,19 +19,21 @@ struct ExchangeRecord {
   const Listener* listener = nullptr;
   const Rule* rule = nullptr;
   const Backend* backend = nullptr;
-  size_t endpoint = 0;       // Index into its endpoints.
-  uint16_t status = 0;       // Of the answer; 0: there was none.
-  bool cut_off = false;      // The answer did not go out whole.
-  std::string_view failure;  // Why; static. "": none.
-  uint64_t bytes_in = 0;     // Of the request's body, as far as it was read for the answer,
-  uint64_t bytes_out = 0;    // and of the answer's.
-  TimePoint sent{};          // The first try begins; epoch: there was none.
-  TimePoint answered{};      // The backend's head is there; epoch: it never was.
+  std::optional<size_t> endpoint;  // Index into its endpoints; none before one was chosen.
+  uint16_t status = 0;             // Of the answer; 0: there was none.
+  bool cut_off = false;            // The answer did not go out whole.
+  std::string_view failure;        // Why; static. "": none.
+  uint64_t bytes_in = 0;           // Of the request's body, as far as it was read for the answer,
+  uint64_t bytes_out = 0;          // and of the answer's.
+  TimePoint sent{};                // The first try begins; epoch: there was none.
+  TimePoint answered{};            // The backend's head is there; epoch: it never was.
+  TimePoint ended{};               // The client has the answer; epoch: when the report ends.
 
   void Fail(Failure why) { failure = FailureName(why); }
 };
 
-// Lives as long as its exchange is served: what it was given outlives it, and the table is the one in use.
+// Lives as long as its exchange is served: what it was given outlives it, and the table is the one
+// in use.
 class ExchangeReport {
  public:
   ExchangeReport(WorkerContext& worker, const Arrival& arrival, ServerExchange& exchange);

@@ -80,7 +80,7 @@ Task<> Forwarding::Answer(Failure failure) {
 }
 
 Task<> Forwarding::AnswerFor(Failure failure) {
-  switch (body_.fault()) {
+  switch (exchange_.cancelled() ? ClientFault::kGone : body_.fault()) {
     case ClientFault::kNone:
       break;
     case ClientFault::kMalformed:
@@ -98,6 +98,13 @@ Task<> Forwarding::AnswerFor(Failure failure) {
       co_return;
   }
   co_await Answer(failure);
+}
+
+// True where there is more of the request's body to read away; the client has its answer by then.
+bool Forwarding::NotesEndBeforeRest() {
+  if (!body_.running()) return false;
+  record_.ended = std::chrono::steady_clock::now();
+  return true;
 }
 
 Task<> Forwarding::ServeWithoutBackend(Failure failure) {
@@ -129,6 +136,7 @@ Task<> Forwarding::Run() {
     co_return;
   }
   const Backend& backend = *choice_->backend;
+  record_.backend = &backend;
   if (!choice_->filters.empty()) {
     std::optional<Reply> reply = ApplyRequestFilters(choice_->filters, filters_, request);
     if (reply.has_value()) {
@@ -149,7 +157,6 @@ Task<> Forwarding::Run() {
   }
   if (rule_.retry.has_value()) body_.KeepForReplay(kReplayBytesMax);
   std::optional<Failure> failure = Failure::kOverflow;
-  record_.backend = &backend;
   record_.sent = std::chrono::steady_clock::now();
   if (worker_.pool.Acquire(backend, lease_, SessionEndpoint())) {
     failure = co_await Send();
@@ -159,7 +166,7 @@ Task<> Forwarding::Run() {
     record_.answered = TimePoint();  // Of a try before the last one.
     if (lease_.exchange() != nullptr) lease_.exchange()->Abort();
     co_await AnswerFor(*failure);  // At once: the rest of the body is read away after it.
-    if (body_.running()) co_await body_.Stop();
+    if (NotesEndBeforeRest()) co_await body_.Stop();
     co_return;
   }
   if (response_.status == 101) {
@@ -175,7 +182,8 @@ std::optional<size_t> Forwarding::SessionEndpoint() const {
 }
 
 bool Forwarding::MayRetry(std::optional<Failure> failure) const {
-  if (!body_.CanReplay() || body_.fault() != ClientFault::kNone) return false;
+  const bool wanted = body_.fault() == ClientFault::kNone && !exchange_.cancelled();
+  if (!wanted || !body_.CanReplay()) return false;
   const RetryPolicy& retry = *rule_.retry;
   if (!failure.has_value()) return retry.Takes(response_.status);
   switch (*failure) {
@@ -244,7 +252,8 @@ Task<std::optional<Failure>> Forwarding::Send() {
     const bool stale = failure == Failure::kReset && !fresh && !response_begun_ &&
                        IsIdempotent(exchange_.request().method);
     const bool refused = refused_ && ++refusals_ <= kRefusalsMax;
-    if (!body_.empty() || !(stale || refused)) co_return failure;
+    const bool again = (stale || refused) && body_.empty() && !exchange_.cancelled();
+    if (!again) co_return failure;
     worker_.metrics.upstream_retries.Add();
     lease_.exchange()->Abort();
     co_await body_.Settle();
@@ -353,7 +362,7 @@ Task<> Forwarding::Respond() {
   if (!body.Begin()) {  // The client has seen nothing of it.
     upstream.Abort();
     co_await Answer(Failure::kProtocol);
-    if (body_.running()) co_await body_.Stop();
+    if (NotesEndBeforeRest()) co_await body_.Stop();
     co_return;
   }
   WriteResponseHead();
@@ -364,7 +373,7 @@ Task<> Forwarding::Respond() {
   record_.bytes_out = body.bytes();
   if (!copied || !body_.finished()) upstream.Abort();
   if (!copied) exchange_.Abort();
-  if (body_.running()) co_await body_.Stop();
+  if (NotesEndBeforeRest()) co_await body_.Stop();
 }
 
 }  // namespace apk

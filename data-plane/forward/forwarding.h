@@ -43,6 +43,7 @@ class Forwarding {
   // The same where the client's own request may be what failed.
   Task<> AnswerFor(Failure failure);
   // The rule has no backend that could answer: its mirrors get the request, the client `failure`.
+  bool NotesEndBeforeRest();
   Task<> ServeWithoutBackend(Failure failure);
   // Further tries, where the rule wants them for how the first one ended; how the last one did.
   Task<std::optional<Failure>> Retry(std::optional<Failure> failure);

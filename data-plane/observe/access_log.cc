@@ -59,7 +59,8 @@ bool AccessLog::GivesUp() {
   return latest_.has_value() ? now >= *latest_ : reopen_.load();
 }
 
-// Workers go on filling their buffers while the file takes nothing; that is where lines are dropped.
+// Workers go on filling their buffers while the file takes nothing; that is where lines are
+// dropped.
 void AccessLog::WriteAll() {
   for (const auto& door : doors_) {
     pending_.clear();
@@ -70,6 +71,9 @@ void AccessLog::WriteAll() {
       if (result == LogFile::Result::kFailed) break;
       if (result == LogFile::Result::kWait && GivesUp()) break;
     }
+    const std::string_view written =
+        std::string_view(pending_).substr(0, pending_.size() - rest.size());
+    written_.Add(static_cast<uint64_t>(std::count(written.begin(), written.end(), '\n')));
     lost_.Add(static_cast<uint64_t>(std::count(rest.begin(), rest.end(), '\n')));
     if (rest.empty()) continue;
     file_.WarnAtMostEvery(kBetweenWarnings);
@@ -78,12 +82,9 @@ void AccessLog::WriteAll() {
 
 AccessLogFigures AccessLog::figures() const {
   AccessLogFigures figures;
-  for (const auto& door : doors_) {
-    figures.written += door->buffer().pushed();
-    figures.dropped += door->buffer().dropped();
-  }
+  for (const auto& door : doors_) figures.dropped += door->buffer().dropped();
+  figures.written = written_.value();
   figures.lost = lost_.value();
-  figures.written -= std::min(figures.lost, figures.written);
   return figures;
 }
 

@@ -79,6 +79,7 @@ class AccessLog {
   LogFile file_;
   std::vector<std::unique_ptr<AccessLogDoor>> doors_;
   std::string pending_;
+  Counter written_;
   Counter lost_;
   std::atomic<bool> reopen_{false};
   std::mutex mutex_;

@@ -495,7 +495,9 @@ const Rule* RouteTableBuilder::AddRule(const std::string& resource, const v1::Ro
   rule->route = route.name();
   rule->name = config.name();
   rule->index = static_cast<uint32_t>(index);
-  rule->series = series_.rules.Take(rule->route,
+  // An HTTPRoute and a GRPCRoute may have one name.
+  const bool grpc = resource.starts_with("grpc-route/");
+  rule->series = series_.rules.Take(grpc ? Concat("GRPCRoute ", rule->route) : rule->route,
                                     rule->name.empty() ? std::to_string(index) : rule->name);
   rule->invalid = config.invalid();
   rule->request_timeout_ms = config.request_timeout_ms();

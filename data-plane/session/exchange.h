@@ -39,6 +39,8 @@ class ServerExchange {
   virtual Task<bool> FillBody() = 0;
   // FillBody failed because the client took too long; it can still be answered.
   virtual bool body_timed_out() const { return false; }
+  // The client took the request back; protocols that can't say so leave it at false.
+  virtual bool cancelled() const { return false; }
   // Nobody wants the rest: whoever waits in FillBody is not kept longer than `time`.
   virtual void LimitBody(std::chrono::milliseconds time) = 0;
   // Lets a client that asked first (Expect: 100-continue) send its body. Once; otherwise nothing.

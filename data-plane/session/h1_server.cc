@@ -79,6 +79,8 @@ Task<H1ServerConnection::ReadOutcome> H1ServerConnection::ReadRequest() {
       if (state == HeadScanner::State::kComplete) break;
       if (!in_head) GuardRead(In(limits_.head_timeout));
       in_head = true;
+    } else if (requests_ > 0 && draining_.load(std::memory_order_relaxed)) {
+      co_return ReadOutcome::kClosed;  // It began while the last answer was under way.
     }
     const ReadBuffer::Space space = buffer_.Prepare(limits_.head.head_bytes_max + 64);
     if (space.size == 0) co_return Refuse(StatusFor(HeadError::kHeadTooLarge));

@@ -40,6 +40,7 @@ class H2ServerExchange final : public ServerExchange, private H2Stream {
   Task<> EndTunnel() override { co_return; }
   void Abort() override { Reset(NGHTTP2_INTERNAL_ERROR); }
   bool head_written() const override { return head_written_; }
+  bool cancelled() const override { return broken(); }
   void AbortWhenCancelled(ClientExchange* upstream) override;
   // After the answer: reads a short rest of the body away, for a moment. A reset without error may
   // stop a client that still sends (RFC 9113 8.1), but some take it for a failure.

@@ -3,10 +3,13 @@ nobody reads."""
 import json
 import os
 import socket
+import struct
 import subprocess
+import threading
 import unittest
 
 import harness
+from h2frames import CANCEL, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, H2Client, frame, request
 
 
 def config(gateway, port, backend_port, dead_port):
@@ -118,6 +121,24 @@ class FileTest(AccessLogTest):
         self.assertEqual((line["protocol"], line["tls"], line["server_name"], line["failure"]),
                          ("HTTP/2", "TLSv1.3", "default.gw.wso2.com", "unauthorized"))
         self.assertEqual((line["path"], line["user_agent"]), ("/sample-api/0.1.0/uuid", 'h2"client'))
+
+    def test_a_request_that_is_taken_back_is_no_failure_of_the_backend(self):
+        over = threading.Event()
+        self.addCleanup(over.set)
+
+        def respond(_):
+            over.wait(harness.PATIENCE)
+            return harness.response(b"nobody reads this")
+        self.start("--access-log", self.log, respond=respond)
+        with H2Client("127.0.0.1", self.port) as client:
+            client.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, request("/tea")))
+            self.backend.wait_for(1)
+            client.send(frame(RST_STREAM, 0, 1, struct.pack("!I", CANCEL)))
+            line = self.json_lines(self.log, 1)[0]
+        self.assertEqual((line["status"], line["failure"], line["backend"]),
+                         (0, "client_gone", "backend/Backend/default/alive"))
+        self.assertEqual(self.gateway.metrics()['apk_request_failures_total{reason="reset"}'], 0)
+        self.assertEqual(len(self.backend.requests), 1)
 
     def test_a_client_cannot_write_lines(self):
         self.start("--access-log", self.log, "--access-log-format", '{status} "{user_agent}" {path}')

@@ -194,6 +194,30 @@ class DrainTest(AdminCase):
         self.assertEqual(self.admin("/healthz")[0], 200)
         self.assertIsNone(self.gateway.agents[1].process.poll())
 
+    def test_a_connection_whose_answer_began_before_the_drain_is_closed_after_it(self):
+        drained = threading.Event()
+
+        def respond(_):
+            def send(connection):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
+                drained.wait(harness.PATIENCE)
+                connection.sendall(b"more")
+            return send
+        self.backend.respond = respond
+        client = self.client()
+        client.send("GET /tea HTTP/1.1\r\nHost: a\r\n\r\n")
+        seen = b""
+        while b"half" not in seen:
+            seen += client.socket.recv(4096)
+        self.assertEqual(self.admin("/drain", "POST")[0], 200)
+        drained.set()
+        while True:  # Until it is closed, long before a connection is idle for too long.
+            data = client.socket.recv(4096)
+            if not data:
+                break
+            seen += data
+        self.assertTrue(seen.endswith(b"\r\n\r\nhalfmore"), seen)
+
     def test_a_web_page_cannot_drain(self):
         status, _, _ = self.admin("/drain", "POST", [("Origin", "http://evil.example")])
         self.assertEqual(status, 403)

@@ -30,6 +30,18 @@ bool SoundsSecret(const std::string& name) {
   return false;
 }
 
+TEST(Redact, AKeyBesideACertificateIsLeftOut) {
+  v1::Snapshot snapshot;
+  v1::CertificateConfig& certificate = *snapshot.add_resources()->mutable_certificate();
+  const std::string chain = "-----BEGIN CERTIFICATE-----\nYQ==\n-----END CERTIFICATE-----\n";
+  certificate.set_certificate_chain_pem(chain);
+  RedactSecrets(snapshot);
+  EXPECT_EQ(certificate.certificate_chain_pem(), chain);
+  certificate.set_certificate_chain_pem(chain + "-----BEGIN RSA PRIVATE KEY-----\nc2VjcmV0\n");
+  RedactSecrets(snapshot);
+  EXPECT_EQ(certificate.certificate_chain_pem().find("c2VjcmV0"), std::string::npos);
+}
+
 TEST(Redact, DecidedOnEveryFieldThatSoundsSecret) {
   const std::set<std::string> open = {
       "apk.v1.BackendTlsConfig.ca_pem",
