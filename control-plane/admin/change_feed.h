@@ -21,6 +21,7 @@ struct Change {
   v1::WatchEvent::Type type = v1::WatchEvent::TYPE_UNSPECIFIED;
   ResourceKey key;
   ResourcePtr object;  // The last state of a deleted one.
+  ResourcePtr before;  // nullptr: there was none.
 };
 
 class ChangeFeed {

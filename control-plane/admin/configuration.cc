@@ -12,7 +12,9 @@
 #include "common/uuid.h"
 #include "control-plane/admin/admission.h"
 #include "control-plane/admin/stage.h"
+#include "control-plane/resources/own_objects.h"
 #include "control-plane/translation/session_persistence.h"
+#include "control-plane/validation/validate.h"
 
 namespace apk {
 namespace {
@@ -20,9 +22,21 @@ namespace {
 constexpr int kObjectsMax = 20'000;
 constexpr size_t kRevisionsMax = 1000;
 
-// The gateway's own objects, made anew at each start: no rollback touches them.
+// The gateway's own objects, which follow from its flags at each start: no rollback touches them.
 bool IsOwn(const ResourceKey& key) {
-  return key.namespace_name == kSessionSecretNamespace || ReasonToKeep(key).has_value();
+  const bool is_issuer = key.kind == "TokenIssuer" && key.namespace_name == "default" &&
+                         key.name == kDevelopmentIssuerName;
+  return is_issuer || key.namespace_name == kSessionSecretNamespace;
+}
+
+// What was taken once may be refused by now.
+absl::Status CheckPast(const ResourceKey& key, const google::protobuf::Message& object) {
+  for (const FieldIssue& issue : Validate(object)) {
+    if (issue.severity != FieldIssue::Severity::kError) continue;
+    return absl::FailedPreconditionError(Concat(
+        NameInErrors(key), " of then is not valid now: ", issue.field_path, ": ", issue.message));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckDeletePreconditions(const v1::DeleteRequest& request, const ResourceKey& key,
@@ -149,8 +163,8 @@ void Configuration::Publish(const Staged& staged) {
     change.revision = staged.revision;
     change.key = key;
     change.object = operation.object;
-    change.type =
-        resources_->Find(key) == nullptr ? v1::WatchEvent::ADDED : v1::WatchEvent::MODIFIED;
+    change.before = resources_->Find(key);
+    change.type = change.before == nullptr ? v1::WatchEvent::ADDED : v1::WatchEvent::MODIFIED;
     if (operation.object == nullptr) {
       change.type = v1::WatchEvent::DELETED;
       change.object = staged.removed.at(key);
@@ -280,6 +294,7 @@ absl::StatusOr<v1::RollbackResponse> Configuration::Rollback(const v1::RollbackR
   const std::string now = Rfc3339Now();
   for (const auto& [key, object] : past.resources()) {
     if (IsOwn(key)) continue;
+    RETURN_IF_ERROR(CheckPast(key, *object));
     MessagePtr wanted(object->New());
     wanted->CopyFrom(*object);
     StagedObject change = StageObject(std::move(wanted), resources_->Find(key).get(),
@@ -290,7 +305,7 @@ absl::StatusOr<v1::RollbackResponse> Configuration::Rollback(const v1::RollbackR
     staged.resources.Put(std::move(change.object));
   }
   for (const auto& [key, object] : resources_->resources()) {
-    if (IsOwn(key) || past.Find(key) != nullptr) continue;
+    if (IsOwn(key) || ReasonToKeep(key).has_value() || past.Find(key) != nullptr) continue;
     tell(key, v1::ObjectResult::DELETED);
     staged.Remove(key, object);
   }

@@ -84,6 +84,7 @@ int RunDescribe(const GlobalFlags& global, const DescribeFlags& flags);
 // What there is and what an apply would make of it, as $APKCTL_EXTERNAL_DIFF or `diff -u` shows it.
 // Exit code 0 where nothing differs, 1 where something does, more for an error.
 int RunDiff(const GlobalFlags& global, const FileFlags& input);
+inline constexpr int kDiffFailed = 2;  // As diff's own; 1 is for differences.
 
 struct HistoryFlags {
   std::string limit = "20";

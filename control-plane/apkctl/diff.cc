@@ -22,8 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kFailed = 2;  // diff's own exit code for trouble.
-
 // Only the user may read it; gone with this.
 class TemporaryDirectory {
  public:
@@ -61,6 +59,9 @@ void DropOwned(google::protobuf::Message& object) {
 v1::Secret Masked(const v1::Secret& secret, const v1::Secret* other, std::string_view side) {
   v1::Secret masked = secret;
   masked.clear_data();
+  // kubectl keeps all that it applied there.
+  masked.mutable_metadata()->mutable_annotations()->erase(
+      "kubectl.kubernetes.io/last-applied-configuration");
   for (const auto& [key, value] : secret.data()) {
     const bool same =
         other != nullptr && other->data().contains(key) && other->data().at(key) == value;
@@ -100,12 +101,12 @@ int Compare(const std::string& directory) {
   const int error = posix_spawn(&child, "/bin/sh", nullptr, nullptr, arguments, environ);
   if (error != 0) {
     PrintError(Concat("can't run ", program, ": ", std::strerror(error)));
-    return kFailed;
+    return kDiffFailed;
   }
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : kFailed;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : kDiffFailed;
 }
 
 // Writes both sides of one object. False where that fails, which is printed.
@@ -139,13 +140,13 @@ bool WriteBoth(const Session& session, const v1::ObjectResult& result,
 
 int RunDiff(const GlobalFlags& global, const FileFlags& input) {
   const std::optional<Session> session = OpenSession(global);
-  if (!session.has_value()) return kFailed;
+  if (!session.has_value()) return kDiffFailed;
   ProblemReport report;
   const std::optional<Documents> documents =
       ReadDocuments(*session, input, global.namespace_name, report);
-  if (!documents.has_value()) return kFailed;
+  if (!documents.has_value()) return kDiffFailed;
   const std::optional<v1::ApplyResponse> response = Send(*session, *documents, true, report);
-  if (!response.has_value()) return kFailed;
+  if (!response.has_value()) return kDiffFailed;
   const TemporaryDirectory directory;
   std::error_code error;
   const bool made = !directory.path().empty() &&
@@ -153,11 +154,11 @@ int RunDiff(const GlobalFlags& global, const FileFlags& input) {
                     fs::create_directory(directory.path() + "/merged", error);
   if (!made) {
     PrintError("can't make a temporary directory: set TMPDIR to one that can be written to");
-    return kFailed;
+    return kDiffFailed;
   }
   for (const v1::ObjectResult& result : response->results()) {
     if (result.action() == v1::ObjectResult::UNCHANGED) continue;
-    if (!WriteBoth(*session, result, directory.path())) return kFailed;
+    if (!WriteBoth(*session, result, directory.path())) return kDiffFailed;
   }
   return Compare(directory.path());
 }

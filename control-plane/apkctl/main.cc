@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 
 #include "control-plane/apkctl/command_line.h"
@@ -299,7 +300,10 @@ int Run(const std::vector<std::string>& words) {
   }
   const Invocation invocation = ParseCommandLine(program, words);
   if (invocation.command != nullptr) return invocation.command->run(invocation.arguments);
-  if (!invocation.error.empty()) return PrintError(invocation.error);
+  if (!invocation.error.empty()) {
+    const int code = PrintError(invocation.error);
+    return std::find(words.begin(), words.end(), "diff") == words.end() ? code : kDiffFailed;
+  }
   std::cout << invocation.help;
   return 0;
 }

@@ -12,6 +12,7 @@
 #include "common/strings.h"
 #include "control-plane/identity/token_issuer.h"
 #include "control-plane/resources/kind_registry.h"
+#include "control-plane/resources/own_objects.h"
 #include "control-plane/translation/session_persistence.h"
 
 namespace apk {
@@ -116,9 +117,9 @@ v1::ApplyRequest MakeTokenRoute(const DefaultsOptions& options,
   reference->set_name("token-issuer");
   Add(route, request);
 
-  auto issuer = NewObject<v1::TokenIssuer>("default", "development-issuer");
+  auto issuer = NewObject<v1::TokenIssuer>("default", kDevelopmentIssuerName);
   v1::TokenIssuerSpec* const spec = issuer.mutable_spec();
-  spec->set_name("development-issuer");
+  spec->set_name(kDevelopmentIssuerName);
   spec->set_organization("default");
   spec->set_issuer(std::string(TokenIssuer::kIssuer));
   spec->set_consumer_key_claim("clientId");

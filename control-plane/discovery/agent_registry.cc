@@ -31,6 +31,9 @@ absl::Status AgentRegistry::Connect(const v1::AgentInfo& agent, uint64_t stream,
     entry.status.set_address(agent.address());
     entry.status.set_version(agent.version());
     entry.status.set_connected(true);
+    entry.status.clear_last_error();  // Of its life before.
+    entry.status.clear_refused_version();
+    entry.status.clear_listener_errors();
     entry.status.set_snapshot_version(version);
     entry.status.set_snapshot_revision(revision);
     entry.status.set_connected_since(Rfc3339Now());

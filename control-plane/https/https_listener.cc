@@ -1,6 +1,8 @@
 // A slow path where clarity counts more than speed.
 #include "control-plane/https/https_listener.h"
 
+#include <absl/cleanup/cleanup.h>
+
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -61,8 +63,8 @@ asio::awaitable<void> HttpsListener::Accept() {
 
 asio::awaitable<void> HttpsListener::ServeCounted(tcp::socket socket) {
   ++connections_;
+  const absl::Cleanup served = [this] { --connections_; };
   co_await serve_(std::move(socket));
-  --connections_;
 }
 
 absl::StatusOr<asio::ssl::context> MakeServerTls(const std::string& certificate_chain,

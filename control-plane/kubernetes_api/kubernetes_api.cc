@@ -133,6 +133,8 @@ Answer KubernetesApi::Serve(const ApiRequest& request) {
   } catch (const Json::exception& error) {
     return ErrorReply(absl::InvalidArgumentError(
         Concat("the body is no object as it is meant to be: ", error.what())));
+  } catch (const std::exception& error) {  // No memory, say.
+    return ErrorReply(absl::InternalError(error.what()));
   }
 }
 

@@ -1,9 +1,11 @@
 // nlohmann-json does the two patches of the IETF.
 #include "control-plane/kubernetes_api/patch.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "common/status_macros.h"
 #include "common/strings.h"
 #include "control-plane/kubernetes_api/json_body.h"
 #include "control-plane/kubernetes_api/reply.h"
@@ -15,12 +17,42 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr size_t kOperationsMax = 10'000;  // As the Kubernetes API server has it.
+constexpr size_t kCopiesMax = 4;           // Each may double what there is.
+constexpr size_t kPathDepthMax = 64;
 
 // What the library says, without its own number of the error.
 std::string MessageOf(const Json::exception& error) {
   const std::string_view message = error.what();
   const size_t bracket = message.find("] ");
   return std::string(bracket == std::string_view::npos ? message : message.substr(bracket + 2));
+}
+
+// What the library would not stop at: objects that grow without end, and members of what has none.
+// Throws as it does where a pointer is none.
+absl::Status CheckOperation(const nlohmann::json& operation, const nlohmann::json& target,
+                            size_t& copies) {
+  const auto text = [&operation](const char* name) {
+    const auto found = operation.is_object() ? operation.find(name) : operation.end();
+    return found != operation.end() && found->is_string() ? found->get<std::string>() : "";
+  };
+  const std::string path = text("path");
+  const auto depth = [](const std::string& pointer) {
+    return static_cast<size_t>(std::count(pointer.begin(), pointer.end(), '/'));
+  };
+  if (std::max(depth(path), depth(text("from"))) > kPathDepthMax) {
+    return absl::InvalidArgumentError("the patch has a path of more than 64 parts");
+  }
+  if (text("op") == "copy" && ++copies > kCopiesMax) {
+    return absl::InvalidArgumentError("the patch has more than 4 copy operations");
+  }
+  const nlohmann::json::json_pointer place(path);
+  const bool into_scalar = !place.empty() && target.contains(place.parent_pointer()) &&
+                           !target.at(place.parent_pointer()).is_structured();
+  if (into_scalar) {
+    return ApiError(422, "Invalid",
+                    Concat("the patch does not apply: what is above ", path, " has no members"));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Json> ApplyJsonPatch(const Json& patch, const Json& present) {
@@ -30,7 +62,14 @@ absl::StatusOr<Json> ApplyJsonPatch(const Json& patch, const Json& present) {
   // The library throws for operations that don't fit.
   try {
     // Sorted: "test" then compares values whatever the order of their members.
-    return Json(nlohmann::json(present).patch(nlohmann::json(patch)));
+    nlohmann::json target(present);
+    size_t copies = 0;
+    for (const Json& operation : patch) {
+      const nlohmann::json sorted(operation);
+      RETURN_IF_ERROR(CheckOperation(sorted, target, copies));
+      target.patch_inplace(nlohmann::json::array({sorted}));
+    }
+    return Json(target);
   } catch (const Json::other_error& error) {
     return ApiError(422, "Invalid", Concat("the patch does not apply: ", MessageOf(error)));
   } catch (const Json::exception& error) {

@@ -2,6 +2,7 @@
 // each step may take; a client that doesn't read what it is sent is cut off.
 #include "control-plane/kubernetes_api/server.h"
 
+#include <absl/cleanup/cleanup.h>
 #include <openssl/ssl.h>
 
 #include <array>
@@ -173,6 +174,7 @@ class KubernetesServer::Server {
     http::request<http::string_body> message = parser.release();
     const bool keep_alive = message.keep_alive();
     const unsigned version = message.version();
+    const bool is_head = message.method() == http::verb::head;
     std::variant<ApiReply, std::unique_ptr<Watch>> answer =
         Answer(ToRequest(message, connection->user));
     if (auto* const watch = std::get_if<std::unique_ptr<Watch>>(&answer)) {
@@ -181,6 +183,7 @@ class KubernetesServer::Server {
     }
     HttpsResponse response =
         MakeResponse(std::move(std::get<ApiReply>(answer)), version, keep_alive);
+    if (is_head) response.body().clear();  // Its length is said all the same.
     connection->lowest().expires_after(kWriteTimeout);
     const auto [write_error, written] =
         co_await http::async_write(connection->stream, response, kAwait);
@@ -214,13 +217,15 @@ class KubernetesServer::Server {
     connection->lowest().expires_never();
     asio::co_spawn(io_, NoticeTheEnd(connection), asio::detached);
     watching_.insert(connection.get());
+    const absl::Cleanup watched = [this, watching = connection.get()] {
+      watching_.erase(watching);
+    };
     const Clock::time_point end = Clock::now() + watch->timeout();
     while (!connection->gone && !watch->ended() && Clock::now() < end) {
       std::string events = watch->Next(feed_);
       if (events.empty()) events = co_await Wait(connection, watch.get(), end);
       if (!events.empty() && !co_await WriteChunk(connection, std::move(events))) break;
     }
-    watching_.erase(connection.get());
     if (!connection->gone) {
       connection->lowest().expires_after(kFarewell);
       const auto last = http::make_chunk_last();

@@ -57,7 +57,6 @@ absl::StatusOr<std::unique_ptr<Watch>> Watch::Begin(const Configuration::View& v
   for (ResourcePtr& object :
        view.resources->OfKind(path.kind->group, path.kind->name, path.namespace_name)) {
     if (!watch->options_.Selects(*object)) continue;
-    if (watch->options_.selects_labels) watch->known_.insert(KeyOf(*object));
     if (initial_events) watch->initial_.push_back(std::move(object));
   }
   return watch;
@@ -89,7 +88,7 @@ std::string Watch::Bookmark() const {
   return bookmarks_ && !as_table_ && initial_.empty() ? BookmarkEvent(false) : "";
 }
 
-std::string Watch::EventOf(const Change& change) {
+std::string Watch::EventOf(const Change& change) const {
   if (!options_.Names(change.key)) return "";
   const bool deleted = change.type == v1::WatchEvent::DELETED;
   if (!options_.selects_labels) {
@@ -98,9 +97,10 @@ std::string Watch::EventOf(const Change& change) {
                                                         : "MODIFIED",
                  change.object);
   }
+  const bool matched = change.before != nullptr && options_.Selects(*change.before);
   const bool matches = !deleted && options_.Selects(*change.object);
-  if (matches) return Event(known_.insert(change.key).second ? "ADDED" : "MODIFIED", change.object);
-  return known_.erase(change.key) > 0 ? Event("DELETED", change.object) : "";
+  if (matches) return Event(matched ? "MODIFIED" : "ADDED", change.object);
+  return matched ? Event("DELETED", change.object) : "";
 }
 
 std::string Watch::Next(ChangeFeed& feed) {

@@ -8,7 +8,6 @@
 #include <deque>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
-#include <set>
 #include <string>
 
 #include "control-plane/admin/change_feed.h"
@@ -39,7 +38,7 @@ class Watch {
   std::string Event(const char* type, const ResourcePtr& object) const;
   std::string BookmarkEvent(bool initial_events_end) const;
   // "" where the change is none of this watch's.
-  std::string EventOf(const Change& change);
+  std::string EventOf(const Change& change) const;
 
   const ListOptions options_;
   const bool as_table_;
@@ -50,7 +49,6 @@ class Watch {
   uint64_t revision_ = 0;  // All changes up to it were sent or are none of this watch's.
   std::deque<ResourcePtr> initial_;
   bool initial_bookmark_ = false;  // To be sent after the last of them.
-  std::set<ResourceKey> known_;    // With a label selector: what the client may have seen.
 };
 
 }  // namespace apk

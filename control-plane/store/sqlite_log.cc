@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS state (
   object BLOB NOT NULL, PRIMARY KEY (api_group, kind, namespace, name)) WITHOUT ROWID;
 )";
 
-// What a file of an older version lacks.
+// What files of versions 1 and 2 lack.
 constexpr char kFromVersion2[] =
     "ALTER TABLE operation ADD COLUMN status_only INTEGER NOT NULL DEFAULT 0";
 
@@ -187,7 +187,7 @@ absl::Status SqliteLog::Prepare() {
   if (found == kSchemaVersion) return absl::OkStatus();
   RETURN_IF_ERROR(Execute(database_, "BEGIN IMMEDIATE"));
   RETURN_IF_ERROR(Execute(database_, kSchema));
-  if (found == 2) RETURN_IF_ERROR(Execute(database_, kFromVersion2));
+  if (found == 1 || found == 2) RETURN_IF_ERROR(Execute(database_, kFromVersion2));
   RETURN_IF_ERROR(
       Execute(database_, Concat("PRAGMA user_version=", std::to_string(kSchemaVersion)).c_str()));
   return Execute(database_, "COMMIT");

@@ -55,10 +55,19 @@ class Revisions(unittest.TestCase):
             self.assertNotIn(value, text)
             self.assertNotIn(base64.b64encode(value.encode()).decode(), text)
 
+    def test_diff_keeps_what_kubectl_noted_of_secrets(self):
+        note = "kubectl.kubernetes.io/last-applied-configuration"
+        self.gateway.apply("apiVersion: v1\nkind: Secret\nmetadata:\n  name: noted\n  annotations:\n"
+                           f"    {note}: c2VjcmV0LW5vdGU=\ndata: {{a: YQ==}}\n")
+        result = self.diff("apiVersion: v1\nkind: Secret\nmetadata: {name: noted}\ndata: {a: Yg==}\n")
+        self.assertEqual(result.returncode, 1)
+        self.assertNotIn("c2VjcmV0LW5vdGU=", result.stdout)
+
     def test_diff_has_another_exit_code_for_errors(self):
         result = self.diff("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\nextra: 1\n")
         self.assertEqual(result.returncode, 2)
         self.assertIn("STDIN:4:1: error: extra: ", result.stderr)
+        self.assertEqual(self.gateway.apkctl("diff", "--bogus", check=False).returncode, 2)
 
     def test_diff_takes_another_program(self):
         os.environ["APKCTL_EXTERNAL_DIFF"] = "ls -R"
@@ -134,6 +143,15 @@ class Revisions(unittest.TestCase):
         self.gateway.apkctl("rollback", "--to", past)
         self.gateway.settle()
         self.assertEqual(self.gateway.curl("/", scheme="http", port=port).status, 0)  # Nobody listens.
+
+    def test_a_rollback_takes_labels_of_kept_namespaces_along_but_not_the_token_issuer(self):
+        past = self.revision()
+        self.gateway.apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: default, labels: {later: 'yes'}}\n")
+        self.gateway.apkctl("delete", "tokenissuer", "development-issuer")
+        text = self.gateway.apkctl("rollback", "--to", past).stdout
+        self.assertIn("namespace/default configured", text)
+        self.assertNotIn("tokenissuer", text)
+        self.assertNotIn("labels", self.gateway.get("ns", "default")["metadata"])
 
     def test_rollback_to_what_never_was(self):
         for revision, message in (("999999", "there is no revision 999999"), ("x", '--to: "x" is no number above 0'),

@@ -324,8 +324,8 @@ TEST_F(ConfigurationTest, TheFeedKnowsNothingFromBeforeTheStart) {
 
 TEST_F(ConfigurationTest, TheFeedGivesRevisionsWhole) {
   ChangeFeed feed;
-  feed.Append(std::vector<Change>(3, Change{1, v1::WatchEvent::ADDED, {}, nullptr}));
-  feed.Append({Change{2, v1::WatchEvent::ADDED, {}, nullptr}});
+  feed.Append(std::vector<Change>(3, Change{1, v1::WatchEvent::ADDED, {}, nullptr, nullptr}));
+  feed.Append({Change{2, v1::WatchEvent::ADDED, {}, nullptr, nullptr}});
   EXPECT_EQ(feed.After(0, std::chrono::milliseconds(0), 2)->size(), 3U);
   EXPECT_EQ(feed.After(0, std::chrono::milliseconds(0), 3)->size(), 4U);
   EXPECT_EQ(feed.After(1, std::chrono::milliseconds(0), 1)->size(), 1U);

@@ -42,6 +42,23 @@ TEST(JsonPatch, AppliesInOrder) {
             nlohmann::json::parse(R"({"a":[2],"o":{"x":1,"y":2}})"));
 }
 
+TEST(JsonPatch, RefusesWhatWouldGrowWithoutEnd) {
+  std::string copies = R"({"op":"copy","from":"/spec","path":"/spec/x"})";
+  std::string doubled = "[" + copies;
+  for (int i = 1; i < 5; ++i) doubled += "," + copies;
+  EXPECT_EQ(CodeOf(Service(), kJsonPatch, doubled + "]"), 400);
+  EXPECT_EQ(CodeOf(Service(), kJsonPatch, "[" + copies + "]"), 200);
+  std::string deep;
+  for (int i = 0; i < 65; ++i) deep += "/a";
+  EXPECT_EQ(CodeOf(Service(), kJsonPatch, R"([{"op":"add","path":")" + deep + R"(","value":1}])"),
+            400);
+}
+
+TEST(JsonPatch, GivesNoMembersToWhatHasNone) {
+  EXPECT_EQ(CodeOf(Service(), kJsonPatch, R"([{"op":"add","path":"/spec/a/x","value":1}])"), 422);
+  EXPECT_EQ(CodeOf(Service(), kJsonPatch, R"([{"op":"remove","path":"/spec/a/x"}])"), 422);
+}
+
 TEST(ApplyPatch, SaysWhyNot) {
   EXPECT_EQ(CodeOf(Route(), kStrategic, "{}"), 415);
   EXPECT_EQ(CodeOf(Service(), kStrategic, "{}"), 200);

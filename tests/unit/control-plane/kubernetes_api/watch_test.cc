@@ -21,8 +21,13 @@ std::shared_ptr<v1::Namespace> Space(const std::string& name, const std::string&
   return space;
 }
 
-Change Changed(uint64_t revision, v1::WatchEvent::Type type, const ResourcePtr& object) {
-  return {.revision = revision, .type = type, .key = KeyOf(*object), .object = object};
+Change Changed(uint64_t revision, v1::WatchEvent::Type type, const ResourcePtr& object,
+               const ResourcePtr& before = nullptr) {
+  return {.revision = revision,
+          .type = type,
+          .key = KeyOf(*object),
+          .object = object,
+          .before = before};
 }
 
 Configuration::View ViewOf(uint64_t revision, const std::vector<ResourcePtr>& objects) {
@@ -84,11 +89,19 @@ TEST(Watch, LabelsThatCeaseToMatchAreADeletion) {
   ChangeFeed feed;
   const auto watch = Begin(ViewOf(5, {Space("a", "1"), Space("b")}), "labelSelector=l%3D1");
   EXPECT_EQ(Events((*watch)->Next(feed)), "ADDED a");
-  feed.Append({Changed(6, v1::WatchEvent::MODIFIED, Space("a"))});
-  feed.Append({Changed(7, v1::WatchEvent::MODIFIED, Space("b", "1"))});
-  feed.Append({Changed(8, v1::WatchEvent::MODIFIED, Space("b", "1"))});
-  feed.Append({Changed(9, v1::WatchEvent::MODIFIED, Space("a", "2"))});
+  feed.Append({Changed(6, v1::WatchEvent::MODIFIED, Space("a"), Space("a", "1"))});
+  feed.Append({Changed(7, v1::WatchEvent::MODIFIED, Space("b", "1"), Space("b"))});
+  feed.Append({Changed(8, v1::WatchEvent::MODIFIED, Space("b", "1"), Space("b", "1"))});
+  feed.Append({Changed(9, v1::WatchEvent::MODIFIED, Space("a", "2"), Space("a"))});
   EXPECT_EQ(Events((*watch)->Next(feed)), "DELETED a, ADDED b, MODIFIED b");
+}
+
+TEST(Watch, WhatWentBeforeItBeganIsADeletionToo) {
+  ChangeFeed feed;
+  feed.BeginAfter(5);
+  feed.Append({Changed(6, v1::WatchEvent::DELETED, Space("a", "1"), Space("a", "1"))});
+  const auto watch = Begin(ViewOf(6, {}), "labelSelector=l%3D1&resourceVersion=5");
+  EXPECT_EQ(Events((*watch)->Next(feed)), "DELETED a");
 }
 
 TEST(Watch, EndsWhereChangesAreNoLongerKept) {
