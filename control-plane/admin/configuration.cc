@@ -62,6 +62,10 @@ struct Configuration::Staged {
   std::map<ResourceKey, ResourcePtr> removed;
   SnapshotPtr snapshot;
 
+  void Put(const ResourceKey& key, ResourcePtr object) {
+    operations[key] = Operation{.key = key, .object = object};
+    resources.Put(std::move(object));
+  }
   void Remove(const ResourceKey& key, const ResourcePtr& current) {
     removed[key] = current;
     operations[key] = Operation{.key = key, .object = nullptr};
@@ -95,9 +99,7 @@ absl::Status Configuration::Load() {
   revision_ = state.revision;
   feed_.BeginAfter(revision_);
   resources_ = std::make_shared<const ResourceSet>(std::move(state.resources));
-  Staged staged;
-  staged.resources = *resources_;
-  staged.revision = revision_ + 1;
+  Staged staged = Candidate();
   Restate(staged);
   PublishStatuses(staged);
   agents_.OnChange([this] {
@@ -176,6 +178,23 @@ void Configuration::Publish(const Staged& staged) {
   if (!changes.empty()) feed_.Append(std::move(changes));
 }
 
+// REQUIRES: mutex_ is held.
+Configuration::Staged Configuration::Candidate() const {
+  Staged staged;
+  staged.resources = *resources_;
+  staged.revision = revision_ + 1;
+  return staged;
+}
+
+// A candidate without changes leaves everything as it is. REQUIRES: mutex_ is held.
+absl::Status Configuration::PutInForce(Staged& staged, const std::string& author) {
+  if (staged.operations.empty()) return absl::OkStatus();
+  Restate(staged);
+  RETURN_IF_ERROR(Commit(staged, author, false));
+  Publish(staged);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<v1::ApplyResponse> Configuration::Apply(const v1::ApplyRequest& request,
                                                        const std::string& author) {
   if (request.objects_size() > kObjectsMax) {
@@ -188,9 +207,7 @@ absl::StatusOr<v1::ApplyResponse> Configuration::Apply(const v1::ApplyRequest& r
 
   const std::lock_guard lock(mutex_);
   if (!AdmitBeside(*resources_, objects, request.create_only(), response)) return response;
-  Staged staged;
-  staged.resources = *resources_;
-  staged.revision = revision_ + 1;
+  Staged staged = Candidate();
   const std::string now = Rfc3339Now();
   for (MessagePtr& object : objects) {
     const ResourceKey key = KeyOf(*object);
@@ -201,8 +218,7 @@ absl::StatusOr<v1::ApplyResponse> Configuration::Apply(const v1::ApplyRequest& r
     *result->mutable_key() = ToProto(key);
     result->set_action(change.action);
     if (change.action == v1::ObjectResult::UNCHANGED) continue;
-    staged.operations[key] = Operation{.key = key, .object = change.object};
-    staged.resources.Put(std::move(change.object));
+    staged.Put(key, std::move(change.object));
   }
   if (!staged.operations.empty()) Restate(staged);
   if (!request.dry_run() && !staged.operations.empty()) {
@@ -220,9 +236,7 @@ absl::StatusOr<v1::DeleteResponse> Configuration::Delete(const v1::DeleteRequest
                                                          const std::string& author) {
   v1::DeleteResponse response;
   const std::lock_guard lock(mutex_);
-  Staged staged;
-  staged.resources = *resources_;
-  staged.revision = revision_ + 1;
+  Staged staged = Candidate();
   for (const v1::ObjectKey& wanted : request.keys()) {
     const ResourceKey key = FromProto(wanted);
     const ResourcePtr current = resources_->Find(key);
@@ -241,11 +255,7 @@ absl::StatusOr<v1::DeleteResponse> Configuration::Delete(const v1::DeleteRequest
     result->set_action(v1::ObjectResult::DELETED);
     result->mutable_object()->PackFrom(*current);
   }
-  if (!staged.operations.empty() && !request.dry_run()) {
-    Restate(staged);
-    RETURN_IF_ERROR(Commit(staged, author, false));
-    Publish(staged);
-  }
+  if (!request.dry_run()) RETURN_IF_ERROR(PutInForce(staged, author));
   response.set_revision(revision_);
   return response;
 }
@@ -288,9 +298,7 @@ absl::StatusOr<v1::RollbackResponse> Configuration::Rollback(const v1::RollbackR
     *result->mutable_key() = ToProto(key);
     result->set_action(action);
   };
-  Staged staged;
-  staged.resources = *resources_;
-  staged.revision = revision_ + 1;
+  Staged staged = Candidate();
   const std::string now = Rfc3339Now();
   for (const auto& [key, object] : past.resources()) {
     if (IsOwn(key)) continue;
@@ -301,19 +309,14 @@ absl::StatusOr<v1::RollbackResponse> Configuration::Rollback(const v1::RollbackR
                                       staged.revision, now, NewUuid());
     if (change.action == v1::ObjectResult::UNCHANGED) continue;
     tell(key, change.action);
-    staged.operations[key] = Operation{.key = key, .object = change.object};
-    staged.resources.Put(std::move(change.object));
+    staged.Put(key, std::move(change.object));
   }
   for (const auto& [key, object] : resources_->resources()) {
     if (IsOwn(key) || ReasonToKeep(key).has_value() || past.Find(key) != nullptr) continue;
     tell(key, v1::ObjectResult::DELETED);
     staged.Remove(key, object);
   }
-  if (!staged.operations.empty() && !request.dry_run()) {
-    Restate(staged);
-    RETURN_IF_ERROR(Commit(staged, author, false));
-    Publish(staged);
-  }
+  if (!request.dry_run()) RETURN_IF_ERROR(PutInForce(staged, author));
   response.set_revision(revision_);
   return response;
 }
@@ -332,9 +335,7 @@ void Configuration::FollowFleet() {
     fleet_lock.unlock();
     {
       const std::lock_guard lock(mutex_);
-      Staged staged;
-      staged.resources = *resources_;
-      staged.revision = revision_ + 1;
+      Staged staged = Candidate();
       Restate(staged);
       PublishStatuses(staged);
     }

@@ -54,6 +54,8 @@ class Configuration {
  private:
   struct Staged;
 
+  Staged Candidate() const;
+  absl::Status PutInForce(Staged& staged, const std::string& author);
   absl::Status Commit(Staged& staged, const std::string& author, bool status_only);
   void Publish(const Staged& staged);
   void PublishStatuses(Staged& staged);
