@@ -59,6 +59,11 @@ void AddMirrorFlags(CLI::App& app, MirrorLimits& mirror) {
                  "Copies that one mirror may have to answer at a time")
       ->check(CLI::Range(1, 65535))
       ->capture_default_str();
+  app.add_option("--mirror-pipelining", mirror.pipelined_max,
+                 "Copies without bodies that a mirror which answers at once is sent on a connection "
+                 "before its first answer; 1: none")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
   app.add_option("--mirror-queue", mirror.waiting_copies_max,
                  "Copies that wait for one mirror; more are dropped")
       ->check(CLI::Range(0, 1'000'000))

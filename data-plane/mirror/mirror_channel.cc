@@ -12,6 +12,9 @@ namespace {
 
 constexpr int kInterimMax = 8;
 constexpr size_t kRestingMax = 16;
+// For the rest of a pipeline's answers once the first is there: a server that took the first request
+// only would never give the second.
+constexpr std::chrono::milliseconds kOtherAnswersMax{250};
 
 TimePoint Now() { return std::chrono::steady_clock::now(); }
 
@@ -49,7 +52,10 @@ void FinishCopy(MirrorCopy& copy, MirrorResult result, MirrorBudget& budget) {
 }
 
 MirrorChannel::MirrorChannel(const MirrorThread& thread, MirrorGauges& gauges, size_t endpoints)
-    : thread_(thread), gauges_(gauges), places_(endpoints), used_at_(Now()) {}
+    : thread_(thread), gauges_(gauges), used_at_(Now()) {
+  places_.reserve(endpoints);
+  while (places_.size() < endpoints) places_.emplace_back(thread.limits.pipelined_max);
+}
 
 void MirrorChannel::Finish(MirrorCopy& copy, MirrorResult result) {
   FinishCopy(copy, result, thread_.budget);
@@ -74,17 +80,29 @@ void MirrorChannel::Submit(MirrorCopyPtr copy) {
   used_at_ = Now();
   if (shut_down_) return Finish(*copy, MirrorResult::kDroppedShutdown);
   const uint64_t bytes = BytesOf(*copy);
-  const bool at_once = waiting_.empty() && in_flight_ < thread_.limits.in_flight_max;
-  if (!at_once && (waiting_.size() >= thread_.limits.waiting_copies_max ||
-                   waiting_bytes_ + bytes > thread_.limits.waiting_bytes_max)) {
-    return Finish(*copy, MirrorResult::kDroppedQueue);
+  const auto is_full = [&] {
+    const bool at_once = waiting_.empty() && in_flight_ < thread_.limits.in_flight_max;
+    return !at_once && (waiting_.size() >= thread_.limits.waiting_copies_max ||
+                        waiting_bytes_ + bytes > thread_.limits.waiting_bytes_max);
+  };
+  if (is_full()) {
+    SendWaiting();
+    if (is_full()) return Finish(*copy, MirrorResult::kDroppedQueue);
   }
+  const size_t row_max = RowMax(*copy);
   copy->due = used_at_ + thread_.limits.timeout;
   copy->waiting_bytes = bytes;
   waiting_bytes_ += bytes;
   waiting_.push_back(std::move(copy));
   gauges_.waiting.fetch_add(1, std::memory_order_relaxed);
-  if (in_flight_ < thread_.limits.in_flight_max) StartRunner();
+  if (waiting_.size() >= row_max) SendWaiting();
+}
+
+void MirrorChannel::SendWaiting() {
+  while (!waiting_.empty() && in_flight_ < thread_.limits.in_flight_max &&
+         starting_ * RowMax(*waiting_.front()) < waiting_.size()) {
+    StartRunner();
+  }
 }
 
 void MirrorChannel::SetInFlight(size_t in_flight) {
@@ -94,6 +112,7 @@ void MirrorChannel::SetInFlight(size_t in_flight) {
 
 void MirrorChannel::StartRunner() {
   SetInFlight(in_flight_ + 1);
+  ++starting_;
   if (!resting_.empty()) {
     Waiter* const rested = resting_.back();
     resting_.pop_back();
@@ -114,11 +133,17 @@ MirrorCopyPtr MirrorChannel::TakeWaiting() {
 
 Task<> MirrorChannel::Run() {
   ResponseHead answer;  // Of all its copies, so that a copy allocates none.
+  Row row;
   for (;;) {
+    --starting_;
     // Where uploads came back from a pause there are more at work than may be.
     while (!waiting_.empty() && in_flight_ <= thread_.limits.in_flight_max) {
-      MirrorCopyPtr copy = TakeWaiting();
-      if (!copy->finished) co_await Send(std::move(copy), &answer);
+      TakeRow(&row);
+      if (row.size() > 1) {
+        co_await SendRow(&row, &answer);
+      } else if (!row.front()->finished) {
+        co_await Send(std::move(row.front()), &answer);
+      }
     }
     SetInFlight(in_flight_ - 1);
     if (retired_ || resting_.size() >= kRestingMax) break;
@@ -128,6 +153,96 @@ Task<> MirrorChannel::Run() {
     if (error || retired_) break;
   }
   --runners_;
+}
+
+size_t MirrorChannel::RowMax(const MirrorCopy& first) const {
+  const Place& place = places_[first.endpoint];
+  const bool can = !first.has_body && first.idempotent && !first.alone && !place.kept.empty() &&
+                   place.shared.empty() && !place.breaker.open();
+  return can ? place.pipeline.depth() : 1;
+}
+
+void MirrorChannel::TakeRow(Row* row) {
+  row->clear();
+  row->push_back(TakeWaiting());
+  const MirrorCopy& first = *row->front();
+  if (first.finished) return;
+  const size_t room = thread_.limits.in_flight_max + 1 - in_flight_;
+  const size_t row_max = std::min(RowMax(first), room);
+  while (row->size() < row_max && !waiting_.empty()) {
+    const MirrorCopy& next = *waiting_.front();
+    if (next.endpoint != first.endpoint || RowMax(next) == 1 || next.finished) return;
+    row->push_back(TakeWaiting());
+  }
+}
+
+Task<> MirrorChannel::SendRow(Row* row, ResponseHead* answer) {
+  const size_t others = row->size() - 1;
+  SetInFlight(in_flight_ + others);
+  Place& place = places_[row->front()->endpoint];
+  Carrier carrier = TakeKept(place, false);
+  size_t answered = 0;
+  if (carrier.connection != nullptr) {
+    answered = co_await ExchangeRow(row, carrier.connection.get(), answer);
+  }
+  SetInFlight(in_flight_ - others);
+  if (answered > 0) place.breaker.OnSuccess();
+  ShowBreakers();
+  WaitAgain(*row, answered);
+  Keep(place, std::move(carrier.connection));
+}
+
+Task<size_t> MirrorChannel::ExchangeRow(Row* row, H1ClientConnection* connection,
+                                        ResponseHead* answer) {
+  Place& place = places_[row->front()->endpoint];
+  const TimePoint began = Now();
+  connection->WriteRawHead(row->front()->head, row->front()->is_head_request, false);
+  for (size_t i = 1; i < row->size(); ++i) connection->AddRawHead((*row)[i]->head);
+  connection->SetDeadline(row->front()->due);
+  const WriteStatus status = connection->WriteBody({}, true);
+  bool written = status == WriteStatus::kDone;
+  if (status == WriteStatus::kAgain) written = co_await connection->Flush();
+  if (!written) co_return 0;
+  for (size_t i = 0; i < row->size(); ++i) {
+    MirrorCopy& copy = *(*row)[i];
+    if (i > 0 && !connection->ExpectNextAnswer(copy.is_head_request)) {
+      place.pipeline.OnClosed();
+      co_return i;
+    }
+    bool unanswered = false;
+    const MirrorResult result = co_await ReadAnswer(&copy, connection, answer, &unanswered);
+    if (result != MirrorResult::kSent) {
+      const TimePoint now = Now();
+      // A kept connection may have died before.
+      if (i > 0 || !unanswered) place.pipeline.OnBroken(now);
+      for (const MirrorCopyPtr& late : *row) {
+        if (now >= late->due) place.breaker.OnFailure(CircuitBreaker::Verdict::kSend, now);
+      }
+      co_return i;
+    }
+    Finish(copy, result);
+    if (i == 0) connection->SetDeadline(std::min(copy.due, Now() + kOtherAnswersMax));
+  }
+  const TimePoint now = Now();
+  place.pipeline.OnAnswered(row->size(), now - began, now);
+  co_return row->size();
+}
+
+void MirrorChannel::WaitAgain(Row& row, size_t answered) {
+  while (row.size() > answered) {
+    MirrorCopyPtr copy = std::move(row.back());
+    row.pop_back();
+    if (shut_down_) {
+      Finish(*copy, MirrorResult::kDroppedShutdown);
+      continue;
+    }
+    copy->alone = true;
+    waiting_bytes_ += copy->waiting_bytes;
+    waiting_.push_front(std::move(copy));
+    gauges_.waiting.fetch_add(1, std::memory_order_relaxed);
+  }
+  row.clear();
+  SendWaiting();
 }
 
 Task<> MirrorChannel::Send(MirrorCopyPtr copy, ResponseHead* answer) {
@@ -171,11 +286,13 @@ Task<> MirrorChannel::Send(MirrorCopyPtr copy, ResponseHead* answer) {
     place.breaker.OnNothing(verdict, Now());
     co_return;
   }
+  const TimePoint end = Now();
   if (result == MirrorResult::kTimeout) {
-    place.breaker.OnFailure(verdict, Now());
+    place.breaker.OnFailure(verdict, end);
   } else {
     place.breaker.OnSuccess();
   }
+  if (result == MirrorResult::kSent && repeatable) place.pipeline.OnAnswered(1, end - now, end);
   ShowBreakers();
   if (result == MirrorResult::kTimeout && shut_down_) result = MirrorResult::kDroppedShutdown;
   Finish(*copy, result);

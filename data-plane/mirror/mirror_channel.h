@@ -9,6 +9,7 @@
 #include "data-plane/mirror/circuit_breaker.h"
 #include "data-plane/mirror/mirror_door.h"
 #include "data-plane/mirror/mirror_limits.h"
+#include "data-plane/mirror/pipeline_depth.h"
 #include "data-plane/net/dialer.h"
 #include "data-plane/session/h1_client.h"
 #include "data-plane/session/h2_client.h"
@@ -37,9 +38,11 @@ class MirrorChannel {
 
   // True where a copy to the endpoint would be dropped anyway: its body need not be gathered.
   bool Refuses(const MirrorCopy& copy) const;
-  // Queues the copy, whose body is gathered, and sends it when its turn comes; drops it where the
-  // queue is full.
+  // Queues the copy, whose body is gathered; drops it where the queue is full. It may wait for
+  // others to go with it until SendWaiting.
   void Submit(MirrorCopyPtr copy);
+  // Sends what waits, as far as there is room in flight.
+  void SendWaiting();
 
   // From now on nothing is started, and what is cut off counts as dropped by the shutdown.
   void DropAll();
@@ -53,7 +56,10 @@ class MirrorChannel {
 
  private:
   struct Place {  // One endpoint.
+    explicit Place(size_t pipelined_max) : pipeline(pipelined_max) {}
+
     CircuitBreaker breaker;
+    PipelineDepth pipeline;
     bool shown_open = false;                                // As the gauge counts it.
     std::vector<std::unique_ptr<H1ClientConnection>> kept;  // Used last is taken first.
     std::vector<std::shared_ptr<H2ClientConnection>> shared;
@@ -68,9 +74,20 @@ class MirrorChannel {
     }
   };
 
+  using Row = std::vector<MirrorCopyPtr>;  // Copies to one endpoint, one or more.
+
   void StartRunner();
   // Sends copies until none waits, then rests until there is one again.
   Task<> Run();
+  // How many copies may go in one row, this one first.
+  size_t RowMax(const MirrorCopy& first) const;
+  // Takes the copy whose turn it is, and those behind it that may go in one pipeline with it.
+  void TakeRow(Row* row);
+  // The row as a pipeline; what it leaves unanswered waits again, to be sent alone.
+  Task<> SendRow(Row* row, ResponseHead* answer);
+  // How many of the row were answered.
+  Task<size_t> ExchangeRow(Row* row, H1ClientConnection* connection, ResponseHead* answer);
+  void WaitAgain(Row& row, size_t answered);
   // `answer` is where heads of answers are read to.
   Task<> Send(MirrorCopyPtr copy, ResponseHead* answer);
   // One exchange on a connection. kFailedReset with `unanswered`: not a byte of an answer came.
@@ -100,6 +117,7 @@ class MirrorChannel {
   size_t in_flight_ = 0;  // Coroutines at work, but for those that wait for a client.
   size_t paused_ = 0;     // Those.
   size_t runners_ = 0;    // Coroutines, the resting included.
+  size_t starting_ = 0;   // Those that are to take copies and have not yet.
   std::vector<Waiter*> resting_;
   bool retired_ = false;
   bool shut_down_ = false;

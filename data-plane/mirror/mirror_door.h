@@ -46,6 +46,7 @@ struct MirrorCopy {
   ClientExchange* exchange = nullptr;  // While one carries it.
   uint64_t waiting_bytes = 0;          // Counted for it while it waits.
   TimePoint due;                       // When the mirror's time for it is up.
+  bool alone = false;                  // It was in a pipeline in vain: it gets its own exchange now.
   bool finished = false;               // Counted: whatever comes of it is thrown away.
 };
 

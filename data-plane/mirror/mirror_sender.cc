@@ -57,6 +57,8 @@ void MirrorSender::Drain() {
     more = more || taken == kEventsInARow;
     lost = door->TakeLost() || lost;
   }
+  for (MirrorChannel* const channel : submitted_) channel->SendWaiting();
+  submitted_.clear();
   if (lost) DropLost();
   if (more) Wake();
 }
@@ -96,6 +98,11 @@ MirrorChannel& MirrorSender::ChannelFor(const MirrorCopy& copy) {
   return *channel;
 }
 
+void MirrorSender::SubmitTo(MirrorChannel& channel, MirrorCopyPtr copy) {
+  channel.Submit(std::move(copy));
+  if (submitted_.empty() || submitted_.back() != &channel) submitted_.push_back(&channel);
+}
+
 void MirrorSender::Begin(MirrorCopyPtr copy) {
   if (stopping_) return FinishCopy(*copy, MirrorResult::kDroppedShutdown, budget_);
   if (copy->backend->endpoints.empty()) {
@@ -105,7 +112,7 @@ void MirrorSender::Begin(MirrorCopyPtr copy) {
   if (channel.Refuses(*copy)) {
     return FinishCopy(*copy, MirrorResult::kDroppedBreakerOpen, budget_);
   }
-  if (!copy->has_body) return channel.Submit(std::move(copy));
+  if (!copy->has_body) return SubmitTo(channel, std::move(copy));
   copy->body = std::make_shared<MirrorBody>();
   uploads_.insert(std::move(copy));
 }
@@ -117,7 +124,7 @@ void MirrorSender::AddToBody(const MirrorCopyPtr& copy, BodyChunk chunk) {
   if (body.submitted) return body.Wake();
   if (!body.gathered()) return;
   body.submitted = true;
-  ChannelFor(*copy).Submit(copy);
+  SubmitTo(ChannelFor(*copy), copy);
 }
 
 void MirrorSender::CompleteBody(const MirrorCopyPtr& copy) {
@@ -127,7 +134,7 @@ void MirrorSender::CompleteBody(const MirrorCopyPtr& copy) {
   body.complete = true;
   if (body.submitted) return body.Wake();
   body.submitted = true;
-  ChannelFor(*copy).Submit(copy);
+  SubmitTo(ChannelFor(*copy), copy);
 }
 
 void MirrorSender::DropLost() {

@@ -46,6 +46,7 @@ class MirrorSender {
   // Only uploads are known here; the rest is their channel's.
   void ForgetFinished();
   MirrorChannel& ChannelFor(const MirrorCopy& copy);
+  void SubmitTo(MirrorChannel& channel, MirrorCopyPtr copy);
 
   Task<> Sweep();
   void SweepChannels(TimePoint now);
@@ -64,6 +65,7 @@ class MirrorSender {
   Timer sweep_timer_;
   // By mirror and connection key.
   absl::flat_hash_map<std::pair<MirrorGauges*, uint64_t>, std::unique_ptr<MirrorChannel>> channels_;
+  std::vector<MirrorChannel*> submitted_;       // In this round.
   absl::flat_hash_set<MirrorCopyPtr> uploads_;  // Whose body is still coming.
   bool stopping_ = false;
   TimePoint stop_at_ = kNoDeadline;

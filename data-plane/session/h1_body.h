@@ -49,6 +49,7 @@ class H1BodyWriter {
 
   // The head's buffer: append to it after Start, before the first Write.
   std::string& Start(bool chunked);
+  std::string& head() { return head_; }
   // Sent behind the last chunk; dropped where the body is not chunked.
   void SetTrailers(const HeaderMap& trailers);
   WriteStatus Write(std::string_view data, bool last);

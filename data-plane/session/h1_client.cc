@@ -25,6 +25,14 @@ void H1ClientConnection::WriteRawHead(std::string_view bytes, bool is_head_reque
   StartHead(is_head_request, chunked).append(bytes);
 }
 
+bool H1ClientConnection::ExpectNextAnswer(bool is_head_request) {
+  if (!keep_alive_ || !body_.done()) return false;
+  ++exchanges_;
+  request_was_head_ = is_head_request;
+  keep_alive_ = false;
+  return true;
+}
+
 WriteStatus H1ClientConnection::WriteBody(std::string_view data, bool last) {
   const WriteStatus status = writer_.Write(data, last);
   // What is queued is sent or the exchange fails; either way no other request may follow half of

@@ -1,7 +1,9 @@
 """What a mirror can do to the primary: nothing. And every copy is accounted for."""
 import os
+import selectors
 import socket
 import struct
+import subprocess
 import threading
 import time
 
@@ -16,7 +18,7 @@ def reset(connection):
     connection.close()
 
 
-class Mirroring(ClientTest):
+class MirrorTest(ClientTest):
     def setUp(self):
         self.gateway = Gateway()
         self.addCleanup(self.gateway.close)
@@ -55,6 +57,8 @@ class Mirroring(ClientTest):
     def counts(self, matched, mirror=0):
         return self.gateway.settled_mirror_counts(f"Backend default/mirror-{mirror}", matched)
 
+
+class Mirroring(MirrorTest):
     def test_copies_are_the_request_after_the_filters(self):
         mirrors = [self.backend(), self.backend()]
         self.mirror_to(*(m.port for m in mirrors))
@@ -412,6 +416,111 @@ spec: {services: [{host: no-such-host.invalid, port: 80}]}
         self.assertEqual(client.read_response()[0], 503)
         self.assertEqual(self.counts(1), {"matched": 1, "skipped/rejected": 1})
         self.assertEqual(mirror.requests, [])
+
+
+class RowMirror:
+    """A server of one thread, which is quick. `answer(row, number)` gives the bytes for the `row` requests that came
+    at once, the connection's `number`th time, and whether it closes then. `longest` is the longest such row."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.longest = 0
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port = self.listener.getsockname()[1]
+        self.ready = selectors.DefaultSelector()
+        self.ready.register(self.listener, selectors.EVENT_READ)
+        self.stop, self.stopped = socket.socketpair()
+        self.ready.register(self.stopped, selectors.EVENT_READ)
+        self.numbers = {}
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def close(self):
+        self.stop.close()
+        self.thread.join()
+        for open_one in self.listener, self.stopped, *self.numbers:
+            open_one.close()
+
+    def run(self):
+        while True:
+            for key, _ in self.ready.select():
+                if key.fileobj is self.listener:
+                    connection, _ = self.listener.accept()
+                    self.ready.register(connection, selectors.EVENT_READ)
+                    self.numbers[connection] = 0
+                elif key.fileobj is self.stopped:
+                    return
+                elif not self.serve(key.fileobj):
+                    self.ready.unregister(key.fileobj)
+                    del self.numbers[key.fileobj]
+                    key.fileobj.close()
+
+    def serve(self, connection):
+        try:
+            row = connection.recv(65536).count(b"\r\n\r\n")  # The sender's writes are small and come whole.
+            if row == 0:
+                return False
+            self.longest = max(self.longest, row)
+            self.numbers[connection] += 1
+            answered, closes = self.answer(row, self.numbers[connection])
+            connection.sendall(answered)
+        except OSError:
+            return False
+        return not closes
+
+
+class Pipelining(MirrorTest):
+    """Copies that come close together go to a mirror that answers quickly without waiting for each other."""
+
+    def load(self, mirror, *flags, requests=2000):
+        """Sends the requests, faster than the mirror answers; none of their copies may be lost."""
+        self.restart_agent("--mirror-queue", requests, "--mirror-in-flight", 4, *flags)
+        self.mirror_to(mirror.port)
+        done = subprocess.run(["h2load", "--h1", f"-n{requests}", "-c32", f"http://127.0.0.1:{self.port}/x"],
+                              check=True, capture_output=True, text=True, timeout=60).stdout
+        self.assertIn(f" {requests} succeeded", done)
+        self.assertEqual(self.counts(requests), {"matched": requests, "sent": requests})
+
+    def load_until_rows_come(self, mirror):
+        # Where the machine is busy with something else the mirror may not be quick.
+        eventually(lambda: self.load(mirror) or mirror.longest > 1, "copies come in rows")
+
+    def row_mirror(self, answer):
+        mirror = RowMirror(answer)
+        self.addCleanup(mirror.close)
+        return mirror
+
+    def test_every_copy_of_a_row_is_answered(self):
+        mirror = self.row_mirror(lambda row, _: (response(b"ok") * row, False))
+        self.load_until_rows_come(mirror)
+        self.assertLessEqual(mirror.longest, 4)  # In flight.
+
+    def test_a_server_that_takes_only_the_first_of_a_row_loses_none_and_is_not_asked_again(self):
+        mirror = self.row_mirror(lambda row, _: (response(b"ok"), False))
+        self.load_until_rows_come(mirror)
+        self.assertEqual(mirror.longest, 2)
+
+    def test_a_server_that_closes_in_the_middle_of_a_row_loses_none(self):
+        last = response(b"", fields=["Connection: close"])
+
+        def answer(row, number):
+            closes = row > 1 or number == 100
+            return response(b"ok") * (row // 2) + last if closes else response(b"ok"), closes
+        mirror = self.row_mirror(answer)
+        self.load_until_rows_come(mirror)
+
+    def test_a_slow_mirror_gets_one_at_a_time(self):
+        def answer(row, _):
+            time.sleep(0.003 * row)
+            return response(b"ok") * row, False
+        mirror = self.row_mirror(answer)
+        self.load(mirror, requests=500)
+        self.assertEqual(mirror.longest, 1)
+
+    def test_the_flag_turns_it_off(self):
+        mirror = self.row_mirror(lambda row, _: (response(b"ok") * row, False))
+        self.load(mirror, "--mirror-pipelining", 1)
+        self.assertEqual(mirror.longest, 1)
 
 
 if __name__ == "__main__":
