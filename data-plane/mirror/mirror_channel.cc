@@ -12,8 +12,8 @@ namespace {
 
 constexpr int kInterimMax = 8;
 constexpr size_t kRestingMax = 16;
-// For the rest of a pipeline's answers once the first is there: a server that took the first request
-// only would never give the second.
+// For the rest of a pipeline's answers once the first is there: a server that took the first
+// request only would never give the second.
 constexpr std::chrono::milliseconds kOtherAnswersMax{250};
 
 TimePoint Now() { return std::chrono::steady_clock::now(); }
@@ -357,8 +357,8 @@ void MirrorChannel::Keep(Place& place, std::unique_ptr<H1ClientConnection> conne
   place.kept.push_back(std::move(connection));
 }
 
-Task<MirrorResult> MirrorChannel::Exchange(MirrorCopy* copy, Carrier* carrier,
-                                           ResponseHead* answer, bool* unanswered) {
+Task<MirrorResult> MirrorChannel::Exchange(MirrorCopy* copy, Carrier* carrier, ResponseHead* answer,
+                                           bool* unanswered) {
   *unanswered = false;
   if (!WriteHead(*copy, *carrier)) co_return MirrorResult::kFailedProtocol;
   ClientExchange* const exchange = carrier->exchange();

@@ -46,8 +46,8 @@ struct MirrorCopy {
   ClientExchange* exchange = nullptr;  // While one carries it.
   uint64_t waiting_bytes = 0;          // Counted for it while it waits.
   TimePoint due;                       // When the mirror's time for it is up.
-  bool alone = false;                  // It was in a pipeline in vain: it gets its own exchange now.
-  bool finished = false;               // Counted: whatever comes of it is thrown away.
+  bool alone = false;     // It was in a pipeline in vain: it gets its own exchange now.
+  bool finished = false;  // Counted: whatever comes of it is thrown away.
 };
 
 using MirrorCopyPtr = std::shared_ptr<MirrorCopy>;

@@ -1,7 +1,7 @@
 // How many copies one endpoint of a mirror may be sent on a connection before it answered the first
-// (pipelining, RFC 9112, section 9.3.2). It starts with one; only an endpoint that answers quickly and in
-// turn is given more, so that no copy waits long behind others, and a server that can't do it is soon
-// left alone. Pure.
+// (pipelining, RFC 9112, section 9.3.2). It starts with one; only an endpoint that answers quickly
+// and in turn is given more, so that no copy waits long behind others, and a server that can't do
+// it is soon left alone. Pure.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace apk {
 
 class PipelineDepth {
  public:
-  static constexpr int kQuickInARow = 16;  // Before the depth is doubled.
+  static constexpr int kQuickInARow = 16;                // Before the depth is doubled.
   static constexpr std::chrono::milliseconds kQuick{2};  // A copy.
   static constexpr std::chrono::seconds kFirstPause{10};
   static constexpr std::chrono::seconds kLongestPause{600};

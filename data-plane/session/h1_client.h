@@ -19,8 +19,8 @@ class H1ClientConnection final : public ClientExchange {
   void WriteHead(const OutgoingRequest& request) override;
   // The same for a head that is serialized already: `bytes` with its final empty line.
   void WriteRawHead(std::string_view bytes, bool is_head_request, bool chunked);
-  // The heads of further requests without bodies, behind one of that kind and before its WriteBody: a
-  // pipeline (RFC 9112, section 9.3.2).
+  // The heads of further requests without bodies, behind one of that kind and before its WriteBody:
+  // a pipeline (RFC 9112, section 9.3.2).
   void AddRawHead(std::string_view bytes) { writer_.head().append(bytes); }
   // One answer of a pipeline was read whole: what is read next is the next one. False where the
   // server said that there is none.
