@@ -468,8 +468,9 @@ void MirrorChannel::DropAll() {
 
 void MirrorChannel::CloseExpired() {
   for (Place& place : places_) {
-    std::erase_if(place.kept,
-                  [](const auto& connection) { return connection->stream().timed_out(); });
+    std::erase_if(place.kept, [](const auto& connection) {
+      return connection->stream().timed_out() || !connection->StillQuiet(false);
+    });
     std::erase_if(place.shared, [](const auto& connection) { return connection->closed(); });
   }
 }

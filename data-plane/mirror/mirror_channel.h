@@ -46,7 +46,7 @@ class MirrorChannel {
 
   // From now on nothing is started, and what is cut off counts as dropped by the shutdown.
   void DropAll();
-  // Closes kept connections whose time is up.
+  // Closes kept connections whose time is up, or which their mirror closed.
   void CloseExpired();
   // Ends the coroutines that rest. Where it gives true the channel can be destroyed.
   bool Retire();
