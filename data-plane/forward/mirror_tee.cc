@@ -43,6 +43,10 @@ void MirrorTee::Prepare(const Rule& rule, std::span<const Mirror> mirrors,
       stats.Count(MirrorResult::kSkippedSampling);
       continue;
     }
+    if (const auto refused = stats.gauges->refusal.Find(mirror.backend->connection_key)) {
+      stats.Count(*refused);
+      continue;
+    }
     auto copy = std::make_shared<MirrorCopy>();
     copy->table = worker_.table;
     copy->backend = mirror.backend;

@@ -52,6 +52,7 @@ class CircuitBreaker {
   }
 
   bool open() const { return failures_ >= kFailuresMax; }
+  TimePoint open_until() const { return open_until_; }  // Where it is open.
 
  private:
   int failures_ = 0;

@@ -15,6 +15,10 @@ constexpr size_t kRestingMax = 16;
 // For the rest of a pipeline's answers once the first is there: a server that took the first
 // request only would never give the second.
 constexpr std::chrono::milliseconds kOtherAnswersMax{250};
+// How long workers refuse copies by themselves: no longer than the queue lasts, and than it may take
+// until a mirror that was mended gets copies.
+constexpr std::chrono::milliseconds kQueueRefusal{3};
+constexpr std::chrono::milliseconds kBreakerRefusal{100};
 
 TimePoint Now() { return std::chrono::steady_clock::now(); }
 
@@ -71,9 +75,17 @@ void MirrorChannel::ShowBreakers() {
   }
 }
 
-bool MirrorChannel::Refuses(const MirrorCopy& copy) const {
-  const CircuitBreaker& breaker = places_[copy.endpoint].breaker;
-  return breaker.open() && breaker.Refuses(Now());
+bool MirrorChannel::Refuses(const MirrorCopy& copy) {
+  if (!places_[copy.endpoint].breaker.open()) return false;
+  const TimePoint now = Now();
+  if (!places_[copy.endpoint].breaker.Refuses(now)) return false;
+  TimePoint until = now + kBreakerRefusal;
+  for (const Place& place : places_) {
+    if (!place.breaker.Refuses(now)) return true;  // Copies to that one are welcome.
+    until = std::min(until, place.breaker.open_until());
+  }
+  gauges_.refusal.Set(copy.backend->connection_key, MirrorResult::kDroppedBreakerOpen, until);
+  return true;
 }
 
 void MirrorChannel::Submit(MirrorCopyPtr copy) {
@@ -87,7 +99,11 @@ void MirrorChannel::Submit(MirrorCopyPtr copy) {
   };
   if (is_full()) {
     SendWaiting();
-    if (is_full()) return Finish(*copy, MirrorResult::kDroppedQueue);
+    if (is_full()) {
+      gauges_.refusal.Set(copy->backend->connection_key, MirrorResult::kDroppedQueue,
+                          used_at_ + kQueueRefusal);
+      return Finish(*copy, MirrorResult::kDroppedQueue);
+    }
   }
   const size_t row_max = RowMax(*copy);
   copy->due = used_at_ + thread_.limits.timeout;

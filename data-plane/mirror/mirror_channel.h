@@ -37,7 +37,7 @@ class MirrorChannel {
   MirrorChannel& operator=(const MirrorChannel&) = delete;
 
   // True where a copy to the endpoint would be dropped anyway: its body need not be gathered.
-  bool Refuses(const MirrorCopy& copy) const;
+  bool Refuses(const MirrorCopy& copy);
   // Queues the copy, whose body is gathered; drops it where the queue is full. It may wait for
   // others to go with it until SendWaiting.
   void Submit(MirrorCopyPtr copy);

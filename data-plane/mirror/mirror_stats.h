@@ -1,5 +1,4 @@
-// What became of every copy. The outcomes exclude each other, so that once nothing is under way
-// matched = sent + failed + timeout + aborted + dropped + skipped, exactly.
+// Counters and gauges of mirrors, and their registry.
 #pragma once
 
 #include <array>
@@ -14,34 +13,10 @@
 #include <vector>
 
 #include "common/strings.h"
+#include "data-plane/mirror/mirror_refusal.h"
+#include "data-plane/mirror/mirror_result.h"
 
 namespace apk {
-
-// One outcome and its reason.
-enum class MirrorResult : uint8_t {
-  kSent,  // Answered by the mirror.
-  kFailedConnect,
-  kFailedDns,
-  kFailedTls,
-  kFailedReset,     // The connection broke before an answer.
-  kFailedProtocol,  // The answer was no HTTP.
-  kTimeout,
-  kAborted,  // The client did not finish its request.
-  kDroppedQueue,
-  kDroppedBytes,
-  kDroppedSlowReader,
-  kDroppedBreakerOpen,
-  kDroppedShutdown,
-  kSkippedRejected,    // The gateway answered the request itself.
-  kSkippedUnresolved,  // The mirror's reference leads nowhere.
-  kSkippedSampling,
-  kSkippedLoop,     // It is a mirror's copy itself.
-  kSkippedUpgrade,  // WebSockets are not mirrored.
-  kCount,
-};
-
-std::string_view OutcomeName(MirrorResult result);  // "dropped"
-std::string_view ReasonName(MirrorResult result);   // "queue", "" where the outcome says it all.
 
 // What a mirror has under way, over all routes. Written by the mirror thread, read by any.
 struct MirrorGauges {
@@ -49,6 +24,7 @@ struct MirrorGauges {
   std::atomic<uint64_t> waiting{0};        // Copies in its queue.
   std::atomic<uint64_t> in_flight{0};      // Copies that it has to answer.
   std::atomic<uint64_t> breakers_open{0};  // Of its endpoints.
+  MirrorRefusal refusal;
 };
 
 // Counters of one mirror of one route. Thread-safe.

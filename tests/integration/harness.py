@@ -134,9 +134,13 @@ class Gateway:
             "apk-data-plane", "--id", f"agent-{number}", "--control-plane",
             f"127.0.0.1:{self.grpc_port}", "--ca", pki / "ca.crt", "--cert", pki / "agent.crt", "--key",
             pki / "agent.key", "--address", self.address_of_agent(number), "--data-dir",
-            self.directory / f"agent-{number}", "--admin", "127.0.0.1:0", "--workers", "2",
-            *([] if "--drain-seconds" in self.agent_flags else ["--drain-seconds", "1"]), *self.agent_flags,
+            self.directory / f"agent-{number}", "--admin", "127.0.0.1:0", *self.agent_defaults(), *self.agent_flags,
             wait=wait, directory=self.directory)
+
+    def agent_defaults(self):
+        for flag, value in (("--workers", 2), ("--drain-seconds", 1)):
+            if flag not in self.agent_flags:
+                yield from (flag, value)
 
     def close(self):
         try:

@@ -13,8 +13,10 @@ GIBIBYTE = 1 << 30
 
 
 class LoopMirror:
-    """One thread's event loop; `serve(reader, writer)` is called for each connection. `connections` were taken, and
+    """One thread's event loop, which runs `prepare_thread` first; `serve(reader, writer)` is called for each connection. `connections` were taken, and
     `requests` came on them as far as the server counts them."""
+
+    prepare_thread = staticmethod(lambda: None)
 
     def __init__(self, serve, receive_buffer=0):
         self.connections = 0
@@ -38,7 +40,9 @@ class LoopMirror:
         self._thread.join()
 
     def _run(self):
+        self.prepare_thread()
         asyncio.set_event_loop(self._loop)
+        self._loop.set_exception_handler(lambda *_: None)  # Of connections that are cut off as it ends.
         server = self._loop.run_until_complete(
             asyncio.start_server(self._connected, sock=self._listener, limit=1 << 20))
         self._loop.run_forever()
