@@ -10,8 +10,8 @@ namespace apk {
 class Thread {
  public:
   Thread() = default;
-  // `name` is cut to 15 characters; `nice` applies to this thread alone (Linux), and with it its core
-  // is left at once to others that wake.
+  // `name` is cut to 15 characters; `nice` applies to this thread alone (Linux), and with it its
+  // core is left at once to others that wake.
   Thread(std::string name, int nice, std::function<void()> body);
   Thread(Thread&&) = default;
   Thread& operator=(Thread&&) = default;
