@@ -57,6 +57,7 @@ void MirrorTee::Prepare(const Rule& rule, std::span<const Mirror> mirrors,
     copy->chunked = request.framing.kind == BodyFraming::Kind::kChunked;
     copy->has_body = has_body_;
     copy->idempotent = IsIdempotent(request.method);
+    copy->safe = IsSafe(request.method);
     OutgoingRequest outgoing;
     outgoing.head = &request;
     outgoing.base_path = mirror.backend->base_path;

@@ -223,9 +223,12 @@ void ResponseHead::Clear() {
   headers.Clear();
 }
 
+bool IsSafe(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE";
+}
+
 bool IsIdempotent(std::string_view method) {
-  return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" ||
-         method == "OPTIONS" || method == "TRACE";
+  return IsSafe(method) || method == "PUT" || method == "DELETE";
 }
 
 }  // namespace apk

@@ -158,7 +158,9 @@ struct RequestHead {
   void Clear();
 };
 
-// Safe to send again where an answer did not come (RFC 9110 9.2.2).
+// Asks for nothing to be changed (RFC 9110 9.2.1).
+bool IsSafe(std::string_view method);
+// Can be sent again where an answer did not come (RFC 9110 9.2.2).
 bool IsIdempotent(std::string_view method);
 
 struct ResponseHead {

@@ -38,9 +38,9 @@ class MirrorChannel {
 
   // True where a copy to the endpoint would be dropped anyway: its body need not be gathered.
   bool Refuses(const MirrorCopy& copy);
-  // Queues the copy, whose body is gathered; drops it where the queue is full. It may wait for
-  // others to go with it until SendWaiting.
-  void Submit(MirrorCopyPtr copy);
+  // Queues the copy, whose body is gathered; drops it where the queue is full. True where it is the
+  // first to wait for others to go with it: SendWaiting is due.
+  bool Submit(MirrorCopyPtr copy);
   // Sends what waits, as far as there is room in flight.
   void SendWaiting();
 
@@ -114,10 +114,9 @@ class MirrorChannel {
   std::vector<Place> places_;
   std::deque<MirrorCopyPtr> waiting_;
   uint64_t waiting_bytes_ = 0;
-  size_t in_flight_ = 0;  // Coroutines at work, but for those that wait for a client.
+  size_t in_flight_ = 0;  // Copies that coroutines carry, but for those that wait for a client.
   size_t paused_ = 0;     // Those.
   size_t runners_ = 0;    // Coroutines, the resting included.
-  size_t starting_ = 0;   // Those that are to take copies and have not yet.
   std::vector<Waiter*> resting_;
   bool retired_ = false;
   bool shut_down_ = false;

@@ -4,8 +4,7 @@
 
 namespace apk {
 
-bool MirrorDoor::Push(MirrorEvent::Kind kind, const MirrorCopyPtr& copy,
-                      BodyChunk chunk) {
+bool MirrorDoor::Push(MirrorEvent::Kind kind, const MirrorCopyPtr& copy, BodyChunk chunk) {
   MirrorEvent event;
   event.kind = kind;
   event.copy = copy;

@@ -35,6 +35,7 @@ struct MirrorCopy {
   bool chunked = false;
   bool has_body = false;    // Body events follow.
   bool idempotent = false;  // May be sent again where a kept connection turns out to be dead.
+  bool safe = false;        // May share a connection with others before it is answered.
 
   std::shared_ptr<const HeaderMap> trailers;  // Or nullptr. Set before kEnd, read after it.
 

@@ -92,15 +92,13 @@ MirrorChannel& MirrorSender::ChannelFor(const MirrorCopy& copy) {
   MirrorGauges* const gauges = copy.stats->gauges;
   std::unique_ptr<MirrorChannel>& channel = channels_[{gauges, copy.backend->connection_key}];
   if (channel == nullptr) {
-    channel =
-        std::make_unique<MirrorChannel>(shared_, *gauges, copy.backend->endpoints.size());
+    channel = std::make_unique<MirrorChannel>(shared_, *gauges, copy.backend->endpoints.size());
   }
   return *channel;
 }
 
 void MirrorSender::SubmitTo(MirrorChannel& channel, MirrorCopyPtr copy) {
-  channel.Submit(std::move(copy));
-  if (submitted_.empty() || submitted_.back() != &channel) submitted_.push_back(&channel);
+  if (channel.Submit(std::move(copy))) submitted_.push_back(&channel);
 }
 
 void MirrorSender::Begin(MirrorCopyPtr copy) {

@@ -65,7 +65,7 @@ class MirrorSender {
   Timer sweep_timer_;
   // By mirror and connection key.
   absl::flat_hash_map<std::pair<MirrorGauges*, uint64_t>, std::unique_ptr<MirrorChannel>> channels_;
-  std::vector<MirrorChannel*> submitted_;       // In this round.
+  std::vector<MirrorChannel*> submitted_;  // Those in which copies wait for this round's end.
   absl::flat_hash_set<MirrorCopyPtr> uploads_;  // Whose body is still coming.
   bool stopping_ = false;
   TimePoint stop_at_ = kNoDeadline;

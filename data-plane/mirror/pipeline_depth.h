@@ -16,6 +16,7 @@ class PipelineDepth {
  public:
   static constexpr int kQuickInARow = 16;                // Before the depth is doubled.
   static constexpr std::chrono::milliseconds kQuick{2};  // A copy.
+  static constexpr int kUnansweredMax = 2;               // Rows.
   static constexpr std::chrono::seconds kFirstPause{10};
   static constexpr std::chrono::seconds kLongestPause{600};
 
@@ -25,18 +26,32 @@ class PipelineDepth {
 
   // A row of `copies`, one or more, was answered whole, `time` after it was sent.
   void OnAnswered(size_t copies, std::chrono::nanoseconds time, TimePoint now) {
+    if (copies > 1) unanswered_ = 0;
     if (time > kQuick * copies) return Shrink(1);
     if (copies < depth_ || now < barred_until_ || ++quick_ < kQuickInARow) return;
     quick_ = 0;
     depth_ = std::min(depth_ * 2, most_);
+    if (depth_ == most_) pause_ = kFirstPause;
   }
 
-  // The server said, with an answer that others should have followed, that it closes.
+  // A copy by itself was not answered in time.
+  void OnLate() { Shrink(1); }
+
+  // The connection ended, as the server said or not, with an answer that others should have
+  // followed.
   void OnClosed() { Shrink(depth_ / 2); }
 
-  // An answer was missing, late or broken.
+  // A row's connection broke before its first answer, as one does that died while it was kept.
+  void OnUnanswered(TimePoint now) {
+    if (++unanswered_ >= kUnansweredMax) OnBroken(now);
+  }
+
+  // An answer of a row was missing, late or broken. What goes wrong while rows are barred already
+  // is the same incident.
   void OnBroken(TimePoint now) {
     Shrink(1);
+    unanswered_ = 0;
+    if (now < barred_until_) return;
     barred_until_ = now + pause_;
     pause_ = std::min(pause_ * 2, kLongestPause);
   }
@@ -50,6 +65,7 @@ class PipelineDepth {
   const size_t most_;
   size_t depth_ = 1;
   int quick_ = 0;
+  int unanswered_ = 0;
   TimePoint barred_until_{};
   std::chrono::seconds pause_ = kFirstPause;
 };

@@ -68,6 +68,46 @@ TEST_F(PipelineDepthTest, ABrokenPipelineBarsTheNextForLongerAndLonger) {
   }
 }
 
+TEST_F(PipelineDepthTest, OneIncidentIsOneThoughItBreaksManyRows) {
+  AnswerQuickly(PipelineDepth::kQuickInARow);
+  for (int i = 0; i < 10; ++i) pipeline_.OnBroken(now_);
+  now_ += PipelineDepth::kFirstPause;
+  AnswerQuickly(PipelineDepth::kQuickInARow);
+  EXPECT_EQ(pipeline_.depth(), 2u);
+}
+
+TEST_F(PipelineDepthTest, FullDepthForgetsWhatWasBroken) {
+  for (int i = 0; i < 3; ++i) {
+    pipeline_.OnBroken(now_);
+    now_ += PipelineDepth::kLongestPause;
+  }
+  AnswerQuickly(PipelineDepth::kQuickInARow * 3);
+  EXPECT_EQ(pipeline_.depth(), kMost);
+  pipeline_.OnBroken(now_);
+  now_ += PipelineDepth::kFirstPause;
+  AnswerQuickly(PipelineDepth::kQuickInARow);
+  EXPECT_EQ(pipeline_.depth(), 2u);
+}
+
+TEST_F(PipelineDepthTest, OneUnansweredRowMayBeAConnectionThatDiedAndTheSecondIsNot) {
+  AnswerQuickly(PipelineDepth::kQuickInARow);
+  pipeline_.OnUnanswered(now_);
+  pipeline_.OnAnswered(2, milliseconds(1), now_);
+  pipeline_.OnUnanswered(now_);
+  EXPECT_EQ(pipeline_.depth(), 2u);
+  pipeline_.OnAnswered(1, milliseconds(1), now_);  // Alone: says nothing of rows.
+  pipeline_.OnUnanswered(now_);
+  EXPECT_EQ(pipeline_.depth(), 1u);
+  AnswerQuickly(PipelineDepth::kQuickInARow);
+  EXPECT_EQ(pipeline_.depth(), 1u);
+}
+
+TEST_F(PipelineDepthTest, ACopyThatIsLateEndsIt) {
+  AnswerQuickly(PipelineDepth::kQuickInARow);
+  pipeline_.OnLate();
+  EXPECT_EQ(pipeline_.depth(), 1u);
+}
+
 TEST(PipelineDepthOfOne, NeverGrows) {
   PipelineDepth pipeline(1);
   for (int i = 0; i < 100; ++i) pipeline.OnAnswered(1, milliseconds(0), TimePoint());
