@@ -1,5 +1,6 @@
-// The origin: answers every request without a body with 1 KiB, as cheaply as can be, so that it is the proxies
-// in front of it that are busy. For benchmarks only.
+// The origin: answers every request with 1 KiB, or 10 MiB where the path is /large, as cheaply as can be, so that it
+// is the proxies in front of it that are busy. A request with a body is answered when its head is there, and bodies
+// are of one letter: nothing in them looks like a head's end. For benchmarks only.
 //
 //     origin PORT
 #include <arpa/inet.h>
@@ -30,8 +31,14 @@ void Watch(int descriptor) {
   epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event);
 }
 
-// A request always comes in one piece here: senders write it at once and it is short.
-void Answer(int descriptor, const std::string& response) {
+std::string ResponseOf(size_t size) {
+  return "HTTP/1.1 200 OK\r\nServer: origin\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
+         "Content-Type: text/plain\r\nContent-Length: " +
+         std::to_string(size) + "\r\nConnection: keep-alive\r\n\r\n" + std::string(size, 'x');
+}
+
+// A head always comes in one piece here: senders write it at once and it is short.
+void Answer(int descriptor, const std::string& short_response, const std::string& large_response) {
   const ssize_t size = recv(descriptor, buffer, sizeof buffer, MSG_DONTWAIT);
   if (size <= 0) {
     close(descriptor);
@@ -40,6 +47,7 @@ void Answer(int descriptor, const std::string& response) {
   const std::string_view read(buffer, static_cast<size_t>(size));
   for (size_t at = read.find(kHeadEnd); at != std::string_view::npos;
        at = read.find(kHeadEnd, at + kHeadEnd.size())) {
+    const std::string& response = read.starts_with("GET /large") ? large_response : short_response;
     send(descriptor, response.data(), response.size(), MSG_NOSIGNAL);
   }
   if (read.find("Connection: close") != std::string_view::npos) close(descriptor);
@@ -61,10 +69,8 @@ int main(int argc, char** argv) {
     std::perror("listen");
     return 1;
   }
-  const std::string body(1024, 'x');
-  const std::string response = "HTTP/1.1 200 OK\r\nServer: origin\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
-                               "Content-Type: text/plain\r\nContent-Length: 1024\r\n"
-                               "Connection: keep-alive\r\n\r\n" + body;
+  const std::string short_response = ResponseOf(1024);
+  const std::string large_response = ResponseOf(10 << 20);
   epoll = epoll_create1(0);
   Watch(listener);
   epoll_event events[kEventsMax];
@@ -76,7 +82,7 @@ int main(int argc, char** argv) {
         setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         Watch(client);
       } else {
-        Answer(events[i].data.fd, response);
+        Answer(events[i].data.fd, short_response, large_response);
       }
     }
   }

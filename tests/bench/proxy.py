@@ -3,14 +3,16 @@
 (wrk) and the origin (origin.cc) on core 1, so cheap that it is the proxies that are busy; medians over rounds
 that alternate between the programs.
 
-    tests/bench/proxy.py [--rounds 5] [--seconds 5] [--output FILE]
+    tests/bench/proxy.py [--cases NAME,…|all] [--rounds 5] [--seconds 5] [--output FILE]
 
 The floor is a bare epoll loop (floor_proxy.cc) that passes bytes on and parses nothing: what the kernel's
 own work costs. Needs the release build, g++ and Debian's nginx-light, haproxy and wrk. Absolute figures belong to the machine;
 quote the ratios.
 """
 import argparse
+import base64
 import contextlib
+import dataclasses
 import os
 import pathlib
 import re
@@ -41,10 +43,10 @@ def children(pid):
 class Server:
     """A foreign server pinned to a core; `workers` are the processes whose time counts."""
 
-    def __init__(self, core, port, *command):
+    def __init__(self, core, port, *command, tls_port=None):
         self.process = subprocess.Popen(["taskset", "-c", str(core), *command],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.port = port
+        self.port, self.tls_port = port, tls_port
         try:
             harness.eventually(lambda: answers(port), f"{command[0]} answers on {port}")
         except AssertionError:
@@ -64,15 +66,16 @@ def answers(port):
         return None
 
 
-def nginx(directory, name, core, port, servers):
+def nginx(directory, name, core, port, servers, tls_port=None):
     config = directory / f"{name}.conf"
     config.write_text(f"""
 worker_processes 1; daemon off; pid {directory}/{name}.pid; error_log {directory}/{name}.log;
 events {{ worker_connections 4096; }}
 http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {directory}/{name}-body;
+client_body_buffer_size 2m;
 {servers} }}
 """)
-    return Server(core, port, "nginx", "-c", str(config), "-p", str(directory))
+    return Server(core, port, "nginx", "-c", str(config), "-p", str(directory), tls_port=tls_port)
 
 
 def start_origin(directory):
@@ -84,7 +87,7 @@ def start_shadow(directory):
     """What mirrors send to: a server as users have it."""
     port = harness.free_port()
     return nginx(directory, "shadow", LOAD_CORE, port,
-                 f'server {{ listen 127.0.0.1:{port}; location / {{ return 200 "copy"; }} }}')
+                 f'server {{ listen 127.0.0.1:{port}; client_max_body_size 0; location / {{ return 200 "copy"; }} }}')
 
 
 def compiled(directory, name):
@@ -95,20 +98,27 @@ def compiled(directory, name):
     return str(program)
 
 
-def start_nginx(directory, origin, shadow):
-    port = harness.free_port()
+def start_nginx(directory, origin, shadow, pair):
+    port, tls_port = harness.free_port(), harness.free_port()
+    certificate, key = pair
     return nginx(directory, "proxy", PROXY_CORE, port, f"""
 upstream origin {{ server 127.0.0.1:{origin}; keepalive 128; keepalive_requests 100000000; }}
 upstream shadow {{ server 127.0.0.1:{shadow}; keepalive 128; keepalive_requests 100000000; }}
-server {{ listen 127.0.0.1:{port}; proxy_http_version 1.1; proxy_set_header Connection "";
+server {{ listen 127.0.0.1:{port}; listen 127.0.0.1:{tls_port} ssl http2;
+  ssl_certificate {certificate}; ssl_certificate_key {key}; ssl_protocols TLSv1.2 TLSv1.3;
+  proxy_http_version 1.1; proxy_set_header Connection ""; client_max_body_size 0;
   proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Proto $scheme;
   location / {{ proxy_pass http://origin; }}
   location /mirror {{ mirror /shadow; proxy_pass http://origin; }}
-  location = /shadow {{ internal; proxy_pass http://shadow$request_uri; }} }}""")
+  location /two-mirrors {{ mirror /shadow; mirror /shadow-2; proxy_pass http://origin; }}
+  location = /shadow {{ internal; proxy_pass http://shadow$request_uri; }}
+  location = /shadow-2 {{ internal; proxy_pass http://shadow$request_uri; }} }}""", tls_port)
 
 
-def start_haproxy(directory, origin):
-    port = harness.free_port()
+def start_haproxy(directory, origin, pair):
+    port, tls_port = harness.free_port(), harness.free_port()
+    bundle = directory / "haproxy.pem"
+    bundle.write_text("".join(pathlib.Path(part).read_text() for part in pair))
     config = directory / "haproxy.cfg"
     config.write_text(f"""
 global
@@ -121,12 +131,13 @@ defaults
   http-reuse always
 frontend f
   bind 127.0.0.1:{port}
+  bind 127.0.0.1:{tls_port} ssl crt {bundle} alpn h2,http/1.1
   option forwardfor
   default_backend b
 backend b
   server s 127.0.0.1:{origin}
 """)
-    return Server(PROXY_CORE, port, "haproxy", "-db", "-f", str(config))
+    return Server(PROXY_CORE, port, "haproxy", "-db", "-f", str(config), tls_port=tls_port)
 
 
 def start_floor(directory, *ports):
@@ -135,9 +146,9 @@ def start_floor(directory, *ports):
 
 
 class Ours:
-    def __init__(self, origin, shadow):
+    def __init__(self, origin, shadow, pair):
         self.gateway = harness.Gateway(agents=0, agent_flags=())
-        self.port = harness.free_port()
+        self.port, self.tls_port = harness.free_port(), harness.free_port()
         pki = self.gateway.data / "pki"
         self.agent = harness.Process(
             "apk-data-plane", "--id", "bench", "--control-plane", f"127.0.0.1:{self.gateway.grpc_port}",
@@ -148,14 +159,37 @@ class Ours:
         self.gateway.agents[1] = self.agent
         subprocess.run(["taskset", "-apc", str(PROXY_CORE), str(self.agent.process.pid)], check=True,
                        stdout=subprocess.DEVNULL)
-        self.gateway.apply(harness.plain_gateway(self.port) + harness.backend("origin", origin) +
+        copy = f"{{type: RequestMirror, requestMirror: {{backendRef: {harness.reference('shadow')}}}}}"
+        self.gateway.apply(self.listeners(pair) + harness.backend("origin", origin) +
                            harness.backend("shadow", shadow) + harness.route("bench", f"""
   - backendRefs: [{harness.reference("origin")}]
   - matches: [{{path: {{type: PathPrefix, value: /mirror}}}}]
-    filters: [{{type: RequestMirror, requestMirror: {{backendRef: {harness.reference("shadow")}}}}}]
+    filters: [{copy}]
+    backendRefs: [{harness.reference("origin")}]
+  - matches: [{{path: {{type: PathPrefix, value: /two-mirrors}}}}]
+    filters: [{copy}, {copy}]
     backendRefs: [{harness.reference("origin")}]
 """))
         self.workers = [self.agent.process.pid]
+
+    def listeners(self, pair):
+        certificate, key = (base64.b64encode(pathlib.Path(part).read_bytes()).decode() for part in pair)
+        return f"""
+apiVersion: v1
+kind: Secret
+metadata: {{name: bench}}
+type: kubernetes.io/tls
+data: {{tls.crt: {certificate}, tls.key: {key}}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: plain}}
+spec:
+  gatewayClassName: apk
+  listeners:
+  - {{name: http, port: {self.port}, protocol: HTTP}}
+  - {{name: https, port: {self.tls_port}, protocol: HTTPS, tls: {{certificateRefs: [{{name: bench}}]}}}}
+"""
 
     def delivered(self):
         counts = self.gateway.mirror_counts("Backend default/shadow")
@@ -165,27 +199,76 @@ class Ours:
         self.gateway.close()
 
 
-def load(server, path, seconds):
-    """(microseconds of CPU a request, requests a second) under 64 keep-alive connections."""
-    before = sum(map(cpu_seconds, server.workers))
-    text = subprocess.run(["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", "-c64", f"-d{seconds}s",
-                           f"http://127.0.0.1:{server.port}{path}"], check=True, capture_output=True,
-                          text=True).stdout
-    spent = sum(map(cpu_seconds, server.workers)) - before
+@dataclasses.dataclass
+class Case:
+    """What is asked: by wrk with 64 kept connections, or by h2load with 8 of 32 streams each."""
+    name: str
+    path: str
+    programs: tuple = ("nginx", "haproxy", "apk-data-plane")
+    body: int = 0  # Bytes of a POST.
+    tls: bool = False
+    http2: bool = False
+    closing: bool = False  # A connection a request.
+    connections: int = 64
+
+    def url(self, server):
+        return f"https://127.0.0.1:{server.tls_port}{self.path}" if self.tls else f"http://127.0.0.1:{server.port}{self.path}"
+
+
+MIRRORED = ("nginx", "floor with mirror", "apk-data-plane")
+CASES = [
+    Case("plain", "/plain", ("nginx", "haproxy", "floor", "apk-data-plane")),
+    Case("one mirror", "/mirror", MIRRORED),
+    Case("two mirrors", "/two-mirrors", ("nginx", "apk-data-plane")),
+    Case("POST 16 KiB", "/plain", body=16 << 10),
+    Case("POST 16 KiB, one mirror", "/mirror", ("nginx", "apk-data-plane"), body=16 << 10),
+    Case("POST 1 MiB, one mirror", "/mirror", ("nginx", "apk-data-plane"), body=1 << 20, connections=8),
+    Case("10 MiB answers", "/large", connections=4),
+    Case("TLS 1.3", "/plain", tls=True),
+    Case("TLS 1.3 handshakes", "/plain", tls=True, closing=True),
+    Case("HTTP/2 over TLS", "/plain", tls=True, http2=True),
+]
+
+
+def wrk(case, url, seconds, directory):
+    script = directory / f"body-{case.body}.lua"
+    script.write_text(f'wrk.method = "POST"\nwrk.body = string.rep("x", {case.body})\n')
+    extra = (["-s", str(script)] if case.body else []) + (["-H", "Connection: close"] if case.closing else [])
+    text = subprocess.run(["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{case.connections}", f"-d{seconds}s",
+                           *extra, url], check=True, capture_output=True, text=True).stdout
     if "Non-2xx" in text or "Socket errors" in text:
         raise AssertionError(text)
-    requests = int(re.search(r"(\d+) requests in", text)[1])
-    return spent / requests * 1e6, float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
+    return int(re.search(r"(\d+) requests in", text)[1]), float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
+
+
+def h2load(url, seconds):
+    text = subprocess.run(["taskset", "-c", str(LOAD_CORE), "h2load", "-c8", "-m32", f"-D{seconds}", url], check=True,
+                          capture_output=True, text=True).stdout
+    total, failed = re.search(r"(\d+) succeeded, (\d+) failed", text).groups()
+    if "Application protocol: h2" not in text or int(failed) > 0:
+        raise AssertionError(text)
+    return int(total), float(re.search(r"([\d.]+) req/s", text)[1])
+
+
+def load(server, case, seconds, directory):
+    """(microseconds of CPU a request, requests a second)"""
+    before = sum(map(cpu_seconds, server.workers))
+    url = case.url(server)
+    requests, rate = h2load(url, seconds) if case.http2 else wrk(case, url, seconds, directory)
+    spent = sum(map(cpu_seconds, server.workers)) - before
+    return spent / requests * 1e6, rate
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", default="plain,one mirror", help="names, with commas between, or all: "
+                        + ", ".join(case.name for case in CASES))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "build/bench.md")
     arguments = parser.parse_args()
-    cases = [("plain", "/plain", ["nginx", "haproxy", "floor", "apk-data-plane"]),
-             ("one mirror", "/mirror", ["nginx", "floor with mirror", "apk-data-plane"])]
+    wanted = arguments.cases.split(",")
+    cases = [case for case in CASES if arguments.cases == "all" or case.name in wanted]
     results = {}
     with contextlib.ExitStack() as stack:
         directory = pathlib.Path(tempfile.mkdtemp(prefix="apk-bench-"))
@@ -197,23 +280,25 @@ def main():
 
         origin_port = running(start_origin(directory)).port
         shadow_port = running(start_shadow(directory)).port
-        servers = {"nginx": running(start_nginx(directory, origin_port, shadow_port)),
-                   "haproxy": running(start_haproxy(directory, origin_port)),
+        pair = harness.make_certificate(directory / "tls", "bench")
+        servers = {"nginx": running(start_nginx(directory, origin_port, shadow_port, pair)),
+                   "haproxy": running(start_haproxy(directory, origin_port, pair)),
                    "floor": running(start_floor(directory, origin_port)),
                    "floor with mirror": running(start_floor(directory, origin_port, shadow_port)),
-                   "apk-data-plane": running(Ours(origin_port, shadow_port))}
+                   "apk-data-plane": running(Ours(origin_port, shadow_port, pair))}
         for _ in range(arguments.rounds):
-            for case, path, names in cases:
-                for name in names:
-                    results.setdefault((case, name), []).append(load(servers[name], path, arguments.seconds))
+            for case in cases:
+                for name in case.programs:
+                    results.setdefault((case.name, name), []).append(
+                        load(servers[name], case, arguments.seconds, directory))
         delivered = servers["apk-data-plane"].delivered()
     lines = ["| case | program | CPU µs a request | × nginx | requests/s | × nginx |",
              "| --- | --- | ---: | ---: | ---: | ---: |"]
-    for case, _, names in cases:
-        base = [statistics.median(column) for column in zip(*results[case, "nginx"])]
-        for name in names:
-            cpu, rate = [statistics.median(column) for column in zip(*results[case, name])]
-            lines.append(f"| {case} | {name} | {cpu:.1f} | {cpu / base[0]:.2f} | {rate:.0f} | {rate / base[1]:.2f} |")
+    for case in cases:
+        base = [statistics.median(column) for column in zip(*results[case.name, "nginx"])]
+        for name in case.programs:
+            cpu, rate = [statistics.median(column) for column in zip(*results[case.name, name])]
+            lines.append(f"| {case.name} | {name} | {cpu:.1f} | {cpu / base[0]:.2f} | {rate:.0f} | {rate / base[1]:.2f} |")
     lines.append(f"\nCopies delivered by apk-data-plane: {delivered:.1%}. Medians of {arguments.rounds} rounds.")
     text = "\n".join(lines) + "\n"
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
