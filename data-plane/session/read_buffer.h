@@ -10,7 +10,7 @@ namespace apk {
 
 class ReadBuffer {
  public:
-  static constexpr size_t kInitialBytes = 16 * 1024;
+  static constexpr size_t kInitialBytes = 20 * 1024;  // A head and 16 KiB of a body come in one read.
 
   std::string_view data() const { return std::string_view(bytes_.get() + begin_, end_ - begin_); }
   bool empty() const { return begin_ == end_; }
