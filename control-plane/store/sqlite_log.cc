@@ -2,15 +2,13 @@
 #include "control-plane/store/sqlite_log.h"
 
 #include <fcntl.h>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/status_macros.h"
 #include "common/strings.h"
-#include "control-plane/resources/kind_registry.h"
+#include "control-plane/resources/object_bytes.h"
 
 namespace apk {
 namespace {
@@ -116,30 +114,12 @@ absl::Status Execute(sqlite3* database, const char* sql) {
 absl::StatusOr<ResourceSet> ReadObjects(Statement& rows) {
   ResourceSet resources;
   while (rows.Next()) {
-    const Kind* const kind = FindKind(rows.TextAt(0), rows.TextAt(1));
-    if (kind == nullptr) {
-      return absl::FailedPreconditionError(
-          Concat("the store holds a ", rows.TextAt(1), ", which this version does not know"));
-    }
-    std::shared_ptr<google::protobuf::Message> object = kind->New();
-    if (!object->ParseFromString(rows.TextAt(2))) {
-      return absl::DataLossError(Concat("the store holds a ", kind->name, " that can't be read"));
-    }
+    ASSIGN_OR_RETURN(ResourcePtr object,
+                     ParseObject(rows.TextAt(0), rows.TextAt(1), rows.TextAt(2)));
     resources.Put(std::move(object));
   }
   RETURN_IF_ERROR(rows.Status());
   return resources;
-}
-
-std::string DeterministicBytes(const google::protobuf::Message& message) {
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    coded.SetSerializationDeterministic(true);
-    message.SerializeToCodedStream(&coded);
-  }
-  return bytes;
 }
 
 }  // namespace

@@ -1,11 +1,10 @@
 // SHA-256 over deterministic bytes.
 #include "control-plane/translation/shared_snapshot.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <openssl/evp.h>
 
 #include "common/strings.h"
+#include "control-plane/resources/object_bytes.h"
 
 namespace apk {
 namespace {
@@ -30,17 +29,6 @@ class Hasher {
  private:
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
 };
-
-std::string DeterministicBytes(const google::protobuf::Message& message) {
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    coded.SetSerializationDeterministic(true);
-    message.SerializeToCodedStream(&coded);
-  }
-  return bytes;
-}
 
 std::string HashOf(const v1::SnapshotResource& resource) {
   const auto* const reflection = resource.GetReflection();
