@@ -134,10 +134,27 @@ absl::StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::Open
   return authority;
 }
 
-absl::StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::Make(
-    const std::string& directory) {
+absl::StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::MakeUnsaved() {
   auto authority = std::unique_ptr<CertificateAuthority>(new CertificateAuthority());
   RETURN_IF_ERROR(authority->Generate());
+  return authority;
+}
+
+absl::StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::FromPem(
+    const std::string& pem) {
+  const size_t certificate = pem.find("-----BEGIN CERTIFICATE-----");
+  if (certificate == std::string::npos) return absl::DataLossError("there is no CA certificate");
+  auto authority = std::unique_ptr<CertificateAuthority>(new CertificateAuthority());
+  authority->certificate_pem_ = pem.substr(certificate);
+  if (const absl::Status parsed = authority->Parse(pem.substr(0, certificate)); !parsed.ok()) {
+    return absl::DataLossError(std::string(parsed.message()));
+  }
+  return authority;
+}
+
+absl::StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::Make(
+    const std::string& directory) {
+  ASSIGN_OR_RETURN(std::unique_ptr<CertificateAuthority> authority, MakeUnsaved());
   RETURN_IF_ERROR(WriteFile(directory + "/ca.key", authority->key_pem_, 0600));
   RETURN_IF_ERROR(WriteFile(directory + "/ca.crt", authority->certificate_pem_, 0644));
   return authority;

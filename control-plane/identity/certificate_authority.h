@@ -35,6 +35,10 @@ class CertificateAuthority {
   static absl::StatusOr<std::unique_ptr<CertificateAuthority>> Open(const std::string& directory);
   // Makes both, whatever an interrupted first start left.
   static absl::StatusOr<std::unique_ptr<CertificateAuthority>> Make(const std::string& directory);
+  // A new one that is in no file; FromPem takes what ToPem gave. DATA_LOSS where it is damaged.
+  static absl::StatusOr<std::unique_ptr<CertificateAuthority>> MakeUnsaved();
+  static absl::StatusOr<std::unique_ptr<CertificateAuthority>> FromPem(const std::string& pem);
+  std::string ToPem() const { return key_pem_ + certificate_pem_; }  // Its private key, too.
 
   absl::StatusOr<KeyPair> Issue(const CertificateRequest& request) const;
   const std::string& certificate_pem() const { return certificate_pem_; }

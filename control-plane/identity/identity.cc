@@ -71,28 +71,50 @@ bool HasIdentity(const std::string& data_dir) {
   return FileExists(data_dir + "/pki/ca.crt") || FileExists(data_dir + "/pki/ca.key");
 }
 
-absl::StatusOr<Identity> OpenIdentity(const std::string& data_dir, const IdentityOptions& options) {
-  Identity identity;
-  identity.directory = data_dir + "/pki";
-  const std::string& directory = identity.directory;
+absl::StatusOr<std::unique_ptr<CertificateAuthority>> OpenAuthority(const std::string& data_dir,
+                                                                    bool may_make) {
+  const std::string directory = data_dir + "/pki";
   RETURN_IF_ERROR(MakeDirectory(directory, 0700));
   RETURN_IF_ERROR(CheckOwnDirectory(directory));
   absl::StatusOr<std::unique_ptr<CertificateAuthority>> authority =
       CertificateAuthority::Open(directory);
-  if (absl::IsNotFound(authority.status())) {
-    if (!options.may_make_authority) {
-      return absl::DataLossError(
-          Concat("the store is there, but its certificate authority is lost: restore ca.crt and "
-                 "ca.key to ",
-                 directory, " from a back-up, or move store.db away to begin anew"));
-    }
-    authority = CertificateAuthority::Make(directory);
+  if (!absl::IsNotFound(authority.status())) return authority;
+  if (!may_make) {
+    return absl::DataLossError(
+        Concat("the store is there, but its certificate authority is lost: restore ca.crt and "
+               "ca.key to ",
+               directory, " from a back-up, or move store.db away to begin anew"));
   }
-  RETURN_IF_ERROR(authority.status());
-  identity.authority = *std::move(authority);
+  return CertificateAuthority::Make(directory);
+}
+
+absl::Status KeepForeignAuthority(const std::string& data_dir,
+                                  const CertificateAuthority& authority) {
+  const std::string directory = data_dir + "/pki";
+  RETURN_IF_ERROR(MakeDirectory(directory, 0700));
+  RETURN_IF_ERROR(CheckOwnDirectory(directory));
+  const std::string path = directory + "/ca.crt";
+  const absl::StatusOr<std::string> before = ReadFile(path);
+  if (before.ok() && *before == authority.certificate_pem()) return absl::OkStatus();
+  if (FileExists(directory + "/ca.key")) {
+    return absl::FailedPreconditionError(
+        Concat(directory,
+               " has a certificate authority of its own, which is not that of the store: give "
+               "another --data-dir"));
+  }
+  return WriteFile(path, authority.certificate_pem(), 0644);
+}
+
+absl::StatusOr<Identity> OpenIdentity(const std::string& data_dir,
+                                      std::unique_ptr<CertificateAuthority> authority,
+                                      const std::vector<std::string>& names) {
+  Identity identity;
+  identity.directory = data_dir + "/pki";
+  identity.authority = std::move(authority);
+  const std::string& directory = identity.directory;
   // Names may have changed since the last start: the server's certificate is cheap, so it is always
   // new. Its files are for people to look at: a full disk must not keep the server from starting.
-  ASSIGN_OR_RETURN(identity.server, identity.authority->Issue(ServerRequest(options.names)));
+  ASSIGN_OR_RETURN(identity.server, identity.authority->Issue(ServerRequest(names)));
   absl::Status written = WriteFile(directory + "/server.key", identity.server.key_pem, 0600);
   if (written.ok()) {
     written = WriteFile(directory + "/server.crt", identity.server.certificate_pem, 0644);

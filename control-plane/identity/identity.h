@@ -18,14 +18,20 @@ struct Identity {
   KeyPair server;
 };
 
-struct IdentityOptions {
-  std::vector<std::string> names;  // Further DNS names or IP addresses that the server is reached by.
-  bool may_make_authority = true;  // False where something was stored under one already.
-};
+// The authority in <data-dir>/pki, made where there is none and it may be. DATA_LOSS where it is
+// lost.
+absl::StatusOr<std::unique_ptr<CertificateAuthority>> OpenAuthority(const std::string& data_dir,
+                                                                    bool may_make);
+// Has <data-dir>/pki say whose certificates to trust where the authority itself is kept elsewhere.
+// FAILED_PRECONDITION where another authority is there.
+absl::Status KeepForeignAuthority(const std::string& data_dir,
+                                  const CertificateAuthority& authority);
 
-// Makes what is missing or about to expire: ca, server, admin and agent. DATA_LOSS where the
-// authority is lost.
-absl::StatusOr<Identity> OpenIdentity(const std::string& data_dir, const IdentityOptions& options);
+// Makes what is missing or about to expire: server, admin and agent. `names`: further DNS names or IP
+// addresses that the server is reached by.
+absl::StatusOr<Identity> OpenIdentity(const std::string& data_dir,
+                                      std::unique_ptr<CertificateAuthority> authority,
+                                      const std::vector<std::string>& names);
 // True where there is an authority, or what is left of one.
 bool HasIdentity(const std::string& data_dir);
 

@@ -201,28 +201,38 @@ TokenResponse UnreadableRequest(int status, std::string_view description) {
 }
 
 absl::StatusOr<std::unique_ptr<TokenIssuer>> TokenIssuer::Open(const std::string& key_path) {
-  using BioPtr = std::unique_ptr<BIO, decltype(&BIO_free)>;
-  auto issuer = std::unique_ptr<TokenIssuer>(new TokenIssuer());
-  const absl::StatusOr<std::string> pem = ReadPrivateFile(key_path);
-  if (!pem.ok() && !absl::IsNotFound(pem.status())) return pem.status();
-  if (pem.ok()) {
-    const BioPtr bio(BIO_new_mem_buf(pem->data(), static_cast<int>(pem->size())), &BIO_free);
-    issuer->key_ = std::shared_ptr<EVP_PKEY>(
-        PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr), &EVP_PKEY_free);
-    if (issuer->key_ == nullptr) {
-      return absl::DataLossError(Concat(
-          key_path, " holds no private key: remove it to have a new one made; tokens that were "
-                    "issued are then refused"));
-    }
-  } else {
-    issuer->key_ = std::shared_ptr<EVP_PKEY>(EVP_RSA_gen(2048), &EVP_PKEY_free);
-    const BioPtr bio(BIO_new(BIO_s_mem()), &BIO_free);
-    PEM_write_bio_PKCS8PrivateKey(bio.get(), issuer->key_.get(), nullptr, nullptr, 0, nullptr,
-                                  nullptr);
-    char* data = nullptr;
-    const long size = BIO_get_mem_data(bio.get(), &data);
-    RETURN_IF_ERROR(WriteFile(key_path, std::string(data, static_cast<size_t>(size)), 0600));
+  absl::StatusOr<std::string> pem = ReadPrivateFile(key_path);
+  if (absl::IsNotFound(pem.status())) {
+    ASSIGN_OR_RETURN(pem, NewKey());
+    RETURN_IF_ERROR(WriteFile(key_path, *pem, 0600));
   }
+  RETURN_IF_ERROR(pem.status());
+  absl::StatusOr<std::unique_ptr<TokenIssuer>> issuer = FromKey(*pem);
+  if (issuer.ok()) return issuer;
+  return absl::DataLossError(Concat(key_path, ": ", std::string(issuer.status().message()),
+                                    ": remove it to have a new one made; tokens that were issued "
+                                    "are then refused"));
+}
+
+absl::StatusOr<std::string> TokenIssuer::NewKey() {
+  const std::shared_ptr<EVP_PKEY> key(EVP_RSA_gen(2048), &EVP_PKEY_free);
+  const std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new(BIO_s_mem()), &BIO_free);
+  if (key == nullptr || PEM_write_bio_PKCS8PrivateKey(bio.get(), key.get(), nullptr, nullptr, 0,
+                                                      nullptr, nullptr) != 1) {
+    return absl::InternalError("the token issuer's key could not be made");
+  }
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio.get(), &data);
+  return std::string(data, static_cast<size_t>(size));
+}
+
+absl::StatusOr<std::unique_ptr<TokenIssuer>> TokenIssuer::FromKey(const std::string& key_pem) {
+  const std::unique_ptr<BIO, decltype(&BIO_free)> bio(
+      BIO_new_mem_buf(key_pem.data(), static_cast<int>(key_pem.size())), &BIO_free);
+  auto issuer = std::unique_ptr<TokenIssuer>(new TokenIssuer());
+  issuer->key_ = std::shared_ptr<EVP_PKEY>(
+      PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr), &EVP_PKEY_free);
+  if (issuer->key_ == nullptr) return absl::DataLossError("there is no private key in it");
   RETURN_IF_ERROR(issuer->DescribeKey());
   return issuer;
 }
@@ -284,7 +294,8 @@ TokenResponse TokenIssuer::Token(const TokenRequest& request, int64_t now) const
   }
   const ClientCredentials client = ReadCredentials(request, *form);
   if (client.both) {
-    return OAuthError(400, "invalid_request", "Authenticate in one way, not in two, and as one client");
+    return OAuthError(400, "invalid_request",
+                      "Authenticate in one way, not in two, and as one client");
   }
   if (!client.given) return OAuthError(401, "invalid_client", "Client authentication is missing");
   // Both are compared in any case, so that time tells nothing.

@@ -43,6 +43,9 @@ class TokenIssuer {
 
   // Reads the signing key (RSA 2048) at `key_path`, or makes it.
   static absl::StatusOr<std::unique_ptr<TokenIssuer>> Open(const std::string& key_path);
+  // With a key that NewKey gave, PEM. DATA_LOSS where it is none.
+  static absl::StatusOr<std::unique_ptr<TokenIssuer>> FromKey(const std::string& key_pem);
+  static absl::StatusOr<std::string> NewKey();
 
   // POST /oauth2/token, GET /oauth2/jwks; errors as RFC 6749 5.2 has them.
   TokenResponse Serve(const TokenRequest& request, int64_t now_unix_seconds) const;

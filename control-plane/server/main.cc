@@ -16,13 +16,14 @@
 #include "control-plane/kubernetes_api/server.h"
 #include "control-plane/server/grpc_server.h"
 #include "control-plane/server/listen_address.h"
+#include "control-plane/server/open_store.h"
 #include "control-plane/server/seed.h"
-#include "control-plane/store/sqlite_log.h"
 
 namespace apk {
 namespace {
 
 struct Flags {
+  StoreFlags store;
   std::string data_dir = "/var/lib/apk/control-plane";
   std::string listen = "127.0.0.1:7443";
   std::string token_listen = "127.0.0.1:7444";
@@ -45,11 +46,12 @@ int Fail(const absl::Status& status) {
 
 int IssueCertificate(const Flags& flags) {
   const absl::StatusOr<std::unique_ptr<CertificateAuthority>> authority =
-      CertificateAuthority::Open(flags.data_dir + "/pki");
+      FindAuthority(flags.store, flags.data_dir);
   if (absl::IsNotFound(authority.status())) {
     return Fail(absl::NotFoundError(
         Concat(std::string(authority.status().message()),
-               ": start the control plane once, or give its directory by --data-dir")));
+               ": start the control plane once, or give its directory by --data-dir, or its "
+               "store by --store")));
   }
   if (!authority.ok()) return Fail(authority.status());
   const absl::Status issued =
@@ -64,10 +66,9 @@ struct TokenIssuing {
   uint16_t port() const { return server == nullptr ? 0 : server->port(); }
 };
 
-absl::Status StartTokenIssuer(const ListenAddress& listen, const Identity& identity,
+absl::Status StartTokenIssuer(const ListenAddress& listen, const Identity& identity, Store& store,
                               TokenIssuing& tokens) {
-  absl::StatusOr<std::unique_ptr<TokenIssuer>> issuer =
-      TokenIssuer::Open(identity.directory + "/token-issuer.key");
+  absl::StatusOr<std::unique_ptr<TokenIssuer>> issuer = store.Issuer();
   if (!issuer.ok()) return issuer.status();
   absl::StatusOr<std::unique_ptr<TokenServer>> server =
       TokenServer::Start(**issuer, identity.server, listen.host, listen.port);
@@ -129,28 +130,23 @@ int Serve(const Flags& flags) {
   DataDirLock lock;
   const absl::Status taken = lock.Take(flags.data_dir, "control plane");
   if (!taken.ok()) return Fail(taken);
-  // The store before the certificates: a crash of the first start then leaves nothing that looks as
-  // if something were lost.
-  const auto expect =
-      HasIdentity(flags.data_dir) ? SqliteLog::Expect::kExisting : SqliteLog::Expect::kAnything;
-  absl::StatusOr<std::unique_ptr<SqliteLog>> log =
-      SqliteLog::Open(flags.data_dir + "/store.db", expect);
-  if (!log.ok()) return Fail(log.status());
-  const absl::StatusOr<uint64_t> head = (*log)->Head();
-  if (!head.ok()) return Fail(head.status());
+  absl::StatusOr<Store> store = Store::Open(flags.store, flags.data_dir);
+  if (!store.ok()) return Fail(store.status());
+  absl::StatusOr<std::unique_ptr<CertificateAuthority>> authority = store->Authority();
+  if (!authority.ok()) return Fail(authority.status());
   const absl::StatusOr<Identity> identity =
-      OpenIdentity(flags.data_dir, {.names = flags.advertise, .may_make_authority = *head == 0});
+      OpenIdentity(flags.data_dir, *std::move(authority), flags.advertise);
   if (!identity.ok()) return Fail(identity.status());
   TokenIssuing tokens;
   if (flags.token_issuer) {
-    const absl::Status started = StartTokenIssuer(*token_listen, *identity, tokens);
+    const absl::Status started = StartTokenIssuer(*token_listen, *identity, *store, tokens);
     if (!started.ok()) return Fail(started);
   }
 
   SnapshotCache snapshots;
   AgentRegistry agents;
   ChangeFeed feed;
-  Configuration configuration(**log, snapshots, agents, feed);
+  Configuration configuration(store->log(), snapshots, agents, feed);
   if (const absl::Status loaded = configuration.Load(); !loaded.ok()) return Fail(loaded);
   const SeedOptions seed = SeedOf(flags, *token_listen, tokens.port());
   if (const absl::Status seeded = Seed(seed, *identity->authority, configuration); !seeded.ok()) {
@@ -190,9 +186,23 @@ int Serve(const Flags& flags) {
   return 0;
 }
 
-void AddFlags(CLI::App& app, Flags& flags) {
-  app.add_option("--data-dir", flags.data_dir, "Store, certificates, apkctl.yaml")
+void AddStoreFlags(CLI::App& app, StoreFlags& store) {
+  app.add_option("--store", store.store,
+                 "Where the configuration is kept: embedded (in the data directory), or "
+                 "etcd://host:port[,host:port...][/prefix] for several control planes, which share "
+                 "everything there, private keys included: protect that etcd")
       ->capture_default_str();
+  app.add_option("--store-ca", store.ca,
+                 "PEM file: who signed the certificate of etcd; without it TLS is not used");
+  app.add_option("--store-cert", store.certificate, "PEM file: the client certificate for etcd");
+  app.add_option("--store-key", store.key, "PEM file: its key");
+}
+
+void AddFlags(CLI::App& app, Flags& flags) {
+  app.add_option("--data-dir", flags.data_dir,
+                 "Embedded store, certificates, apkctl.yaml; each control plane has its own")
+      ->capture_default_str();
+  AddStoreFlags(app, flags.store);
   app.add_option("--listen", flags.listen, "gRPC: admin API and discovery, address:port")
       ->capture_default_str();
   app.add_option("--token-issuer-listen", flags.token_listen,
@@ -201,8 +211,10 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option(kKubernetesListen, flags.kubernetes_listen,
                  "HTTPS for kubectl, address:port, or off")
       ->capture_default_str();
-  app.add_option("--development-token-issuer", flags.token_issuer,
-                 "Issue tokens to the well-known development client")
+  app.add_option(
+         "--development-token-issuer", flags.token_issuer,
+         "Issue tokens to the well-known development client; the same for all control planes "
+         "of a store")
       ->capture_default_str();
   app.add_option("--defaults", flags.defaults,
                  "What an empty store gets: apk (Gateway and token route) or none")
@@ -229,6 +241,7 @@ int main(int argc, char** argv) {
   CLI::App* const issue =
       app.add_subcommand("issue-certificate", "Write a client certificate and its key");
   issue->add_option("--data-dir", flags.data_dir, "Of the control plane")->capture_default_str();
+  apk::AddStoreFlags(*issue, flags.store);
   CLI::Option_group* const subject = issue->add_option_group("subject", "Whom it is for");
   subject->add_option("--agent", flags.agent, "An agent, by its --id");
   subject->add_option("--user", flags.user, "A user of the admin API");
