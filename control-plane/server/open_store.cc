@@ -81,10 +81,17 @@ absl::Status Store::OpenEmbedded() {
 absl::Status Store::OpenEtcd(const StoreFlags& flags) {
   ASSIGN_OR_RETURN(url_, ParseEtcdUrl(flags.store));
   ASSIGN_OR_RETURN(EtcdOptions options, EtcdOptionsOf(flags, url_));
+  const bool uses_tls = !options.ca_pem.empty();
   etcd_ = std::make_unique<EtcdClient>(std::move(options));
   secrets_ = std::make_unique<SharedSecrets>(*etcd_, url_.prefix);
   const std::string what = Concat("--store ", flags.store);
   absl::StatusOr<std::unique_ptr<EtcdLog>> log = EtcdLog::Open(*etcd_, url_.prefix);
+  if (absl::IsUnavailable(log.status())) {
+    return absl::UnavailableError(
+        Concat(what, ": ", std::string(log.status().message()),
+               uses_tls ? "; are the addresses and the certificates right?"
+                        : "; are the addresses right, and does it want TLS (--store-ca)?"));
+  }
   if (!log.ok()) return Prefixed(what, log.status());
   etcd_log_ = *std::move(log);
   head_ = etcd_log_->Head();

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <set>
 
+#include "common/log.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "etcd/v3/rpc.grpc.pb.h"
@@ -183,6 +184,7 @@ struct EtcdClient::Connections {
     const bool trouble = in_trouble.load();
     const SteadyTime end =
         std::chrono::steady_clock::now() + (trouble ? kPatienceInTrouble : kPatience);
+    std::string reason;
     for (;;) {
       const size_t index = preferred.load();
       AwaitConnection(*members[index].channel);
@@ -196,13 +198,15 @@ struct EtcdClient::Connections {
         in_trouble.store(false);
         return status.ok() ? absl::OkStatus() : ToStatus(status);
       }
+      // That time is up is the least telling.
+      if (reason.empty() || status.error_code() == grpc::StatusCode::UNAVAILABLE) {
+        reason = Concat(members[index].endpoint, ": ", status.error_message());
+      }
       size_t expected = index;
       preferred.compare_exchange_strong(expected, (index + 1) % members.size());
       if (std::chrono::steady_clock::now() >= end) {
-        in_trouble.store(true);
-        return absl::UnavailableError(
-            Concat("etcd does not answer, or has no quorum (asked last: ", members[index].endpoint,
-                   ": ", status.error_message(), ")"));
+        if (!in_trouble.exchange(true)) LogWarning("etcd does not answer", {{"reason", reason}});
+        return absl::UnavailableError("etcd does not answer, or has no quorum");
       }
     }
   }
