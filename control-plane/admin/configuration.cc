@@ -1,9 +1,9 @@
 // Apply and Delete read top to bottom; what is between load and publish is pure.
 #include "control-plane/admin/configuration.h"
 
-#include <algorithm>
 #include <chrono>
-#include <map>
+#include <random>
+#include <thread>
 
 #include "common/log.h"
 #include "common/status_macros.h"
@@ -12,31 +12,27 @@
 #include "common/uuid.h"
 #include "control-plane/admin/admission.h"
 #include "control-plane/admin/stage.h"
-#include "control-plane/resources/own_objects.h"
-#include "control-plane/translation/session_persistence.h"
-#include "control-plane/validation/validate.h"
+#include "control-plane/admin/staged.h"
 
 namespace apk {
 namespace {
 
 constexpr int kObjectsMax = 20'000;
-constexpr size_t kRevisionsMax = 1000;
+constexpr int kAttempts = 5;
+constexpr int kPauseMsMax = 20;  // Before the second attempt; longer before each further one.
 
-// The gateway's own objects, which follow from its flags at each start: no rollback touches them.
-bool IsOwn(const ResourceKey& key) {
-  const bool is_issuer = key.kind == "TokenIssuer" && key.namespace_name == "default" &&
-                         key.name == kDevelopmentIssuerName;
-  return is_issuer || key.namespace_name == kSessionSecretNamespace;
+absl::Status LostRace() {
+  absl::Status status = absl::AbortedError(
+      Concat("other control planes changed the configuration at the same time, ",
+             std::to_string(kAttempts), " times in a row; nothing was changed: try again"));
+  status.SetPayload(kLostRace, absl::Cord());
+  return status;
 }
 
-// What was taken once may be refused by now.
-absl::Status CheckPast(const ResourceKey& key, const google::protobuf::Message& object) {
-  for (const FieldIssue& issue : Validate(object)) {
-    if (issue.severity != FieldIssue::Severity::kError) continue;
-    return absl::FailedPreconditionError(Concat(
-        NameInErrors(key), " of then is not valid now: ", issue.field_path, ": ", issue.message));
-  }
-  return absl::OkStatus();
+void PauseBeforeAttempt(int attempt) {
+  thread_local std::minstd_rand random(std::random_device{}());
+  std::uniform_int_distribution<int> jitter(0, kPauseMsMax * attempt);
+  std::this_thread::sleep_for(std::chrono::milliseconds(jitter(random)));
 }
 
 absl::Status CheckDeletePreconditions(const v1::DeleteRequest& request, const ResourceKey& key,
@@ -54,31 +50,6 @@ absl::Status CheckDeletePreconditions(const v1::DeleteRequest& request, const Re
 
 }  // namespace
 
-// A candidate: the next state, not yet in force.
-struct Configuration::Staged {
-  ResourceSet resources;
-  uint64_t revision = 0;
-  std::map<ResourceKey, Operation> operations;
-  std::map<ResourceKey, ResourcePtr> removed;
-  SnapshotPtr snapshot;
-
-  void Put(const ResourceKey& key, ResourcePtr object) {
-    operations[key] = Operation{.key = key, .object = object};
-    resources.Put(std::move(object));
-  }
-  void Remove(const ResourceKey& key, const ResourcePtr& current) {
-    removed[key] = current;
-    operations[key] = Operation{.key = key, .object = nullptr};
-    resources.Remove(key);
-  }
-  // What is in a namespace goes with it.
-  void RemoveAllIn(const std::string& namespace_name) {
-    for (const ResourcePtr& object : resources.InNamespace(namespace_name)) {
-      Remove(KeyOf(*object), object);
-    }
-  }
-};
-
 Configuration::Configuration(Log& log, SnapshotCache& snapshots, AgentRegistry& agents,
                              ChangeFeed& feed)
     : log_(log), snapshots_(snapshots), agents_(agents), feed_(feed) {}
@@ -94,24 +65,23 @@ Configuration::~Configuration() {
 }
 
 absl::Status Configuration::Load() {
+  const std::lock_guard writing(writing_);
   ASSIGN_OR_RETURN(StoredState state, log_.Load());
-  const std::lock_guard lock(mutex_);
-  revision_ = state.revision;
+  {
+    const std::lock_guard lock(mutex_);
+    revision_ = state.revision;
+    resources_ = std::make_shared<const ResourceSet>(std::move(state.resources));
+  }
   feed_.BeginAfter(revision_);
-  resources_ = std::make_shared<const ResourceSet>(std::move(state.resources));
   Staged staged = Candidate();
   Restate(staged);
   PublishStatuses(staged);
-  agents_.OnChange([this] {
-    const std::lock_guard fleet_lock(fleet_mutex_);
-    fleet_dirty_ = true;
-    fleet_changed_.notify_one();
-  });
+  agents_.OnChange([this] { WakeFleet(); });
   fleet_thread_ = Thread("fleet", 0, [this] { FollowFleet(); });
   return absl::OkStatus();
 }
 
-// Translates the candidate and takes the new statuses into it. REQUIRES: mutex_ is held.
+// Translates the candidate and takes the new statuses into it. REQUIRES: writing_ is held.
 void Configuration::Restate(Staged& staged) {
   Translator::Result translated = translator_.Translate(
       std::move(staged.resources), agents_.Report(), staged.revision, Rfc3339Now());
@@ -124,7 +94,7 @@ void Configuration::Restate(Staged& staged) {
   staged.snapshot = std::move(translated.snapshot);
 }
 
-// Nothing to write is no revision. REQUIRES: mutex_ is held.
+// Nothing to write is no revision. REQUIRES: writing_ is held.
 absl::Status Configuration::Commit(Staged& staged, const std::string& author, bool status_only) {
   if (staged.operations.empty()) {
     staged.revision = revision_;
@@ -141,44 +111,45 @@ absl::Status Configuration::Commit(Staged& staged, const std::string& author, bo
                            .count();
   change_set.status_only = status_only;
   for (const auto& [key, operation] : staged.operations) change_set.operations.push_back(operation);
-  return log_.Append(revision_, change_set);
+  const absl::Status appended = log_.Append(revision_, change_set);
+  if (!absl::IsAborted(appended)) return appended;
+  RETURN_IF_ERROR(TakeIn());
+  return LostRace();
 }
 
-// Statuses that can't be written (the disk is full, say) stay as they were until the next occasion;
-// agents get their snapshot all the same. REQUIRES: mutex_ is held, only statuses changed.
-void Configuration::PublishStatuses(Staged& staged) {
-  const absl::Status committed = Commit(staged, "control-plane", true);
-  if (!committed.ok()) {
-    LogError("status not written", {{"reason", std::string(committed.message())}});
-    staged.resources = *resources_;
-    staged.operations.clear();
-    Commit(staged, "control-plane", true).IgnoreError();  // Nothing to write: that goes well.
-  }
-  Publish(staged);
-}
-
-// REQUIRES: mutex_ is held, the candidate is committed.
+// REQUIRES: writing_ is held, the candidate is committed.
 void Configuration::Publish(const Staged& staged) {
   std::vector<Change> changes;
   for (const auto& [key, operation] : staged.operations) {
-    Change& change = changes.emplace_back();
-    change.revision = staged.revision;
-    change.key = key;
-    change.object = operation.object;
-    change.before = resources_->Find(key);
-    change.type = change.before == nullptr ? v1::WatchEvent::ADDED : v1::WatchEvent::MODIFIED;
-    if (operation.object == nullptr) {
-      change.type = v1::WatchEvent::DELETED;
-      change.object = staged.removed.at(key);
-    }
+    changes.push_back(ChangeOf(staged.revision, key, resources_->Find(key), operation.object));
   }
-  revision_ = staged.revision;
-  resources_ = std::make_shared<const ResourceSet>(staged.resources);
+  Show(staged, std::move(changes));
+}
+
+// Makes it what is in force. REQUIRES: writing_ is held.
+void Configuration::Show(const Staged& staged, std::vector<Change> changes) {
+  {
+    const std::lock_guard lock(mutex_);
+    revision_ = staged.revision;
+    resources_ = std::make_shared<const ResourceSet>(staged.resources);
+  }
   snapshots_.Publish(staged.snapshot);
   if (!changes.empty()) feed_.Append(std::move(changes));
 }
 
-// REQUIRES: mutex_ is held.
+// One attempt after the other, as long as others are faster.
+template <class Response>
+absl::StatusOr<Response> Configuration::Repeat(
+    const std::function<absl::StatusOr<Response>()>& attempt) {
+  for (int number = 1;; ++number) {
+    absl::StatusOr<Response> result = attempt();
+    const bool lost = result.status().GetPayload(kLostRace).has_value();
+    if (!lost || number == kAttempts) return result;
+    PauseBeforeAttempt(number);
+  }
+}
+
+// REQUIRES: writing_ is held.
 Configuration::Staged Configuration::Candidate() const {
   Staged staged;
   staged.resources = *resources_;
@@ -186,7 +157,7 @@ Configuration::Staged Configuration::Candidate() const {
   return staged;
 }
 
-// A candidate without changes leaves everything as it is. REQUIRES: mutex_ is held.
+// A candidate without changes leaves everything as it is. REQUIRES: writing_ is held.
 absl::Status Configuration::PutInForce(Staged& staged, const std::string& author) {
   if (staged.operations.empty()) return absl::OkStatus();
   Restate(staged);
@@ -201,11 +172,16 @@ absl::StatusOr<v1::ApplyResponse> Configuration::Apply(const v1::ApplyRequest& r
     return absl::ResourceExhaustedError(
         Concat("at most ", std::to_string(kObjectsMax), " objects can be applied at once"));
   }
+  return Repeat<v1::ApplyResponse>([&] { return TryApply(request, author); });
+}
+
+absl::StatusOr<v1::ApplyResponse> Configuration::TryApply(const v1::ApplyRequest& request,
+                                                          const std::string& author) {
   v1::ApplyResponse response;
   std::vector<MessagePtr> objects;
   if (!Admit(request, objects, response)) return response;
 
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard writing(writing_);
   if (!AdmitBeside(*resources_, objects, request.create_only(), response)) return response;
   Staged staged = Candidate();
   const std::string now = Rfc3339Now();
@@ -234,8 +210,13 @@ absl::StatusOr<v1::ApplyResponse> Configuration::Apply(const v1::ApplyRequest& r
 
 absl::StatusOr<v1::DeleteResponse> Configuration::Delete(const v1::DeleteRequest& request,
                                                          const std::string& author) {
+  return Repeat<v1::DeleteResponse>([&] { return TryDelete(request, author); });
+}
+
+absl::StatusOr<v1::DeleteResponse> Configuration::TryDelete(const v1::DeleteRequest& request,
+                                                            const std::string& author) {
   v1::DeleteResponse response;
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard writing(writing_);
   Staged staged = Candidate();
   for (const v1::ObjectKey& wanted : request.keys()) {
     const ResourceKey key = FromProto(wanted);
@@ -249,7 +230,7 @@ absl::StatusOr<v1::DeleteResponse> Configuration::Delete(const v1::DeleteRequest
       return absl::PermissionDeniedError(Concat(NameInErrors(key), " can't be deleted: ", *reason));
     }
     if (key.group.empty() && key.kind == "Namespace") staged.RemoveAllIn(key.name);
-    staged.Remove(key, current);
+    staged.Remove(key);
     v1::ObjectResult* const result = response.add_results();
     *result->mutable_key() = wanted;
     result->set_action(v1::ObjectResult::DELETED);
@@ -260,87 +241,14 @@ absl::StatusOr<v1::DeleteResponse> Configuration::Delete(const v1::DeleteRequest
   return response;
 }
 
-absl::StatusOr<v1::ListRevisionsResponse> Configuration::ListRevisions(
-    const v1::ListRevisionsRequest& request) {
-  const size_t limit =
-      request.limit() == 0 ? kRevisionsMax : std::min<size_t>(request.limit(), kRevisionsMax);
-  const std::lock_guard lock(mutex_);
-  ASSIGN_OR_RETURN(const std::vector<ChangeRecord> history,
-                   log_.History(limit, request.statuses()));
-  v1::ListRevisionsResponse response;
-  for (const ChangeRecord& record : history) {
-    v1::RevisionRecord* const revision = response.add_revisions();
-    revision->set_revision(record.revision);
-    revision->set_author(record.author);
-    revision->set_committed(Rfc3339(record.unix_ms / 1000));
-    revision->set_status_only(record.status_only);
-    for (const ChangeRecord::Change& change : record.changes) {
-      if (change.status_only && !record.status_only) continue;
-      v1::RevisionChange* const told = revision->add_changes();
-      *told->mutable_key() = ToProto(change.key);
-      told->set_deleted(change.deleted);
-    }
-  }
-  return response;
-}
-
 absl::StatusOr<v1::RollbackResponse> Configuration::Rollback(const v1::RollbackRequest& request,
                                                              const std::string& author) {
-  const std::lock_guard lock(mutex_);
-  if (request.revision() == 0 || request.revision() > revision_) {
-    return absl::NotFoundError(Concat("there is no revision ", std::to_string(request.revision()),
-                                      ": the newest is ", std::to_string(revision_)));
-  }
-  ASSIGN_OR_RETURN(const ResourceSet past, log_.StateAt(request.revision()));
-  v1::RollbackResponse response;
-  const auto tell = [&response](const ResourceKey& key, v1::ObjectResult::Action action) {
-    v1::ObjectResult* const result = response.add_results();
-    *result->mutable_key() = ToProto(key);
-    result->set_action(action);
-  };
-  Staged staged = Candidate();
-  const std::string now = Rfc3339Now();
-  for (const auto& [key, object] : past.resources()) {
-    if (IsOwn(key)) continue;
-    RETURN_IF_ERROR(CheckPast(key, *object));
-    MessagePtr wanted(object->New());
-    wanted->CopyFrom(*object);
-    StagedObject change = StageObject(std::move(wanted), resources_->Find(key).get(),
-                                      staged.revision, now, NewUuid());
-    if (change.action == v1::ObjectResult::UNCHANGED) continue;
-    tell(key, change.action);
-    staged.Put(key, std::move(change.object));
-  }
-  for (const auto& [key, object] : resources_->resources()) {
-    if (IsOwn(key) || ReasonToKeep(key).has_value() || past.Find(key) != nullptr) continue;
-    tell(key, v1::ObjectResult::DELETED);
-    staged.Remove(key, object);
-  }
-  if (!request.dry_run()) RETURN_IF_ERROR(PutInForce(staged, author));
-  response.set_revision(revision_);
-  return response;
+  return Repeat<v1::RollbackResponse>([&] { return TryRollback(request, author); });
 }
 
 Configuration::View Configuration::Current() const {
   const std::lock_guard lock(mutex_);
   return {.revision = revision_, .resources = resources_};
-}
-
-void Configuration::FollowFleet() {
-  std::unique_lock fleet_lock(fleet_mutex_);
-  while (!stopping_) {
-    fleet_changed_.wait(fleet_lock, [this] { return stopping_ || fleet_dirty_; });
-    if (stopping_) return;
-    fleet_dirty_ = false;
-    fleet_lock.unlock();
-    {
-      const std::lock_guard lock(mutex_);
-      Staged staged = Candidate();
-      Restate(staged);
-      PublishStatuses(staged);
-    }
-    fleet_lock.lock();
-  }
 }
 
 }  // namespace apk

@@ -1,10 +1,15 @@
 // The configuration in force, and the one straight line by which it changes: decode, validate,
-// stage, translate, commit, publish. Thread-safe: one lock around all of it.
+// stage, translate, commit, publish. Thread-safe: one lock around all of it, another around what is
+// in force, which is read while a store that does not answer is waited for.
+//
+// Others may write to the same log. Who loses the race for a revision takes in what the winner
+// wrote and begins anew.
 #pragma once
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -32,8 +37,16 @@ class Configuration {
   // Reads the store and publishes what is in it. Call once, before anything else.
   absl::Status Load();
 
+  // Takes in what others appended to the log since. FAILED_PRECONDITION where the log is another
+  // than before.
+  absl::Status CatchUp();
+  // Whether conditions that follow from what agents report are written here; one of several control
+  // planes does. True at first.
+  void WriteStatuses(bool here);
+
   // Problems with the objects are violations in the response; a status is for what is not their
-  // fault.
+  // fault. Like the other writes, ABORTED where others were faster several times in a row, and
+  // UNAVAILABLE where the store does not answer.
   absl::StatusOr<v1::ApplyResponse> Apply(const v1::ApplyRequest& request,
                                           const std::string& author);
   absl::StatusOr<v1::DeleteResponse> Delete(const v1::DeleteRequest& request,
@@ -54,24 +67,41 @@ class Configuration {
  private:
   struct Staged;
 
+  template <class Response>
+  absl::StatusOr<Response> Repeat(const std::function<absl::StatusOr<Response>()>& attempt);
+  absl::StatusOr<v1::ApplyResponse> TryApply(const v1::ApplyRequest& request,
+                                             const std::string& author);
+  absl::StatusOr<v1::DeleteResponse> TryDelete(const v1::DeleteRequest& request,
+                                               const std::string& author);
+  absl::StatusOr<v1::RollbackResponse> TryRollback(const v1::RollbackRequest& request,
+                                                   const std::string& author);
+  absl::Status TakeIn();
+  absl::Status Reload();
   Staged Candidate() const;
   absl::Status PutInForce(Staged& staged, const std::string& author);
   absl::Status Commit(Staged& staged, const std::string& author, bool status_only);
   void Publish(const Staged& staged);
+  void Show(const Staged& staged, std::vector<Change> changes);
+  void TranslateForeign(Staged& staged);
   void PublishStatuses(Staged& staged);
   void Restate(Staged& staged);
   // What agents report changes conditions: done on a thread of its own, however often they report.
   void FollowFleet();
+  void WakeFleet();
 
   Log& log_;
   SnapshotCache& snapshots_;
   AgentRegistry& agents_;
   ChangeFeed& feed_;
 
-  mutable std::mutex mutex_;
+  std::mutex writing_;  // Over the log, the translator, and changing what is in force.
+  Translator translator_;
+  bool statuses_missed_ = false;
+  std::atomic<bool> writes_statuses_{true};
+
+  mutable std::mutex mutex_;  // Over what is in force; taken after writing_.
   uint64_t revision_ = 0;
   std::shared_ptr<const ResourceSet> resources_ = std::make_shared<const ResourceSet>();
-  Translator translator_;
 
   std::mutex fleet_mutex_;
   std::condition_variable fleet_changed_;

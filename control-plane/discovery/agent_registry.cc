@@ -1,7 +1,9 @@
 // Agents that left stay listed as not connected until the control plane restarts.
 #include "control-plane/discovery/agent_registry.h"
 
+#include <algorithm>
 #include <set>
+#include <utility>
 
 #include "common/strings.h"
 #include "common/time_format.h"
@@ -12,6 +14,22 @@ namespace {
 constexpr size_t kAgentsMax = 20'000;
 
 }  // namespace
+
+void AgentRegistry::OnChange(std::function<void()> changed) {
+  const std::lock_guard lock(listeners_mutex_);
+  changed_ = std::move(changed);
+}
+
+void AgentRegistry::OnOwnChange(std::function<void()> changed) {
+  const std::lock_guard lock(listeners_mutex_);
+  own_changed_ = std::move(changed);
+}
+
+void AgentRegistry::Changed(bool own) {
+  const std::lock_guard lock(listeners_mutex_);
+  if (changed_) changed_();
+  if (own && own_changed_) own_changed_();
+}
 
 absl::Status AgentRegistry::Connect(const v1::AgentInfo& agent, uint64_t stream,
                                     const std::string& version, uint64_t revision) {
@@ -39,7 +57,7 @@ absl::Status AgentRegistry::Connect(const v1::AgentInfo& agent, uint64_t stream,
     entry.status.set_connected_since(Rfc3339Now());
     entry.status.set_last_seen(entry.status.connected_since());
   }
-  Changed();
+  Changed(true);
   return absl::OkStatus();
 }
 
@@ -61,7 +79,7 @@ void AgentRegistry::Acknowledge(const std::string& id, const v1::DiscoveryReques
       entry->set_address_unusable(error.address_unusable());
     }
   }
-  Changed();
+  Changed(true);
 }
 
 std::string ReasonOf(const v1::DiscoveryRequest& request) {
@@ -84,7 +102,7 @@ void AgentRegistry::Reject(const std::string& id, const v1::DiscoveryRequest& re
     status.set_refused_version(version);
     status.set_last_seen(Rfc3339Now());
   }
-  Changed();
+  Changed(true);
 }
 
 void AgentRegistry::Disconnect(const std::string& id, uint64_t stream) {
@@ -95,19 +113,55 @@ void AgentRegistry::Disconnect(const std::string& id, uint64_t stream) {
     found->second.status.set_connected(false);
     found->second.status.set_last_seen(Rfc3339Now());
   }
-  Changed();
+  Changed(true);
+}
+
+std::vector<v1::AgentStatus> AgentRegistry::Own() const {
+  std::vector<v1::AgentStatus> own;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, entry] : agents_) own.push_back(entry.status);
+  return own;
+}
+
+void AgentRegistry::SetElsewhere(std::vector<v1::AgentStatus> statuses) {
+  const auto same = [](const v1::AgentStatus& a, const v1::AgentStatus& b) {
+    return a.SerializeAsString() == b.SerializeAsString();
+  };
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::equal(statuses.begin(), statuses.end(), elsewhere_.begin(), elsewhere_.end(), same)) {
+      return;
+    }
+    elsewhere_ = std::move(statuses);
+  }
+  Changed(false);
+}
+
+// An agent that moved is known to several control planes: the one that it came to last is right.
+// REQUIRES: mutex_ is held.
+std::map<std::string, const v1::AgentStatus*> AgentRegistry::All() const {
+  std::map<std::string, const v1::AgentStatus*> all;
+  for (const auto& [id, entry] : agents_) all[id] = &entry.status;
+  for (const v1::AgentStatus& status : elsewhere_) {
+    const v1::AgentStatus*& known = all[status.id()];
+    const auto rank = [](const v1::AgentStatus& of) {
+      return std::make_pair(of.connected(), std::string_view(of.connected_since()));
+    };
+    if (known == nullptr || rank(*known) < rank(status)) known = &status;
+  }
+  return all;
 }
 
 FleetReport AgentRegistry::Report() const {
   FleetReport report;
   std::set<std::string> addresses;
   const std::lock_guard lock(mutex_);
-  for (const auto& [id, entry] : agents_) {
-    if (!entry.status.connected()) continue;
+  for (const auto& [id, status] : All()) {
+    if (!status->connected()) continue;
     ++report.agents_connected;
-    report.versions.insert(entry.status.snapshot_version());
-    if (!entry.status.address().empty()) addresses.insert(entry.status.address());
-    for (const v1::AgentListenerError& error : entry.status.listener_errors()) {
+    report.versions.insert(status->snapshot_version());
+    if (!status->address().empty()) addresses.insert(status->address());
+    for (const v1::AgentListenerError& error : status->listener_errors()) {
       report.listener_errors[error.listener()].push_back(
           {.agent = id,
            .message = error.message(),
@@ -122,10 +176,9 @@ FleetReport AgentRegistry::Report() const {
 std::vector<v1::AgentStatus> AgentRegistry::List(const std::string& newest) const {
   std::vector<v1::AgentStatus> list;
   const std::lock_guard lock(mutex_);
-  for (const auto& [id, entry] : agents_) {
-    list.push_back(entry.status);
-    list.back().set_up_to_date(entry.status.connected() &&
-                               entry.status.snapshot_version() == newest);
+  for (const auto& [id, status] : All()) {
+    list.push_back(*status);
+    list.back().set_up_to_date(status->connected() && status->snapshot_version() == newest);
   }
   return list;
 }

@@ -21,8 +21,11 @@ std::string ReasonOf(const v1::DiscoveryRequest& request);
 
 class AgentRegistry {
  public:
-  // `changed` is called, on any thread and without locks held, when Report() may have changed.
-  void OnChange(std::function<void()> changed) { changed_ = std::move(changed); }
+  // `changed` is called, on any thread, when Report() may have changed; it must not wait. nullptr:
+  // nobody is told, from the return on.
+  void OnChange(std::function<void()> changed);
+  // The same for Own().
+  void OnOwnChange(std::function<void()> changed);
 
   // A stream of the agent opened; `stream` tells it from others of the same agent. ALREADY_EXISTS
   // while another one is open: two agents must not share an id.
@@ -34,6 +37,12 @@ class AgentRegistry {
               const std::string& version);
   void Disconnect(const std::string& id, uint64_t stream);
 
+  // Agents that are or were connected here, as they are quoted to other control planes.
+  std::vector<v1::AgentStatus> Own() const;
+  // What other control planes quote; replaces what they did before.
+  void SetElsewhere(std::vector<v1::AgentStatus> statuses);
+
+  // Of all agents, here and elsewhere.
   FleetReport Report() const;
   // Sorted by id; `newest` decides what is up to date.
   std::vector<v1::AgentStatus> List(const std::string& newest) const;
@@ -43,13 +52,16 @@ class AgentRegistry {
     uint64_t stream = 0;
     v1::AgentStatus status;
   };
-  void Changed() {
-    if (changed_) changed_();
-  }
+  void Changed(bool own);
+  std::map<std::string, const v1::AgentStatus*> All() const;
 
+  std::mutex listeners_mutex_;  // Held while they run, so that setting another is a full stop.
   std::function<void()> changed_;
+  std::function<void()> own_changed_;
+
   mutable std::mutex mutex_;
   std::map<std::string, Entry> agents_;
+  std::vector<v1::AgentStatus> elsewhere_;
 };
 
 }  // namespace apk

@@ -1,0 +1,101 @@
+// What the log remembers: revisions, and the way back to one.
+#include <algorithm>
+
+#include "common/status_macros.h"
+#include "common/strings.h"
+#include "common/time_format.h"
+#include "common/uuid.h"
+#include "control-plane/admin/admission.h"
+#include "control-plane/admin/configuration.h"
+#include "control-plane/admin/stage.h"
+#include "control-plane/admin/staged.h"
+#include "control-plane/resources/own_objects.h"
+#include "control-plane/translation/session_persistence.h"
+#include "control-plane/validation/validate.h"
+
+namespace apk {
+namespace {
+
+constexpr size_t kRevisionsMax = 1000;
+
+// The gateway's own objects, which follow from its flags at each start: no rollback touches them.
+bool IsOwn(const ResourceKey& key) {
+  const bool is_issuer = key.kind == "TokenIssuer" && key.namespace_name == "default" &&
+                         key.name == kDevelopmentIssuerName;
+  return is_issuer || key.namespace_name == kSessionSecretNamespace;
+}
+
+// What was taken once may be refused by now.
+absl::Status CheckPast(const ResourceKey& key, const google::protobuf::Message& object) {
+  for (const FieldIssue& issue : Validate(object)) {
+    if (issue.severity != FieldIssue::Severity::kError) continue;
+    return absl::FailedPreconditionError(Concat(
+        NameInErrors(key), " of then is not valid now: ", issue.field_path, ": ", issue.message));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<v1::ListRevisionsResponse> Configuration::ListRevisions(
+    const v1::ListRevisionsRequest& request) {
+  const size_t limit =
+      request.limit() == 0 ? kRevisionsMax : std::min<size_t>(request.limit(), kRevisionsMax);
+  const std::lock_guard writing(writing_);
+  ASSIGN_OR_RETURN(const std::vector<ChangeRecord> history,
+                   log_.History(limit, request.statuses()));
+  v1::ListRevisionsResponse response;
+  for (const ChangeRecord& record : history) {
+    v1::RevisionRecord* const revision = response.add_revisions();
+    revision->set_revision(record.revision);
+    revision->set_author(record.author);
+    revision->set_committed(Rfc3339(record.unix_ms / 1000));
+    revision->set_status_only(record.status_only);
+    for (const ChangeRecord::Change& change : record.changes) {
+      if (change.status_only && !record.status_only) continue;
+      v1::RevisionChange* const told = revision->add_changes();
+      *told->mutable_key() = ToProto(change.key);
+      told->set_deleted(change.deleted);
+    }
+  }
+  return response;
+}
+
+absl::StatusOr<v1::RollbackResponse> Configuration::TryRollback(const v1::RollbackRequest& request,
+                                                                const std::string& author) {
+  const std::lock_guard writing(writing_);
+  if (request.revision() == 0 || request.revision() > revision_) {
+    return absl::NotFoundError(Concat("there is no revision ", std::to_string(request.revision()),
+                                      ": the newest is ", std::to_string(revision_)));
+  }
+  ASSIGN_OR_RETURN(const ResourceSet past, log_.StateAt(request.revision()));
+  v1::RollbackResponse response;
+  const auto tell = [&response](const ResourceKey& key, v1::ObjectResult::Action action) {
+    v1::ObjectResult* const result = response.add_results();
+    *result->mutable_key() = ToProto(key);
+    result->set_action(action);
+  };
+  Staged staged = Candidate();
+  const std::string now = Rfc3339Now();
+  for (const auto& [key, object] : past.resources()) {
+    if (IsOwn(key)) continue;
+    RETURN_IF_ERROR(CheckPast(key, *object));
+    MessagePtr wanted(object->New());
+    wanted->CopyFrom(*object);
+    StagedObject change = StageObject(std::move(wanted), resources_->Find(key).get(),
+                                      staged.revision, now, NewUuid());
+    if (change.action == v1::ObjectResult::UNCHANGED) continue;
+    tell(key, change.action);
+    staged.Put(key, std::move(change.object));
+  }
+  for (const auto& [key, object] : resources_->resources()) {
+    if (IsOwn(key) || ReasonToKeep(key).has_value() || past.Find(key) != nullptr) continue;
+    tell(key, v1::ObjectResult::DELETED);
+    staged.Remove(key);
+  }
+  if (!request.dry_run()) RETURN_IF_ERROR(PutInForce(staged, author));
+  response.set_revision(revision_);
+  return response;
+}
+
+}  // namespace apk
