@@ -21,8 +21,14 @@ using Reactor = grpc::ServerBidiReactor<v1::DiscoveryRequest, v1::DiscoveryRespo
 class AgentStream final : public Reactor {
  public:
   AgentStream(SnapshotCache& cache, AgentRegistry& registry, uint64_t number,
-              std::string certificate)
-      : cache_(cache), registry_(registry), number_(number), certificate_(std::move(certificate)) {
+              std::string certificate, const std::string& store,
+              const std::function<void()>& behind)
+      : cache_(cache),
+        registry_(registry),
+        number_(number),
+        certificate_(std::move(certificate)),
+        behind_(behind),
+        subscription_(store) {
     StartRead(&request_);
   }
 
@@ -67,6 +73,13 @@ class AgentStream final : public Reactor {
           {grpc::StatusCode::PERMISSION_DENIED,
            Concat("the certificate is that of agent ", certificate_, ", which may not call itself ",
                   id, ": start it with --id ", certificate_, ", or issue a certificate for ", id)});
+    }
+    if (subscription_.IsAhead(request_, cache_.Newest())) {
+      behind_();
+      return Refuse(
+          {grpc::StatusCode::UNAVAILABLE,
+           Concat("this control plane has not read revision ", std::to_string(request_.revision()),
+                  " yet, which the agent runs: try another one, or again")});
     }
     const absl::Status connected =
         registry_.Connect(request_.agent(), number_, request_.version(), request_.revision());
@@ -136,6 +149,7 @@ class AgentStream final : public Reactor {
   AgentRegistry& registry_;
   const uint64_t number_;
   const std::string certificate_;  // The agent's name in it.
+  const std::function<void()>& behind_;
   v1::DiscoveryRequest request_;
   v1::DiscoveryResponse response_;
   std::string id_;
@@ -163,7 +177,7 @@ Reactor* DiscoveryService::Stream(grpc::CallbackServerContext* context) {
                               "only agents may stream snapshots: use an agent's certificate"});
   }
   return new AgentStream(cache_, registry_, next_stream_.fetch_add(1),
-                         AgentName(*context->auth_context()));
+                         AgentName(*context->auth_context()), store_, behind_);
 }
 
 }  // namespace apk

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -14,8 +15,11 @@ namespace apk {
 
 class DiscoveryService final : public v1::DiscoveryService::CallbackService {
  public:
-  DiscoveryService(SnapshotCache& cache, AgentRegistry& registry)
-      : cache_(cache), registry_(registry) {}
+  // `store`: as in DiscoveryResponse. `behind` is called when an agent comes that has seen a newer
+  // revision than this control plane, on any thread; it must not wait.
+  DiscoveryService(SnapshotCache& cache, AgentRegistry& registry, std::string store,
+                   std::function<void()> behind)
+      : cache_(cache), registry_(registry), store_(std::move(store)), behind_(std::move(behind)) {}
 
   grpc::ServerBidiReactor<v1::DiscoveryRequest, v1::DiscoveryResponse>* Stream(
       grpc::CallbackServerContext* context) override;
@@ -23,6 +27,8 @@ class DiscoveryService final : public v1::DiscoveryService::CallbackService {
  private:
   SnapshotCache& cache_;
   AgentRegistry& registry_;
+  const std::string store_;
+  const std::function<void()> behind_;
   std::atomic<uint64_t> next_stream_{1};
 };
 

@@ -51,6 +51,7 @@ std::optional<v1::DiscoveryResponse> Subscription::SendIfDue() {
   response.set_nonce(std::to_string(++last_nonce_));
   response.set_version(newest_->version);
   response.set_revision(newest_->revision);
+  response.set_store(store_);
   return response;
 }
 

@@ -16,6 +16,15 @@ namespace apk {
 
 class Subscription {
  public:
+  // `store`: as in DiscoveryResponse.
+  explicit Subscription(std::string store = "") : store_(std::move(store)) {}
+
+  // Whether the agent that says this runs a newer revision of the same history than `newest`:
+  // nothing must be sent to it then.
+  bool IsAhead(const v1::DiscoveryRequest& hello, const SnapshotPtr& newest) const {
+    return !store_.empty() && hello.store() == store_ && hello.revision() > newest->revision;
+  }
+
   // The agent's first request names the version that it holds. A response, or nothing if it is up
   // to date.
   std::optional<v1::DiscoveryResponse> OnHello(const v1::DiscoveryRequest& request,
@@ -36,6 +45,7 @@ class Subscription {
   std::optional<v1::DiscoveryResponse> SendIfDue();
   v1::DiscoveryResponse Difference() const;
 
+  const std::string store_;
   std::string acknowledged_;  // Version.
   SnapshotPtr base_;          // The acknowledged snapshot where this stream sent it.
   SnapshotPtr newest_;

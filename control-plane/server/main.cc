@@ -14,6 +14,7 @@
 #include "control-plane/discovery/discovery_service.h"
 #include "control-plane/identity/token_server.h"
 #include "control-plane/kubernetes_api/server.h"
+#include "control-plane/replication/replica.h"
 #include "control-plane/server/grpc_server.h"
 #include "control-plane/server/listen_address.h"
 #include "control-plane/server/open_store.h"
@@ -102,13 +103,15 @@ std::string AddressOf(const std::string& listen, const KubernetesServer* server)
   return HostAndPort(ParseListenAddress(kKubernetesListen, listen)->host, server->port());
 }
 
-SeedOptions SeedOf(const Flags& flags, const ListenAddress& token_listen, uint16_t token_port) {
+SeedOptions SeedOf(const Flags& flags, const ListenAddress& token_listen, uint16_t token_port,
+                   bool alone) {
   SeedOptions options;
   options.defaults.gateway = flags.defaults == "apk";
   options.defaults.gateway_port = flags.gateway_port;
   options.defaults.token_host = token_listen.Reachable(flags.advertise);
   options.defaults.token_port = token_port;
-  options.own_hosts = {"127.0.0.1", "::1", "localhost", token_listen.host};
+  // Every control plane is reached by these, on its own machine.
+  if (alone) options.own_hosts = {"127.0.0.1", "::1", "localhost", token_listen.host};
   options.own_hosts.insert(options.own_hosts.end(), flags.advertise.begin(), flags.advertise.end());
   return options;
 }
@@ -147,11 +150,17 @@ int Serve(const Flags& flags) {
   AgentRegistry agents;
   ChangeFeed feed;
   Configuration configuration(store->log(), snapshots, agents, feed);
+  std::unique_ptr<Replica> replica;
+  if (store->etcd_log() != nullptr) {
+    replica = std::make_unique<Replica>(*store->etcd(), *store->etcd_log(), store->etcd_prefix(),
+                                        configuration, agents);
+  }
   if (const absl::Status loaded = configuration.Load(); !loaded.ok()) return Fail(loaded);
-  const SeedOptions seed = SeedOf(flags, *token_listen, tokens.port());
+  const SeedOptions seed = SeedOf(flags, *token_listen, tokens.port(), replica == nullptr);
   if (const absl::Status seeded = Seed(seed, *identity->authority, configuration); !seeded.ok()) {
     return Fail(seeded);
   }
+  if (replica != nullptr) replica->Start();
   KubernetesApi kubernetes_api(configuration);
   const absl::StatusOr<std::unique_ptr<KubernetesServer>> kubernetes =
       StartKubernetesServer(flags.kubernetes_listen, *identity, kubernetes_api, feed);
@@ -159,7 +168,9 @@ int Serve(const Flags& flags) {
   const std::string kubernetes_address = AddressOf(flags.kubernetes_listen, kubernetes->get());
   AdminService admin(configuration, feed, agents, snapshots, tokens.issuer.get(),
                      kubernetes_address);
-  DiscoveryService discovery(snapshots, agents);
+  DiscoveryService discovery(snapshots, agents, store->id(), [&replica] {
+    if (replica != nullptr) replica->ReadSoon();
+  });
   absl::StatusOr<std::unique_ptr<GrpcServer>> server =
       GrpcServer::Start(listen->ToString(), *identity, &admin, &discovery);
   if (!server.ok()) {
@@ -181,6 +192,7 @@ int Serve(const Flags& flags) {
   int caught = 0;
   sigwait(&signals, &caught);
   LogInfo("stopping");
+  if (replica != nullptr) replica->Stop();
   admin.Shutdown();
   (*server)->Shutdown();
   return 0;

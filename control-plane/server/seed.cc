@@ -21,10 +21,14 @@ class Seeder {
          Configuration& configuration)
       : options_(options), authority_(authority), configuration_(configuration) {}
 
+  // Of several control planes that find an empty store one fills it, and the others find it filled.
   absl::Status Run() {
     if (configuration_.Current().revision == 0) {
       ASSIGN_OR_RETURN(request_, MakeDefaults(options_.defaults, authority_));
-      return Apply();
+      request_.set_create_only(true);
+      const absl::Status applied = Apply();
+      if (!absl::IsAlreadyExists(applied)) return applied;
+      request_.Clear();
     }
     for (MessagePtr& object : Unpacked(MakeEssentials())) {
       if (Present(*object) == nullptr) Want(*object);
@@ -62,6 +66,9 @@ class Seeder {
     if (request_.objects().empty()) return absl::OkStatus();
     ASSIGN_OR_RETURN(const v1::ApplyResponse applied, configuration_.Apply(request_, kAuthor));
     for (const v1::Violation& violation : applied.violations()) {
+      if (violation.reason() == v1::Violation::ALREADY_EXISTS) {
+        return absl::AlreadyExistsError(violation.message());
+      }
       if (violation.severity() == v1::Violation::ERROR) {
         return absl::InternalError(
             Concat("defaults: ", violation.field_path(), ": ", violation.message()));

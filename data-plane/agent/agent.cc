@@ -56,6 +56,7 @@ Agent::Outcome Agent::Serve(const v1::Snapshot& snapshot) {
   const std::lock_guard lock(mutex_);
   builder_.Reset(snapshot);
   table_ = outcome.table;
+  store_ = snapshot.store();
   in_force_since_ = std::chrono::steady_clock::now();
   return outcome;
 }
@@ -119,6 +120,17 @@ std::string Agent::version() const {
 uint64_t Agent::revision() const {
   const std::lock_guard lock(mutex_);
   return table_ == nullptr ? 0 : table_->revision();
+}
+
+std::string Agent::store() const {
+  const std::lock_guard lock(mutex_);
+  return store_;
+}
+
+bool Agent::IsOlder(const v1::DiscoveryResponse& response) const {
+  const std::lock_guard lock(mutex_);
+  return table_ != nullptr && !store_.empty() && response.store() == store_ &&
+         response.revision() < table_->revision();
 }
 
 std::shared_ptr<const RouteTable> Agent::table() const {

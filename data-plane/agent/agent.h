@@ -34,6 +34,10 @@ class Agent {
   // "" where there is none yet. Thread-safe.
   std::string version() const;
   uint64_t revision() const;
+  std::string store() const;  // As in DiscoveryResponse.
+  // Whether the response would lead back to a lower revision of the same history: it is not to be
+  // taken then.
+  bool IsOlder(const v1::DiscoveryResponse& response) const;
   // The table in use; nullptr where there is none yet. Thread-safe.
   std::shared_ptr<const RouteTable> table() const;
   // A copy of the snapshot in use, secrets included. Thread-safe.
@@ -66,6 +70,7 @@ class Agent {
   mutable std::mutex mutex_;  // Over what other threads read.
   SnapshotBuilder builder_;  // Written by the thread that uses the agent, under it.
   std::shared_ptr<const RouteTable> table_;
+  std::string store_;
   std::optional<TimePoint> in_force_since_;
 };
 

@@ -15,6 +15,7 @@ namespace {
 constexpr int kMessageBytesMax = 256 << 20;
 constexpr std::chrono::milliseconds kFirstPause{200};
 constexpr std::chrono::milliseconds kLongestPause{5'000};
+constexpr std::chrono::milliseconds kConnect{5'000};
 
 grpc::ChannelArguments ChannelArguments() {
   grpc::ChannelArguments arguments;
@@ -24,6 +25,7 @@ grpc::ChannelArguments ChannelArguments() {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // Waiting is done here, with jitter: a fleet must not come back in step.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, static_cast<int>(kConnect.count()));
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   return arguments;
@@ -52,22 +54,31 @@ bool DiscoveryClient::Pause(std::chrono::milliseconds duration) {
 
 void DiscoveryClient::Run() {
   std::minstd_rand random(std::random_device{}());
+  const std::vector<std::string>& control_planes = options_.control_planes;
+  // A fleet spreads over them.
+  size_t index = std::uniform_int_distribution<size_t>(0, control_planes.size() - 1)(random);
+  size_t failed = 0;  // In a row.
   std::chrono::milliseconds longest = kFirstPause;
   for (;;) {
-    if (RunStream()) longest = kFirstPause;
+    if (RunStream(control_planes[index])) {
+      longest = kFirstPause;
+      failed = 0;
+    }
+    index = (index + 1) % control_planes.size();
     std::uniform_int_distribution<int64_t> jitter(0, longest.count());
     if (!Pause(std::chrono::milliseconds(50 + jitter(random)))) return;
-    longest = std::min(longest * 2, kLongestPause);
+    // Longer only when all of them were tried.
+    if (++failed % control_planes.size() == 0) longest = std::min(longest * 2, kLongestPause);
   }
 }
 
-bool DiscoveryClient::RunStream() {
+bool DiscoveryClient::RunStream(const std::string& control_plane) {
   grpc::SslCredentialsOptions tls;
   tls.pem_root_certs = options_.ca_pem;
   tls.pem_cert_chain = options_.certificate_pem;
   tls.pem_private_key = options_.key_pem;
-  const std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel(
-      options_.control_plane, grpc::SslCredentials(tls), ChannelArguments());
+  const std::shared_ptr<grpc::Channel> channel =
+      grpc::CreateCustomChannel(control_plane, grpc::SslCredentials(tls), ChannelArguments());
   const auto stub = v1::DiscoveryService::NewStub(channel);
   grpc::ClientContext context;
   {
@@ -80,10 +91,18 @@ bool DiscoveryClient::RunStream() {
   *hello.mutable_agent() = options_.agent;
   hello.set_version(agent_.version());
   hello.set_revision(agent_.revision());
+  hello.set_store(agent_.store());
   bool alive = stream->Write(hello);
   bool received = false;
   v1::DiscoveryResponse response;
   while (alive && stream->Read(&response)) {
+    if (agent_.IsOlder(response)) {
+      LogWarning(
+          "a control plane that is behind was left",
+          {{"control_plane", control_plane}, {"revision", std::to_string(response.revision())}});
+      context.TryCancel();
+      break;
+    }
     received = true;
     alive = stream->Write(agent_.Take(response));
   }
@@ -93,7 +112,7 @@ bool DiscoveryClient::RunStream() {
   if (!stopping_) {
     const bool serving = !agent_.version().empty();
     LogWarning(serving ? "no control plane, serving on" : "no control plane, nothing to serve yet",
-               {{"control_plane", options_.control_plane}, {"reason", status.error_message()}});
+               {{"control_plane", control_plane}, {"reason", status.error_message()}});
   }
   return received;
 }

@@ -1,5 +1,6 @@
 // The stream to the control plane: one thread that connects, receives, hands over, acknowledges,
-// and reconnects with jittered back-off for as long as it takes. The agent serves on meanwhile.
+// and reconnects with jittered back-off for as long as it takes, to a different control plane where
+// there are several. The agent serves on meanwhile.
 #pragma once
 
 #include <atomic>
@@ -7,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "common/thread.h"
 #include "data-plane/agent/agent.h"
@@ -18,7 +20,7 @@ class ClientContext;
 namespace apk {
 
 struct DiscoveryOptions {
-  std::string control_plane;  // host:port
+  std::vector<std::string> control_planes;  // host:port; at least one.
   std::string ca_pem;
   std::string certificate_pem;
   std::string key_pem;
@@ -37,7 +39,7 @@ class DiscoveryClient {
  private:
   void Run();
   // One stream, until it ends. True if it carried anything.
-  bool RunStream();
+  bool RunStream(const std::string& control_plane);
   // False when stopped meanwhile.
   bool Pause(std::chrono::milliseconds duration);
 

@@ -23,7 +23,7 @@ constexpr int kWorkersMax = 1024;
 
 struct Flags {
   std::string id = "agent";
-  std::string control_plane = "127.0.0.1:7443";
+  std::vector<std::string> control_planes = {"127.0.0.1:7443"};
   std::string ca;
   std::string certificate;
   std::string key;
@@ -102,7 +102,10 @@ void AddClientFlags(CLI::App& app, WorkerOptions& worker) {
 void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--id", flags.id, "Name of this agent, unique in the fleet")
       ->capture_default_str();
-  app.add_option("--control-plane", flags.control_plane, "Where to get snapshots, host:port")
+  app.add_option("--control-plane", flags.control_planes,
+                 "Where to get snapshots, host:port; several of one store, with commas between, "
+                 "where another one is to be asked when one is gone")
+      ->delimiter(',')
       ->capture_default_str();
   app.add_option("--ca", flags.ca, "PEM file: who signed the control plane's certificate");
   app.add_option("--cert", flags.certificate, "PEM file: this agent's client certificate");
@@ -204,7 +207,7 @@ int Run(Flags& flags) {
   const asio::ip::address own = asio::ip::make_address(flags.worker.default_address, no_address);
   if (!no_address) flags.worker.default_address = own.to_string();
   DiscoveryOptions discovery;
-  discovery.control_plane = flags.control_plane;
+  discovery.control_planes = flags.control_planes;
   discovery.agent.set_id(flags.id);
   discovery.agent.set_address(flags.worker.default_address);
   discovery.agent.set_version(APK_VERSION);

@@ -25,6 +25,7 @@ v1::Snapshot SnapshotBuilder::Next(const v1::DiscoveryResponse& response) const 
   v1::Snapshot snapshot;
   snapshot.set_version(response.version());
   snapshot.set_revision(response.revision());
+  snapshot.set_store(response.store());
   for (auto& [name, resource] : next) *snapshot.add_resources() = std::move(resource);
   return snapshot;
 }

@@ -104,5 +104,20 @@ TEST(Subscription, AnAgentWithAForeignVersionGetsTheWhole) {
   EXPECT_TRUE(response->full());
 }
 
+TEST(Subscription, KnowsAnAgentThatHasSeenMoreOfTheSameHistory) {
+  auto newest = std::make_shared<SharedSnapshot>();
+  newest->version = "7";
+  newest->revision = 7;
+  v1::DiscoveryRequest hello;
+  hello.set_store("s");
+  hello.set_revision(8);
+  EXPECT_TRUE(Subscription("s").IsAhead(hello, newest));
+  EXPECT_FALSE(Subscription("another").IsAhead(hello, newest));
+  EXPECT_FALSE(Subscription().IsAhead(hello, newest));
+  hello.set_revision(7);
+  EXPECT_FALSE(Subscription("s").IsAhead(hello, newest));
+  EXPECT_EQ(Subscription("s").OnHello({}, newest)->store(), "s");
+}
+
 }  // namespace
 }  // namespace apk
