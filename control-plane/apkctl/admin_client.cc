@@ -20,6 +20,8 @@ namespace {
 
 constexpr std::chrono::seconds kDeadline{60};
 constexpr std::chrono::seconds kConnectDeadline{5};
+// Where there is another one to ask.
+constexpr std::chrono::seconds kConnectDeadlineOfSeveral{2};
 
 absl::StatusOr<std::string> ReadPem(const std::string& path, const char* what) {
   std::ifstream file(path, std::ios::binary);
@@ -81,14 +83,16 @@ std::string Explain(const ClientContextConfig& context, const std::string& reaso
   return Concat(subject, reason);
 }
 
-}  // namespace
-
-struct AdminClient::Stub {
-  ClientContextConfig context;
+// One control plane.
+struct Peer {
+  ClientContextConfig context;  // With this one as its server.
+  std::chrono::seconds connect_deadline;
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<v1::AdminService::Stub> admin;
 
-  absl::Status ToStatus(const grpc::Status& status) const {
+  // `connected`: there was a connection to send the call on, so that it may be the control plane
+  // that says it is not available.
+  absl::Status ToStatus(const grpc::Status& status, bool connected) const {
     if (status.ok()) return absl::OkStatus();
     const std::string message = status.error_message();
     if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
@@ -109,13 +113,14 @@ struct AdminClient::Stub {
                  "; see when that expires: openssl x509 -noout -dates -issuer -in ",
                  context.client_certificate));
     }
-    if (broken) return absl::UnavailableError(Explain(context, message));
+    const bool lost = !connected || message.starts_with("failed to connect");
+    if (broken && lost) return absl::UnavailableError(Explain(context, message));
     return absl::Status(static_cast<absl::StatusCode>(status.error_code()), message);
   }
 
   // A control plane that is not there is said within seconds, whatever the call.
   absl::Status Connect() const {
-    const auto deadline = std::chrono::system_clock::now() + kConnectDeadline;
+    const auto deadline = std::chrono::system_clock::now() + connect_deadline;
     grpc_connectivity_state state = channel->GetState(true);
     while (state != GRPC_CHANNEL_READY && state != GRPC_CHANNEL_TRANSIENT_FAILURE &&
            channel->WaitForStateChange(state, deadline)) {
@@ -123,9 +128,10 @@ struct AdminClient::Stub {
     }
     if (state == GRPC_CHANNEL_READY) return absl::OkStatus();
     if (state != GRPC_CHANNEL_TRANSIENT_FAILURE) {
-      return absl::UnavailableError(Explain(context,
-                                            "no answer in 5 s; is the address right, and does a "
-                                            "firewall let the connection through?"));
+      return absl::UnavailableError(
+          Explain(context, Concat("no answer in ", std::to_string(connect_deadline.count()),
+                                  " s; is the address right, and does a firewall "
+                                  "let the connection through?")));
     }
     // A call tells why.
     grpc::ClientContext call;
@@ -133,16 +139,39 @@ struct AdminClient::Stub {
     v1::ServerInfo info;
     const grpc::Status status = admin->GetServerInfo(&call, v1::GetServerInfoRequest(), &info);
     if (status.ok()) return absl::OkStatus();
-    return ToStatus(status);
+    return ToStatus(status, false);
+  }
+};
+
+}  // namespace
+
+struct AdminClient::Stub {
+  std::vector<Peer> peers;
+  size_t current = 0;  // Who answered last.
+
+  // The first that can be connected to, beginning with the one that answered last. A call that was
+  // sent is not sent to another one: it may have been carried out.
+  absl::StatusOr<const Peer*> Connect() {
+    std::string reasons;
+    absl::Status status;
+    for (size_t tried = 0; tried < peers.size(); ++tried) {
+      const Peer& peer = peers[current];
+      status = peer.Connect();
+      if (!absl::IsUnavailable(status)) break;
+      reasons += Concat(reasons.empty() ? "" : "\n", std::string(status.message()));
+      current = (current + 1) % peers.size();
+    }
+    if (status.ok()) return &peers[current];
+    return absl::IsUnavailable(status) ? absl::UnavailableError(reasons) : status;
   }
 
   template <class Request, class Response, class Method>
-  absl::StatusOr<Response> Call(Method method, const Request& request) const {
-    RETURN_IF_ERROR(Connect());
+  absl::StatusOr<Response> Call(Method method, const Request& request) {
+    ASSIGN_OR_RETURN(const Peer* const peer, Connect());
     grpc::ClientContext call;
     call.set_deadline(std::chrono::system_clock::now() + kDeadline);
     Response response;
-    RETURN_IF_ERROR(ToStatus((admin.get()->*method)(&call, request, &response)));
+    RETURN_IF_ERROR(peer->ToStatus((peer->admin.get()->*method)(&call, request, &response), true));
     return response;
   }
 };
@@ -150,10 +179,11 @@ struct AdminClient::Stub {
 absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::Open(const ClientContextConfig& context) {
   // What gRPC logs of a handshake, we say in words of our own.
   if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
-  if (context.server.find(':') == std::string::npos) {
-    return absl::InvalidArgumentError(Concat("the server \"", context.server,
-                                             "\" has no port: write host:port, for example ",
-                                             context.server, ":7443"));
+  const std::vector<std::string_view> servers = Split(context.server, ',');
+  for (const std::string_view server : servers) {
+    if (server.find(':') != std::string_view::npos) continue;
+    return absl::InvalidArgumentError(Concat(
+        "the server \"", server, "\" has no port: write host:port, for example ", server, ":7443"));
   }
   grpc::SslCredentialsOptions tls;
   ASSIGN_OR_RETURN(tls.pem_root_certs, ReadPem(context.certificate_authority, "CA certificate"));
@@ -163,10 +193,15 @@ absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::Open(const ClientConte
   arguments.SetMaxReceiveMessageSize(-1);
   auto client = std::unique_ptr<AdminClient>(new AdminClient());
   client->stub_ = std::make_unique<Stub>();
-  client->stub_->context = context;
-  client->stub_->channel =
-      grpc::CreateCustomChannel(context.server, grpc::SslCredentials(tls), arguments);
-  client->stub_->admin = v1::AdminService::NewStub(client->stub_->channel);
+  for (const std::string_view server : servers) {
+    Peer& peer = client->stub_->peers.emplace_back();
+    peer.context = context;
+    peer.context.server = std::string(server);
+    peer.connect_deadline = servers.size() == 1 ? kConnectDeadline : kConnectDeadlineOfSeveral;
+    peer.channel =
+        grpc::CreateCustomChannel(peer.context.server, grpc::SslCredentials(tls), arguments);
+    peer.admin = v1::AdminService::NewStub(peer.channel);
+  }
   return client;
 }
 
@@ -217,18 +252,22 @@ absl::StatusOr<v1::ServerInfo> AdminClient::GetServerInfo() {
       &v1::AdminService::Stub::GetServerInfo, v1::GetServerInfoRequest());
 }
 
+const std::string& AdminClient::server() const {
+  return stub_->peers[stub_->current].context.server;
+}
+
 absl::Status AdminClient::Watch(const v1::WatchRequest& request,
                                 const std::function<bool(const v1::WatchEvent&)>& on_event) {
-  RETURN_IF_ERROR(stub_->Connect());
+  ASSIGN_OR_RETURN(const Peer* const peer, stub_->Connect());
   grpc::ClientContext context;
-  const auto reader = stub_->admin->Watch(&context, request);
+  const auto reader = peer->admin->Watch(&context, request);
   v1::WatchEvent event;
   while (reader->Read(&event)) {
     if (on_event(event)) continue;
     context.TryCancel();
     return absl::OkStatus();
   }
-  return stub_->ToStatus(reader->Finish());
+  return peer->ToStatus(reader->Finish(), true);
 }
 
 }  // namespace apk

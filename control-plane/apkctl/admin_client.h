@@ -15,7 +15,8 @@ namespace apk {
 
 class AdminClient {
  public:
-  // Connects at the first call. NOT_FOUND where a certificate file is missing.
+  // Connects at the first call, to the first control plane of the context that can be reached.
+  // NOT_FOUND where a certificate file is missing.
   static absl::StatusOr<std::unique_ptr<AdminClient>> Open(const ClientContextConfig& context);
   ~AdminClient();
 
@@ -28,6 +29,8 @@ class AdminClient {
   absl::StatusOr<v1::ListAgentsResponse> ListAgents();
   absl::StatusOr<v1::IssueTokenResponse> IssueToken(const std::string& scope);
   absl::StatusOr<v1::ServerInfo> GetServerInfo();
+  // host:port of the control plane that answered last.
+  const std::string& server() const;
   // Until the stream ends or `on_event` says false.
   absl::Status Watch(const v1::WatchRequest& request,
                      const std::function<bool(const v1::WatchEvent&)>& on_event);

@@ -12,7 +12,7 @@ namespace apk {
 
 struct ClientContextConfig {
   std::string name;
-  std::string server;  // host:port
+  std::string server;  // host:port, or several control planes of one store with commas between.
   std::string namespace_name = "default";
   std::string
       certificate_authority;  // Paths of PEM files; relative ones are the file's neighbours.

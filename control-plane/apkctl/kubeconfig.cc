@@ -69,7 +69,7 @@ int RunKubeconfig(const GlobalFlags& global, bool flatten) {
   const absl::StatusOr<v1::ServerInfo> info = session->client->GetServerInfo();
   if (!info.ok()) return PrintError(info.status());
   const absl::StatusOr<std::string> url =
-      ServerUrl(session->context.server, info->kubernetes_address());
+      ServerUrl(session->client->server(), info->kubernetes_address());
   if (!url.ok()) return PrintError(std::string(url.status().message()));
   ClientContextConfig context = session->context;
   context.namespace_name = session->namespace_name;

@@ -92,7 +92,8 @@ std::vector<Flag> ProgramFlags(GlobalFlags& global) {
            .value = Flag::Value::kContext},
           {.name = "server",
            .shorthand = 's',
-           .help = "Control plane, host:port, instead of the context's",
+           .help = "Control plane, host:port, instead of the context's; several of one store with "
+                   "commas between",
            .text = &global.server}};
 }
 
