@@ -73,26 +73,40 @@ absl::StatusOr<StoredState> EtcdCheckpoints::Newest(uint64_t revision) {
   return state;
 }
 
-absl::Status EtcdCheckpoints::Maintain(const StoredState& state, int64_t fence) {
-  if (!newest_.has_value()) {
-    EtcdRange range = EtcdRange::Under(keys_.Checkpoints());
-    ASSIGN_OR_RETURN(const std::vector<EtcdKeyValue> found, client_.Read(range));
-    newest_ = 0;
-    if (!found.empty()) {
-      ASSIGN_OR_RETURN(const v1::StoredCheckpoint checkpoint, ParseCheckpoint(found.back()));
-      newest_ = checkpoint.revision();
-    }
+absl::Status EtcdCheckpoints::FindNewest() {
+  if (newest_.has_value()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::vector<EtcdKeyValue> found,
+                   client_.Read(EtcdRange::Under(keys_.Checkpoints())));
+  Checkpoint newest;
+  if (!found.empty()) {
+    ASSIGN_OR_RETURN(const v1::StoredCheckpoint checkpoint, ParseCheckpoint(found.back()));
+    newest = {checkpoint.revision(), static_cast<size_t>(checkpoint.blobs_size())};
   }
-  if (state.revision >= *newest_ + retention_.checkpoint_every) {
-    const absl::Status written = Write(state, fence);
-    // Another leader may have written some; look again then.
-    newest_.reset();
-    RETURN_IF_ERROR(written);
-    newest_ = state.revision;
-    if (state.revision > retention_.revisions_kept) {
-      RETURN_IF_ERROR(Trim(state.revision - retention_.revisions_kept, fence));
-    }
+  newest_ = newest;
+  return absl::OkStatus();
+}
+
+// Whether large change-sets take too much room. REQUIRES: newest_ is known.
+absl::StatusOr<bool> EtcdCheckpoints::IsCrowded(uint64_t revision) {
+  if (revision == counted_at_) return false;
+  EtcdRange range = EtcdRange::Under(keys_.Blobs());
+  range.keys_only = true;
+  ASSIGN_OR_RETURN(const std::vector<EtcdKeyValue> blobs, client_.Read(range));
+  counted_at_ = revision;
+  // The present checkpoint's, and those of one that is as large and all different.
+  return blobs.size() > retention_.blobs_kept + 2 * newest_->blobs;
+}
+
+absl::Status EtcdCheckpoints::Maintain(const StoredState& state, int64_t fence) {
+  RETURN_IF_ERROR(FindNewest());
+  ASSIGN_OR_RETURN(const bool crowded, IsCrowded(state.revision));
+  if (crowded || state.revision >= newest_->revision + retention_.checkpoint_every) {
+    newest_.reset();  // Another leader may have written some; look again where this fails.
+    RETURN_IF_ERROR(Write(state, fence));
+    const uint64_t kept = crowded ? 0 : retention_.revisions_kept;
+    if (state.revision > kept) RETURN_IF_ERROR(Trim(state.revision - kept, fence));
     RETURN_IF_ERROR(RemoveUnusedBlobs(fence));
+    RETURN_IF_ERROR(FindNewest());
   }
   return CompactWhereDue();
 }

@@ -20,8 +20,11 @@ namespace apk {
 
 struct EtcdRetention {
   uint64_t checkpoint_every = 1000;  // Revisions.
-  // At least so many stay for history and rollback; then up to a checkpoint.
+  // At least so many stay for history and rollback, then up to a checkpoint; fewer where they take
+  // more than so many blobs, of up to 1 MB, beyond those of checkpoints. With the records, of up to
+  // 64 KiB, this stays below etcd's quota, which is 2 GB unless it is raised.
   uint64_t revisions_kept = 10'000;
+  size_t blobs_kept = 512;
   // etcd keeps what keys were before for so long.
   std::chrono::milliseconds etcd_history = std::chrono::minutes(5);
 };
@@ -43,6 +46,8 @@ class EtcdCheckpoints {
   EtcdCompare Fence(int64_t fence) const {
     return {.what = EtcdCompare::What::kCreateRevision, .key = keys_.Leader(), .revision = fence};
   }
+  absl::Status FindNewest();
+  absl::StatusOr<bool> IsCrowded(uint64_t revision);
   absl::Status Write(const StoredState& state, int64_t fence);
   absl::Status Trim(uint64_t before, int64_t fence);
   absl::Status RemoveUnusedBlobs(int64_t fence);
@@ -52,7 +57,13 @@ class EtcdCheckpoints {
   EtcdClient& client_;
   const EtcdKeys keys_;
   const EtcdRetention retention_;
-  std::optional<uint64_t> newest_;  // Checkpoint; by one thread, as all of Maintain.
+  // By one thread, as all of Maintain.
+  struct Checkpoint {
+    uint64_t revision = 0;
+    size_t blobs = 0;
+  };
+  std::optional<Checkpoint> newest_;
+  uint64_t counted_at_ = 0;  // Revision.
   struct Seen {
     std::chrono::steady_clock::time_point at;
     int64_t revision = 0;  // Of etcd.

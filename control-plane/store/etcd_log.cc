@@ -12,7 +12,7 @@ namespace {
 
 constexpr uint32_t kFormat = 1;
 // A change-set of up to that many bytes stands in its record.
-constexpr size_t kRecordBytesMax = 256 << 10;
+constexpr size_t kRecordBytesMax = 64 << 10;
 // The others' blobs are compared one by one.
 constexpr size_t kBlobsMax = 100;
 constexpr int64_t kRecordsRead = 100;

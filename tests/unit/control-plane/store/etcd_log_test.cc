@@ -155,6 +155,27 @@ TEST_F(EtcdLogTest, AStartReadsACheckpointAndWhatCameAfterIt) {
   EXPECT_EQ(fresh->After(60)->size(), head - 60);
 }
 
+TEST_F(EtcdLogTest, LargeChangeSetsAreKeptForLess) {
+  EtcdRetention retention;
+  retention.blobs_kept = 10;
+  const auto log = Open(retention);
+  log->SetFence(Lead("me"));
+  uint64_t head = 0;
+  for (; head < 40; ++head) {
+    const std::string large(300'000, static_cast<char>('a' + head % 26));
+    ASSERT_TRUE(log->Append(head, Make(std::to_string(head), {Put("large", large)})).ok());
+    const absl::Status kept = log->Maintain(*log->Load());
+    ASSERT_TRUE(kept.ok()) << std::string(kept.message());
+  }
+  EXPECT_LE(CountUnder("/blob/"), 10u + 2u);
+  EXPECT_LE(CountUnder("/log/"), 10u + 2u);
+  EXPECT_EQ(CountUnder("/checkpoint/"), 1u);
+  const auto state = Open(retention)->Load();
+  ASSERT_TRUE(state.ok()) << std::string(state.status().message());
+  EXPECT_EQ(state->revision, head);
+  EXPECT_EQ(ValueIn(state->resources, "large")[0], static_cast<char>('a' + (head - 1) % 26));
+}
+
 TEST_F(EtcdLogTest, ALogThatWasReplacedIsNotTakenForItself) {
   const auto log = Open();
   ASSERT_TRUE(log->Append(0, Make("1", {Put("a", "1")})).ok());
