@@ -399,9 +399,11 @@ class EtcdOverTls(unittest.TestCase):
         start(*with_certificate, wait=True).stop()
         for flags, advice in (((), "does it want TLS"), (with_certificate[:2], "the certificates right")):
             refused = start(*flags, wait=False)
-            self.assertEqual(refused.process.wait(PATIENCE), 1)
-            self.assertIn(advice, refused.tail())
-            refused.stop()
+            try:
+                eventually(lambda: refused.process.poll() is not None, "it gives up", 2 * PATIENCE)
+                self.assertIn(advice, refused.tail())
+            finally:
+                self.assertEqual(refused.stop(), 1)
 
 
 if __name__ == "__main__":
