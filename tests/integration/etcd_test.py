@@ -1,12 +1,9 @@
 """Three control planes on three members of etcd: one configuration, whatever stops."""
-import contextlib
 import json
 import os
 import pathlib
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -15,18 +12,9 @@ import urllib.request
 
 import harness
 from certificates import Authority
-from harness import BIN, PATIENCE, eventually
+from harness import BIN, PATIENCE, eventually, free_port
 
 ETCD = "/usr/bin/etcd"
-
-
-def free_port():
-    """Below those that connections are given: what is stopped finds its port free when it starts again."""
-    while True:
-        port = random.randrange(20000, 32000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class Etcd:

@@ -3,6 +3,7 @@
 Nothing here sleeps to synchronise: what must happen is waited for with a deadline.
 """
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -25,10 +26,23 @@ PATIENCE = float(os.environ.get("APK_PATIENCE", "30"))
 
 
 def free_port(address="127.0.0.1"):
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((address, 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on. It lies below those that the kernel gives to connections, and other tests that
+    run at the same time get others: nobody takes it before it is bound."""
+    end = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    begin = max(end - 16000, 2000)
+    with open(pathlib.Path(tempfile.gettempdir()) / f"apk-test-ports-{os.getuid()}", "a+") as last:
+        fcntl.flock(last, fcntl.LOCK_EX)
+        last.seek(0)
+        port = int(last.read() or begin)
+        while True:
+            port = begin + (port + 1 - begin) % (end - begin)
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((address, port))
+                break
+        last.truncate(0)
+        last.write(str(port))
+    return port
 
 
 def eventually(condition, what, seconds=PATIENCE):
