@@ -18,19 +18,33 @@ constexpr std::string_view kSharedCertificate = "default";
 
 using Reactor = grpc::ServerBidiReactor<v1::DiscoveryRequest, v1::DiscoveryResponse>;
 
+// A stream that is refused at once.
+class RefusedStream final : public Reactor {
+ public:
+  explicit RefusedStream(grpc::Status status) { Finish(std::move(status)); }
+  void OnDone() override { delete this; }
+};
+
+}  // namespace
+
 class AgentStream final : public Reactor {
  public:
-  AgentStream(SnapshotCache& cache, AgentRegistry& registry, uint64_t number,
-              std::string certificate, const std::string& store,
-              const std::function<void()>& behind)
-      : cache_(cache),
-        registry_(registry),
-        number_(number),
+  AgentStream(DiscoveryService& service, std::string certificate)
+      : service_(service),
+        cache_(service.cache_),
+        registry_(service.registry_),
+        number_(service.next_stream_.fetch_add(1)),
         certificate_(std::move(certificate)),
-        behind_(behind),
-        subscription_(store) {
-    StartRead(&request_);
+        subscription_(service.store_) {
+    if (service_.Enter(this)) {
+      StartRead(&request_);
+    } else {
+      Stop();
+    }
   }
+
+  // The control plane stops.
+  void Stop() { End({grpc::StatusCode::UNAVAILABLE, "the control plane stops"}); }
 
   void OnReadDone(bool ok) override {
     if (!ok) return End(grpc::Status::OK);
@@ -58,6 +72,7 @@ class AgentStream final : public Reactor {
       registry_.Disconnect(id_, number_);
       LogInfo("agent left", {{"agent", id_}});
     }
+    service_.Leave(this);
     delete this;
   }
 
@@ -75,7 +90,7 @@ class AgentStream final : public Reactor {
                   id, ": start it with --id ", certificate_, ", or issue a certificate for ", id)});
     }
     if (subscription_.IsAhead(request_, cache_.Newest())) {
-      behind_();
+      service_.behind_();
       return Refuse(
           {grpc::StatusCode::UNAVAILABLE,
            Concat("this control plane has not read revision ", std::to_string(request_.revision()),
@@ -145,11 +160,11 @@ class AgentStream final : public Reactor {
     Finish(std::move(status));
   }
 
+  DiscoveryService& service_;
   SnapshotCache& cache_;
   AgentRegistry& registry_;
   const uint64_t number_;
   const std::string certificate_;  // The agent's name in it.
-  const std::function<void()>& behind_;
   v1::DiscoveryRequest request_;
   v1::DiscoveryResponse response_;
   std::string id_;
@@ -162,22 +177,30 @@ class AgentStream final : public Reactor {
   bool ended_ = false;
 };
 
-// A stream that is refused at once.
-class RefusedStream final : public Reactor {
- public:
-  explicit RefusedStream(grpc::Status status) { Finish(std::move(status)); }
-  void OnDone() override { delete this; }
-};
-
-}  // namespace
-
 Reactor* DiscoveryService::Stream(grpc::CallbackServerContext* context) {
   if (!IsAgent(*context->auth_context())) {
     return new RefusedStream({grpc::StatusCode::PERMISSION_DENIED,
                               "only agents may stream snapshots: use an agent's certificate"});
   }
-  return new AgentStream(cache_, registry_, next_stream_.fetch_add(1),
-                         AgentName(*context->auth_context()), store_, behind_);
+  return new AgentStream(*this, AgentName(*context->auth_context()));
+}
+
+bool DiscoveryService::Enter(AgentStream* stream) {
+  const std::lock_guard lock(mutex_);
+  if (!shut_down_) streams_.insert(stream);
+  return !shut_down_;
+}
+
+void DiscoveryService::Leave(AgentStream* stream) {
+  const std::lock_guard lock(mutex_);
+  streams_.erase(stream);
+}
+
+void DiscoveryService::Shutdown() {
+  const std::lock_guard lock(mutex_);
+  shut_down_ = true;
+  const std::set<AgentStream*> streams = streams_;
+  for (AgentStream* const stream : streams) stream->Stop();
 }
 
 }  // namespace apk

@@ -13,6 +13,8 @@
 
 namespace apk {
 
+class AgentStream;
+
 class DiscoveryService final : public v1::DiscoveryService::CallbackService {
  public:
   // `store`: as in DiscoveryResponse. `behind` is called when an agent comes that has seen a newer
@@ -24,12 +26,25 @@ class DiscoveryService final : public v1::DiscoveryService::CallbackService {
   grpc::ServerBidiReactor<v1::DiscoveryRequest, v1::DiscoveryResponse>* Stream(
       grpc::CallbackServerContext* context) override;
 
+  // Ends all streams, and those that come later at once: agents look for another control plane, or
+  // for this one when it is back. Thread-safe.
+  void Shutdown();
+
  private:
+  friend class AgentStream;
+  // False after Shutdown.
+  bool Enter(AgentStream* stream);
+  void Leave(AgentStream* stream);
+
   SnapshotCache& cache_;
   AgentRegistry& registry_;
   const std::string store_;
   const std::function<void()> behind_;
   std::atomic<uint64_t> next_stream_{1};
+
+  std::recursive_mutex mutex_;  // A stream may leave while it is being ended.
+  std::set<AgentStream*> streams_;
+  bool shut_down_ = false;
 };
 
 }  // namespace apk

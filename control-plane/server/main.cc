@@ -194,6 +194,7 @@ int Serve(const Flags& flags) {
   LogInfo("stopping");
   if (replica != nullptr) replica->Stop();
   admin.Shutdown();
+  discovery.Shutdown();
   (*server)->Shutdown();
   return 0;
 }

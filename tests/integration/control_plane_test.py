@@ -51,6 +51,14 @@ class Start(unittest.TestCase):
         return [name for name in ISSUER_OBJECTS
                 if self.gateway.apkctl("get", name[0], name[1], "-n", name[2], check=False).returncode == 0]
 
+    def test_agents_are_told_that_it_stops_and_come_back(self):
+        self.gateway.start_agent()
+        self.gateway.settle()
+        self.gateway.control_plane.stop()
+        eventually(lambda: "the control plane stops" in self.gateway.agents[1].tail(), "the agent knows why")
+        self.gateway.start_control_plane()
+        self.gateway.settle()
+
     def test_turning_the_token_issuer_off_removes_it_and_on_brings_it_back(self):
         self.assertEqual(self.present(), ISSUER_OBJECTS)
         self.restart("--development-token-issuer=false")
