@@ -64,6 +64,8 @@ void AddMirrorFlags(CLI::App& app, MirrorLimits& mirror) {
                  "before its first answer; 1: none")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
+  AddMilliseconds(app, "--mirror-quick-ms", mirror.quick,
+                  "What a copy may take where --mirror-pipelining is to be used");
   app.add_option("--mirror-queue", mirror.waiting_copies_max,
                  "Copies that wait for one mirror; more are dropped")
       ->check(CLI::Range(0, 1'000'000))

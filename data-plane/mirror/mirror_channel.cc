@@ -54,7 +54,7 @@ void FinishCopy(MirrorCopy& copy, MirrorResult result, MirrorBudget& budget) {
 MirrorChannel::MirrorChannel(const MirrorThread& thread, MirrorGauges& gauges, size_t endpoints)
     : thread_(thread), gauges_(gauges), used_at_(Now()) {
   places_.reserve(endpoints);
-  while (places_.size() < endpoints) places_.emplace_back(thread.limits.pipelined_max);
+  while (places_.size() < endpoints) places_.emplace_back(thread.limits);
 }
 
 void MirrorChannel::Finish(MirrorCopy& copy, MirrorResult result) {

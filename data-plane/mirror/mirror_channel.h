@@ -56,7 +56,7 @@ class MirrorChannel {
 
  private:
   struct Place {  // One endpoint.
-    explicit Place(size_t pipelined_max) : pipeline(pipelined_max) {}
+    explicit Place(const MirrorLimits& limits) : pipeline(limits.pipelined_max, limits.quick) {}
 
     CircuitBreaker breaker;
     PipelineDepth pipeline;

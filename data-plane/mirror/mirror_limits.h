@@ -14,6 +14,7 @@ struct MirrorLimits {
   size_t in_flight_max = 128;                  // Per mirror: copies that it has to answer.
   size_t waiting_copies_max = 1024;            // Per mirror; as many may wait for their clients.
   size_t pipelined_max = 16;  // Sent on one connection before the first is answered; 1: no rows.
+  std::chrono::milliseconds quick{2};  // A copy that is answered within it lets others share.
   uint64_t waiting_bytes_max = 16ULL << 20;    // Per mirror: heads and what came of the bodies.
   // Body bytes held by one copy, and by all copies of the process. While all hold less than half of
   // theirs, one may hold up to a quarter of that: a client that sends fast is no slow mirror.

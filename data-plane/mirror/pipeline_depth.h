@@ -14,20 +14,21 @@ namespace apk {
 
 class PipelineDepth {
  public:
-  static constexpr int kQuickInARow = 16;                // Before the depth is doubled.
-  static constexpr std::chrono::milliseconds kQuick{2};  // A copy.
-  static constexpr int kUnansweredMax = 2;               // Rows.
+  static constexpr int kQuickInARow = 16;   // Before the depth is doubled.
+  static constexpr int kUnansweredMax = 2;  // Rows.
   static constexpr std::chrono::seconds kFirstPause{10};
   static constexpr std::chrono::seconds kLongestPause{600};
 
-  explicit PipelineDepth(size_t most) : most_(std::max<size_t>(most, 1)) {}
+  // `most` copies at a time, where a copy is answered within `quick`.
+  PipelineDepth(size_t most, std::chrono::milliseconds quick)
+      : most_(std::max<size_t>(most, 1)), quick_time_(quick) {}
 
   size_t depth() const { return depth_; }
 
   // A row of `copies`, one or more, was answered whole, `time` after it was sent.
   void OnAnswered(size_t copies, std::chrono::nanoseconds time, TimePoint now) {
     if (copies > 1) unanswered_ = 0;
-    if (time > kQuick * copies) return Shrink(1);
+    if (time > quick_time_ * copies) return Shrink(1);
     if (copies < depth_ || now < barred_until_ || ++quick_ < kQuickInARow) return;
     quick_ = 0;
     depth_ = std::min(depth_ * 2, most_);
@@ -63,6 +64,7 @@ class PipelineDepth {
   }
 
   const size_t most_;
+  const std::chrono::milliseconds quick_time_;
   size_t depth_ = 1;
   int quick_ = 0;
   int unanswered_ = 0;

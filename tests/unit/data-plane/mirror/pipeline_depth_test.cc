@@ -9,6 +9,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr size_t kMost = 8;
+constexpr milliseconds kQuick{2};
 
 class PipelineDepthTest : public testing::Test {
  protected:
@@ -18,7 +19,7 @@ class PipelineDepthTest : public testing::Test {
     }
   }
 
-  PipelineDepth pipeline_{kMost};
+  PipelineDepth pipeline_{kMost, kQuick};
   TimePoint now_{seconds(1000)};
 };
 
@@ -40,9 +41,9 @@ TEST_F(PipelineDepthTest, RowsThatWereNotFullSayNothing) {
 TEST_F(PipelineDepthTest, OneSlowRowEndsIt) {
   AnswerQuickly(PipelineDepth::kQuickInARow * 3);
   EXPECT_EQ(pipeline_.depth(), kMost);
-  pipeline_.OnAnswered(kMost, PipelineDepth::kQuick * kMost, now_);
+  pipeline_.OnAnswered(kMost, kQuick * kMost, now_);
   EXPECT_EQ(pipeline_.depth(), kMost);
-  pipeline_.OnAnswered(kMost, PipelineDepth::kQuick * kMost + milliseconds(1), now_);
+  pipeline_.OnAnswered(kMost, kQuick * kMost + milliseconds(1), now_);
   EXPECT_EQ(pipeline_.depth(), 1u);
 }
 
@@ -109,7 +110,7 @@ TEST_F(PipelineDepthTest, ACopyThatIsLateEndsIt) {
 }
 
 TEST(PipelineDepthOfOne, NeverGrows) {
-  PipelineDepth pipeline(1);
+  PipelineDepth pipeline(1, kQuick);
   for (int i = 0; i < 100; ++i) pipeline.OnAnswered(1, milliseconds(0), TimePoint());
   EXPECT_EQ(pipeline.depth(), 1u);
 }
