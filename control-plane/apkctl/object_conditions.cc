@@ -58,7 +58,7 @@ bool IsBad(const v1::Condition& condition) {
 }
 
 std::string HintFor(std::string_view reason, std::string_view message) {
-  if (message.ends_with(" not found") ||
+  if (message.ends_with(" not found") || message.find(" not found in ") != std::string_view::npos ||
       IsOneOf(reason, {"BackendNotFound", "RefNotFound", "RouteNotFound", "TargetNotFound"})) {
     return "apply it too, or correct the reference";
   }

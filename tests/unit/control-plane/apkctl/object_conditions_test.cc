@@ -102,6 +102,16 @@ TEST(WarningsOf, RulesThatAreNotServedAreBadNewsThoughTheConditionIsTrue) {
                           "this gateway supports)"));
 }
 
+TEST(WarningsOf, WhatIsMissingIsToBeAppliedWhateverTheReason) {
+  v1::HTTPRoute route = RouteWithParents(1);
+  Add(*route.mutable_status()->mutable_parents(0), "Accepted", "False", "UnsupportedValue",
+      "spec.rules[0].filters[0].extensionRef: Authentication a not found in namespace default");
+  EXPECT_THAT(Show(route),
+              ElementsAre("spec.rules[0].filters[0].extensionRef: Authentication a not found in "
+                          "namespace default [Accepted=False, UnsupportedValue] (apply it too, or "
+                          "correct the reference)"));
+}
+
 TEST(WarningsOf, AListenersConditionStandsAtTheListener) {
   v1::Gateway gateway;
   gateway.mutable_spec()->add_listeners()->set_name("a");
