@@ -38,12 +38,7 @@ class Agent:
 
     def __init__(self, origin, sink):
         self.port = harness.free_port()
-        self.gateway = harness.Gateway(agents=0)
-        # Its threads start on the core that it is started on.
-        os.sched_setaffinity(0, {proxy.PROXY_CORE})
-        self.gateway.agent_flags = ("--workers", "1")
-        self.gateway.start_agent(1)
-        os.sched_setaffinity(0, {proxy.LOAD_CORE})
+        self.gateway = proxy.pinned_gateway()
         rules = "".join(f"""
   - matches: [{{path: {{type: PathPrefix, value: {path}}}}}]
     backendRefs: [{harness.reference(target)}]
@@ -79,13 +74,9 @@ class Agent:
 
 
 def rate(agent, path, seconds, keep_alive=True):
-    """Requests a second as fast as they go; a failed one is an error."""
-    extra = [] if keep_alive else ["-H", "Connection: close"]
-    text = subprocess.run(["wrk", "-t1", f"-c{CLIENTS}", f"-d{seconds}s", *extra,
-                           f"http://127.0.0.1:{agent.port}{path}"], check=True, capture_output=True, text=True).stdout
-    if "Non-2xx" in text or "Socket errors" in text:
-        raise AssertionError(text)
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
+    """Requests a second as fast as they go."""
+    case = proxy.Case("", path, closing=not keep_alive, connections=CLIENTS)
+    return proxy.wrk(case, case.url(agent), seconds)[1]
 
 
 def p99(agent, path, seconds, requests_a_second):
@@ -172,7 +163,9 @@ def main():
     parser.add_argument("--hole-seconds", type=int, default=600)
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "build/isolation.md")
     arguments = parser.parse_args()
-    # A mirror must not take the load's core from it: the agent is what is looked at.
+    # The load's core is that of h2load and the mirrors, too. A mirror must not take it from the load: the agent is
+    # what is looked at.
+    os.sched_setaffinity(0, {proxy.LOAD_CORE})
     mirror_states.LoopMirror.prepare_thread = staticmethod(
         lambda: os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0)))
     broken = []

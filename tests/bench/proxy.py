@@ -145,20 +145,20 @@ def start_floor(directory, *ports):
     return Server(PROXY_CORE, port, compiled(directory, "floor_proxy"), str(port), *map(str, ports))
 
 
+def pinned_gateway(*agent_flags):
+    """A gateway whose one agent has one worker, all its threads on the proxies' core."""
+    gateway = harness.Gateway(agents=0, agent_flags=("--workers", "1", *agent_flags))
+    gateway.start_agent()
+    subprocess.run(["taskset", "-apc", str(PROXY_CORE), str(gateway.agents[1].process.pid)], check=True,
+                   stdout=subprocess.DEVNULL)
+    return gateway
+
+
 class Ours:
     def __init__(self, origin, shadow, pair):
-        self.gateway = harness.Gateway(agents=0, agent_flags=())
+        # Both threads compete for one core here; niced down, the mirror would drop most of its copies.
+        self.gateway = pinned_gateway("--mirror-nice", "0")
         self.port, self.tls_port = harness.free_port(), harness.free_port()
-        pki = self.gateway.data / "pki"
-        self.agent = harness.Process(
-            "apk-data-plane", "--id", "bench", "--control-plane", f"127.0.0.1:{self.gateway.grpc_port}",
-            "--ca", pki / "ca.crt", "--cert", pki / "agent.crt", "--key", pki / "agent.key", "--data-dir",
-            self.gateway.directory / "bench", "--admin", "127.0.0.1:0", "--workers", "1",
-            # Both compete for one core here; niced down, the mirror would drop most of its copies.
-            "--mirror-nice", "0", directory=self.gateway.directory)
-        self.gateway.agents[1] = self.agent
-        subprocess.run(["taskset", "-apc", str(PROXY_CORE), str(self.agent.process.pid)], check=True,
-                       stdout=subprocess.DEVNULL)
         copy = f"{{type: RequestMirror, requestMirror: {{backendRef: {harness.reference('shadow')}}}}}"
         self.gateway.apply(self.listeners(pair) + harness.backend("origin", origin) +
                            harness.backend("shadow", shadow) + harness.route("bench", f"""
@@ -170,7 +170,7 @@ class Ours:
     filters: [{copy}, {copy}]
     backendRefs: [{harness.reference("origin")}]
 """))
-        self.workers = [self.agent.process.pid]
+        self.workers = [self.gateway.agents[1].process.pid]
 
     def listeners(self, pair):
         certificate, key = (base64.b64encode(pathlib.Path(part).read_bytes()).decode() for part in pair)
@@ -230,10 +230,13 @@ CASES = [
 ]
 
 
-def wrk(case, url, seconds, directory):
-    script = directory / f"body-{case.body}.lua"
-    script.write_text(f'wrk.method = "POST"\nwrk.body = string.rep("x", {case.body})\n')
-    extra = (["-s", str(script)] if case.body else []) + (["-H", "Connection: close"] if case.closing else [])
+def wrk(case, url, seconds, directory=None):
+    """(requests, requests a second); a failed one is an error. A body needs a `directory` for its script."""
+    extra = ["-H", "Connection: close"] if case.closing else []
+    if case.body:
+        script = directory / f"body-{case.body}.lua"
+        script.write_text(f'wrk.method = "POST"\nwrk.body = string.rep("x", {case.body})\n')
+        extra += ["-s", str(script)]
     text = subprocess.run(["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{case.connections}", f"-d{seconds}s",
                            *extra, url], check=True, capture_output=True, text=True).stdout
     if "Non-2xx" in text or "Socket errors" in text:
