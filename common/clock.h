@@ -8,6 +8,9 @@ namespace apk {
 using TimePoint = std::chrono::steady_clock::time_point;
 using WallTime = std::chrono::system_clock::time_point;
 
+// Monotonic, for who needs no clock that stands still.
+inline TimePoint Now() { return std::chrono::steady_clock::now(); }
+
 class Clock {
  public:
   virtual ~Clock() = default;

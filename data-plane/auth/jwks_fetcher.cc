@@ -32,8 +32,6 @@ bool SameSource(const TokenIssuer& a, const TokenIssuer& b) {
          a.certificate_pem == b.certificate_pem;
 }
 
-TimePoint Now() { return std::chrono::steady_clock::now(); }
-
 }  // namespace
 
 absl::StatusOr<std::string> FetchJwks(const std::string& url, const std::string& ca_pem) {

@@ -16,8 +16,6 @@ constexpr size_t kRestingMax = 16;
 constexpr std::chrono::milliseconds kQueueRefusal{3};
 constexpr std::chrono::milliseconds kBreakerRefusal{100};
 
-TimePoint Now() { return std::chrono::steady_clock::now(); }
-
 MirrorResult ResultOf(DialError error) {
   switch (error) {
     case DialError::kDns:

@@ -7,8 +7,6 @@ namespace {
 
 constexpr int kInterimMax = 8;
 
-TimePoint Now() { return std::chrono::steady_clock::now(); }
-
 }  // namespace
 
 bool MirrorChannel::WriteHead(const MirrorCopy& copy, Carrier& carrier) {

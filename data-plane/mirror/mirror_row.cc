@@ -11,8 +11,6 @@ constexpr std::chrono::milliseconds kRowTime{250};
 // A server may write answers before it reads on, and nothing is read here before all is written.
 constexpr size_t kRowBytesMax = 16 * 1024;
 
-TimePoint Now() { return std::chrono::steady_clock::now(); }
-
 }  // namespace
 
 // Only what asks for nothing to be changed: a row may have to be sent again.

@@ -12,8 +12,6 @@ namespace {
 // Of one door in a row, so that connections get their turn under a flood of chunks.
 constexpr int kEventsInARow = 1024;
 
-TimePoint Now() { return std::chrono::steady_clock::now(); }
-
 }  // namespace
 
 MirrorSender::MirrorSender(const MirrorLimits& limits, MirrorBudget& budget)

@@ -17,8 +17,6 @@
 namespace apk {
 namespace {
 
-TimePoint Now() { return std::chrono::steady_clock::now(); }
-
 // nullopt for what is neither IPv4 nor IPv6.
 std::optional<asio::ip::address> AddressOf(const sockaddr* address) {
   if (address->sa_family == AF_INET) {

@@ -21,8 +21,6 @@ constexpr double kResetsPerSecond = 33;
 constexpr size_t kContinuationsMax = 8;
 constexpr size_t kPassedOverMax = 16;
 
-TimePoint Now() { return std::chrono::steady_clock::now(); }
-
 }  // namespace
 
 bool FrameAllowance::Take(TimePoint now) {

@@ -7,8 +7,6 @@ namespace {
 
 using std::chrono::hours;
 
-TimePoint Now() { return std::chrono::steady_clock::now(); }
-
 TEST(MirrorRefusal, LastsUntilItsTimeAndIsOfOneBackend) {
   MirrorRefusal refusal;
   EXPECT_EQ(refusal.Find(7), std::nullopt);
