@@ -1,20 +1,24 @@
-// The origin: answers every request with 1 KiB, or 10 MiB where the path is /large, as cheaply as can be, so that it
-// is the proxies in front of it that are busy. A request with a body is answered when its head is there, and bodies
-// are of one letter: nothing in them looks like a head's end. For benchmarks only.
+// The origin: answers every request with 1 KiB, or 10 MiB where the path is /large, as cheaply as
+// can be, so that it is the proxies in front of it that are busy. A request with a body (of a
+// stated length) is answered when all of it has come, and bodies are of one letter: nothing in them
+// looks like a head's end. For benchmarks only.
 //
 //     origin PORT
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace {
 
@@ -37,18 +41,57 @@ std::string ResponseOf(size_t size) {
          std::to_string(size) + "\r\nConnection: keep-alive\r\n\r\n" + std::string(size, 'x');
 }
 
+// What of a request's body is still to come, by descriptor.
+std::vector<size_t> body_left(64 * 1024);
+
+size_t ContentLength(std::string_view head) {
+  constexpr std::string_view kName = "\r\ncontent-length:";
+  for (size_t at = 0; (at = head.find("\r\n", at)) != std::string_view::npos; at += 2) {
+    if (head.size() - at > kName.size() &&
+        strncasecmp(&head[at], kName.data(), kName.size()) == 0) {
+      return std::strtoul(&head[at + kName.size()], nullptr, 10);
+    }
+  }
+  return 0;
+}
+
+void Send(int descriptor, const std::string& response) {
+  send(descriptor, response.data(), response.size(), MSG_NOSIGNAL);
+}
+
+// The kernel throws the bytes away.
+void SkipBody(int descriptor, size_t& left, const std::string& response) {
+  const ssize_t size = recv(descriptor, nullptr, left, MSG_DONTWAIT | MSG_TRUNC);
+  if (size <= 0) {
+    left = 0;
+    close(descriptor);
+    return;
+  }
+  left -= static_cast<size_t>(size);
+  if (left == 0) Send(descriptor, response);
+}
+
 // A head always comes in one piece here: senders write it at once and it is short.
 void Answer(int descriptor, const std::string& short_response, const std::string& large_response) {
+  size_t& left = body_left[static_cast<size_t>(descriptor)];
+  if (left > 0) {
+    SkipBody(descriptor, left, short_response);
+    return;
+  }
   const ssize_t size = recv(descriptor, buffer, sizeof buffer, MSG_DONTWAIT);
   if (size <= 0) {
     close(descriptor);
     return;
   }
   const std::string_view read(buffer, static_cast<size_t>(size));
-  for (size_t at = read.find(kHeadEnd); at != std::string_view::npos;
-       at = read.find(kHeadEnd, at + kHeadEnd.size())) {
-    const std::string& response = read.starts_with("GET /large") ? large_response : short_response;
-    send(descriptor, response.data(), response.size(), MSG_NOSIGNAL);
+  for (size_t at = 0, end; (end = read.find(kHeadEnd, at)) != std::string_view::npos;) {
+    const std::string_view head = read.substr(at, end - at);
+    const size_t length = ContentLength(head);
+    const size_t there = std::min(length, read.size() - end - kHeadEnd.size());
+    left = length - there;
+    if (left > 0) return;
+    Send(descriptor, head.starts_with("GET /large") ? large_response : short_response);
+    at = end + kHeadEnd.size() + there;
   }
   if (read.find("Connection: close") != std::string_view::npos) close(descriptor);
 }
