@@ -1,6 +1,10 @@
 // apk-data-plane: the wiring diagram of an agent.
 #include <signal.h>
 
+#ifdef APK_MIMALLOC
+#include <mimalloc.h>
+#endif
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
@@ -204,6 +208,12 @@ int Run(Flags& flags) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // Before threads: they inherit it.
   signal(SIGPIPE, SIG_IGN);
 
+#ifdef APK_MIMALLOC
+  // An option of the process: where several workers set it, one may keep what it would have given.
+  flags.worker.set_memory_return = [delay = mi_option_get(mi_option_decommit_delay)](bool at_once) {
+    mi_option_set(mi_option_decommit_delay, at_once ? 0 : delay);
+  };
+#endif
   // As the control plane writes addresses, which are compared with it.
   boost::system::error_code no_address;
   const asio::ip::address own = asio::ip::make_address(flags.worker.default_address, no_address);

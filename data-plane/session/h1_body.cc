@@ -19,6 +19,7 @@ void H1BodyReader::Start(const BodyFraming& framing) {
   decoder_.Start(framing);
   is_length_ = framing.kind == BodyFraming::Kind::kLength;
   lent_ = received_ = 0;
+  widen_ = false;
   eof_ = failed_ = false;
   done_ = decoder_.done();
 }
@@ -99,6 +100,7 @@ bool H1BodyReader::EndsWithin(size_t bytes) const {
 
 Task<bool> H1BodyReader::Fill() {
   ReleaseSlice();
+  if (widen_ && buffer_.empty()) buffer_.Widen(kBodyBufferBytesMax);
   const ReadBuffer::Space space = buffer_.Prepare(kBodyBufferBytesMax);
   if (space.size == 0) co_return false;
   ReadResult result = stream_.TryRead(space.data, space.size);
@@ -110,6 +112,7 @@ Task<bool> H1BodyReader::Fill() {
   if (!result.ok) co_return false;
   if (result.bytes == 0) eof_ = true;
   buffer_.Commit(result.bytes);
+  widen_ = result.bytes == space.size;
   received_ += result.bytes;
   co_return true;
 }

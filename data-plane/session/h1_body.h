@@ -36,6 +36,7 @@ class H1BodyReader {
   size_t lent_ =
       0;  // Bytes of the slice given out last, and of framing after it, still in the buffer.
   uint64_t received_ = 0;
+  bool widen_ = false;      // The last read left nothing free: there is probably more.
   bool is_length_ = false;  // The whole length was said in advance.
   bool failed_ = false;
   bool done_ = true;
@@ -50,6 +51,8 @@ class H1BodyWriter {
   // The head's buffer: append to it after Start, before the first Write.
   std::string& Start(bool chunked);
   std::string& head() { return head_; }
+  // Gives the head's memory back. REQUIRES: no message is under way.
+  void Rest() { head_ = std::string(); }
   // Sent behind the last chunk; dropped where the body is not chunked.
   void SetTrailers(const HeaderMap& trailers);
   WriteStatus Write(std::string_view data, bool last);

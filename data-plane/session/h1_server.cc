@@ -82,13 +82,15 @@ Task<H1ServerConnection::ReadOutcome> H1ServerConnection::ReadRequest() {
     } else if (requests_ > 0 && draining_.load(std::memory_order_relaxed)) {
       co_return ReadOutcome::kClosed;  // It began while the last answer was under way.
     }
-    const ReadBuffer::Space space = buffer_.Prepare(limits_.head.head_bytes_max + 64);
+    const size_t bytes_max = limits_.head.head_bytes_max + 64;
+    ReadBuffer::Space space = buffer_.Prepare(bytes_max);
     if (space.size == 0) co_return Refuse(StatusFor(HeadError::kHeadTooLarge));
     ReadResult result = stream_->TryRead(space.data, space.size);
     while (result.wait) {
       waiting_ = true;
       const auto [error] = co_await stream_->WaitToRead();
       waiting_ = false;
+      space = buffer_.Prepare(bytes_max);  // It may have been given back.
       result = error ? ReadResult{} : stream_->TryRead(space.data, space.size);
     }
     if (!result.ok || result.bytes == 0) {
@@ -238,6 +240,15 @@ Task<bool> H1ServerConnection::Flush() {
 
 void H1ServerConnection::CloseIfIdle() {
   if (waiting_ && buffer_.empty()) stream_->Close();
+}
+
+void H1ServerConnection::Rest() {
+  const bool begun = requests_ != std::exchange(requests_before_rest_, requests_);
+  if (begun || !waiting_ || !buffer_.empty()) return;
+  buffer_.Release();
+  request_ = RequestHead();
+  response_ = ResponseHead();
+  writer_.Rest();
 }
 
 void H1ServerConnection::Abort() {

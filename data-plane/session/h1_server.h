@@ -73,6 +73,8 @@ class H1ServerConnection final : public ServerExchange {
   ByteStream& stream() { return *stream_; }
   // Closes it where it waits for a next request of which nothing has come.
   void CloseIfIdle();
+  // Frees what a next request would only use again, where none has begun since the last call.
+  void Rest();
 
  private:
   // `parsed`: request_ is of the head that is refused, as far as it went; what it asked for stays there.
@@ -103,6 +105,7 @@ class H1ServerConnection final : public ServerExchange {
   std::chrono::steady_clock::duration body_waited_{0};
   TimePoint write_deadline_ = kNoDeadline;
   uint64_t requests_ = 0;
+  uint64_t requests_before_rest_ = 0;  // When Rest was called last.
   uint16_t refusal_ = 0;
   bool waiting_ = false;  // In ReadRequest, between requests.
   bool keep_alive_ = false;

@@ -10,7 +10,8 @@ namespace apk {
 
 class ReadBuffer {
  public:
-  static constexpr size_t kInitialBytes = 20 * 1024;  // A head and 16 KiB of a body come in one read.
+  static constexpr size_t kInitialBytes =
+      20 * 1024;  // A head and 16 KiB of a body come in one read.
 
   std::string_view data() const { return std::string_view(bytes_.get() + begin_, end_ - begin_); }
   bool empty() const { return begin_ == end_; }
@@ -42,9 +43,13 @@ class ReadBuffer {
   }
   void Commit(size_t bytes) { end_ += bytes; }
 
-  // Gives the memory back while nothing is in it.
+  // Doubles what one read can bring, up to `size_max` in all. REQUIRES: empty().
+  void Widen(size_t size_max) {
+    if (capacity_ > 0 && capacity_ < size_max) Grow(size_max);
+  }
+
+  // Gives the memory back. REQUIRES: empty().
   void Release() {
-    if (!empty()) return;
     bytes_.reset();
     capacity_ = begin_ = end_ = 0;
   }

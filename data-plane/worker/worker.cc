@@ -370,10 +370,17 @@ Task<> Worker::Sweep() {
     co_await timer.async_wait(kTuple);
     deadlines_.Sweep(std::chrono::steady_clock::now());
     if (round % 40 == 0) pool_.CloseExpired();
+    if (round % 200 == 0) GiveBackMemory();
     if (!stopping_) continue;
     deadlines_.ExpireAll();
     if (connections_ == 0) co_return;
   }
+}
+
+void Worker::GiveBackMemory() {
+  options_.set_memory_return(true);
+  for (H1ServerConnection* const session : sessions_) session->Rest();
+  options_.set_memory_return(false);
 }
 
 }  // namespace apk

@@ -5,6 +5,7 @@
 #include <absl/container/flat_hash_set.h>
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -30,6 +31,8 @@ struct WorkerOptions {
   H2Limits h2;
   ForwardLimits forward;
   PoolLimits pool;
+  // Whether what is freed goes to the system at once, which takes time, rather than to who asks next.
+  std::function<void(bool at_once)> set_memory_return = [](bool) {};
   int cpu = -1;  // Worker n is pinned to core cpu + n; -1: not.
 };
 
@@ -81,6 +84,8 @@ class Worker {
   // For a head that was refused.
   Task<> AnswerRefusal(const Arrival* arrival, ServerExchange* exchange, uint16_t status);
   Task<> Sweep();
+  // Of sessions that have been idle for a while.
+  void GiveBackMemory();
 
   const int index_;
   const WorkerOptions& options_;

@@ -66,13 +66,13 @@ def answers(port):
         return None
 
 
-def nginx(directory, name, core, port, servers, tls_port=None):
+def nginx(directory, name, core, port, servers, tls_port=None, connections=4096):
     config = directory / f"{name}.conf"
     config.write_text(f"""
-worker_processes 1; daemon off; pid {directory}/{name}.pid; error_log {directory}/{name}.log;
-events {{ worker_connections 4096; }}
+{"user root;" if os.geteuid() == 0 else ""} worker_processes 1; worker_rlimit_nofile {2 * connections};
+daemon off; pid {directory}/{name}.pid; error_log {directory}/{name}.log;
+events {{ worker_connections {connections}; }}
 http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {directory}/{name}-body;
-client_body_buffer_size 2m;
 {servers} }}
 """)
     return Server(core, port, "nginx", "-c", str(config), "-p", str(directory), tls_port=tls_port)
@@ -98,7 +98,7 @@ def compiled(directory, name):
     return str(program)
 
 
-def start_nginx(directory, origin, shadow, pair):
+def start_nginx(directory, origin, shadow, pair, connections=4096):
     port, tls_port = harness.free_port(), harness.free_port()
     certificate, key = pair
     return nginx(directory, "proxy", PROXY_CORE, port, f"""
@@ -110,12 +110,13 @@ server {{ listen 127.0.0.1:{port}; listen 127.0.0.1:{tls_port} ssl http2;
   proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Proto $scheme;
   location / {{ proxy_pass http://origin; }}
   location /mirror {{ mirror /shadow; proxy_pass http://origin; }}
+  location /mirror-in-memory {{ client_body_buffer_size 2m; mirror /shadow; proxy_pass http://origin; }}
   location /two-mirrors {{ mirror /shadow; mirror /shadow-2; proxy_pass http://origin; }}
   location = /shadow {{ internal; proxy_pass http://shadow$request_uri; }}
-  location = /shadow-2 {{ internal; proxy_pass http://shadow$request_uri; }} }}""", tls_port)
+  location = /shadow-2 {{ internal; proxy_pass http://shadow$request_uri; }} }}""", tls_port, connections)
 
 
-def start_haproxy(directory, origin, pair):
+def start_haproxy(directory, origin, pair, connections=4096):
     port, tls_port = harness.free_port(), harness.free_port()
     bundle = directory / "haproxy.pem"
     bundle.write_text("".join(pathlib.Path(part).read_text() for part in pair))
@@ -123,8 +124,10 @@ def start_haproxy(directory, origin, pair):
     config.write_text(f"""
 global
   nbthread 1
+  maxconn {connections}
 defaults
   mode http
+  maxconn {connections}
   timeout connect 5s
   timeout client 60s
   timeout server 60s
@@ -221,8 +224,11 @@ CASES = [
     Case("one mirror", "/mirror", MIRRORED),
     Case("two mirrors", "/two-mirrors", ("nginx", "apk-data-plane")),
     Case("POST 16 KiB", "/plain", body=16 << 10),
-    Case("POST 16 KiB with a mirror", "/mirror", ("nginx", "apk-data-plane"), body=16 << 10),
+    # nginx writes the body of a mirrored request to a file, unless it is told to hold it in memory.
+    Case("POST 16 KiB with a mirror", "/mirror-in-memory", ("nginx", "apk-data-plane"), body=16 << 10),
     Case("POST 1 MiB with a mirror", "/mirror", ("nginx", "apk-data-plane"), body=1 << 20, connections=8),
+    Case("POST 1 MiB with a mirror in memory", "/mirror-in-memory", ("nginx", "apk-data-plane"), body=1 << 20,
+         connections=8),
     Case("10 MiB answers", "/large", connections=4),
     Case("TLS 1.3", "/plain", tls=True),
     Case("TLS 1.3 handshakes", "/plain", tls=True, closing=True),

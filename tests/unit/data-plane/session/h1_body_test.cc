@@ -1,24 +1,35 @@
 #include "data-plane/session/h1_body.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
 #include <cstring>
 #include <string>
+#include <vector>
 
 namespace apk {
 namespace {
 
-// Nothing more ever comes.
-class SilentStream final : public ByteStream {
+// Nothing more ever comes, or as much as is asked for.
+class TestStream final : public ByteStream {
  public:
   using ByteStream::ByteStream;
-  ReadResult TryRead(char*, size_t) override { return ReadResult{}; }
+  ReadResult TryRead(char* to, size_t size) override {
+    if (!endless) return ReadResult{};
+    std::memset(to, 'x', size);
+    return ReadResult{.bytes = size, .ok = true};
+  }
   WriteStatus TryWrite(WriteBuffers&) override { return WriteStatus::kFailed; }
   Task<bool> Write(WriteBuffers) override { co_return false; }
   void Close() override {}
   Task<> ShutdownWrite() override { co_return; }
   bool IsQuiet(bool) override { return true; }
   PolledSocket& socket() override { return socket_; }
+
+  bool endless = false;
 
  private:
   PolledSocket socket_;
@@ -42,7 +53,7 @@ class H1Body : public testing::Test {
   }
 
   DeadlineList deadlines_;
-  SilentStream stream_{deadlines_};
+  TestStream stream_{deadlines_};
   ReadBuffer buffer_;
   H1BodyReader body_{stream_, buffer_};
 };
@@ -128,6 +139,24 @@ TEST_F(H1Body, TellsWhetherItsEndIsNear) {
   Receive("0\r\n\r\n");
   EXPECT_TRUE(body_.EndsWithin(0));
   EXPECT_EQ(body_.Next().data, "abc");  // Nothing was taken.
+}
+
+Task<> FillAndTake(H1BodyReader* body, std::vector<size_t>* sizes) {
+  for (int i = 0; i < 5; ++i) {
+    const bool filled = co_await body->Fill();
+    EXPECT_TRUE(filled);
+    sizes->push_back(body->Next().data.size());
+  }
+}
+
+TEST_F(H1Body, ReadsMoreAtOnceWhereMuchComes) {
+  StartLength(1 << 20);
+  stream_.endless = true;
+  asio::io_context io;
+  std::vector<size_t> sizes;
+  asio::co_spawn(io, FillAndTake(&body_, &sizes), asio::detached);
+  io.run();
+  EXPECT_THAT(sizes, testing::ElementsAre(20 << 10, 40 << 10, 64 << 10, 64 << 10, 64 << 10));
 }
 
 }  // namespace
