@@ -5,8 +5,8 @@
 
 #include "common/strings.h"
 #include "control-plane/admin/admission.h"
+#include "control-plane/admin/caller.h"
 #include "control-plane/admin/label_selector.h"
-#include "control-plane/identity/peer.h"
 #include "control-plane/identity/token_issuer.h"
 #include "control-plane/resources/kind_registry.h"
 
@@ -15,23 +15,6 @@ namespace {
 
 constexpr int kWatchesMax = 64;
 constexpr std::chrono::milliseconds kWatchPatience{500};
-
-grpc::Status ToGrpc(const absl::Status& status) {
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
-}
-
-template <class Response>
-grpc::Status Take(absl::StatusOr<Response> result, Response* response) {
-  if (!result.ok()) return ToGrpc(result.status());
-  *response = *std::move(result);
-  return grpc::Status::OK;
-}
-
-grpc::Status CheckUser(const grpc::ServerContext& context) {
-  if (IsUser(*context.auth_context())) return grpc::Status::OK;
-  return {grpc::StatusCode::PERMISSION_DENIED,
-          "the admin API needs a user's certificate (spiffe://apk/user/…)"};
-}
 
 grpc::Status UnknownKind(const std::string& group, const std::string& kind) {
   return {grpc::StatusCode::INVALID_ARGUMENT,
@@ -63,13 +46,13 @@ void AdminService::Shutdown() {
 grpc::Status AdminService::Apply(grpc::ServerContext* context, const v1::ApplyRequest* request,
                                  v1::ApplyResponse* response) {
   if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
-  return Take(configuration_.Apply(*request, PeerIdentity(*context->auth_context())), response);
+  return Take(configuration_.Apply(*request, AuthorOf(*context)), response);
 }
 
 grpc::Status AdminService::Delete(grpc::ServerContext* context, const v1::DeleteRequest* request,
                                   v1::DeleteResponse* response) {
   if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
-  return Take(configuration_.Delete(*request, PeerIdentity(*context->auth_context())), response);
+  return Take(configuration_.Delete(*request, AuthorOf(*context)), response);
 }
 
 grpc::Status AdminService::Get(grpc::ServerContext* context, const v1::GetRequest* request,
@@ -155,7 +138,7 @@ grpc::Status AdminService::Rollback(grpc::ServerContext* context,
                                     const v1::RollbackRequest* request,
                                     v1::RollbackResponse* response) {
   if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
-  return Take(configuration_.Rollback(*request, PeerIdentity(*context->auth_context())), response);
+  return Take(configuration_.Rollback(*request, AuthorOf(*context)), response);
 }
 
 grpc::Status AdminService::ListAgents(grpc::ServerContext* context, const v1::ListAgentsRequest*,

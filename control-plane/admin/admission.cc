@@ -6,7 +6,7 @@
 
 #include "common/strings.h"
 #include "control-plane/resources/kind_registry.h"
-#include "control-plane/translation/session_persistence.h"
+#include "control-plane/resources/own_objects.h"
 #include "control-plane/validation/validate.h"
 
 namespace apk {
@@ -196,7 +196,7 @@ std::optional<std::string> ReasonToKeep(const ResourceKey& key) {
   if (is_namespace && key.name == "default") {
     return "it is where objects without a namespace go; delete what is in it instead";
   }
-  if (is_namespace && key.name == kSessionSecretNamespace) {
+  if (is_namespace && key.name == kOwnNamespace) {
     return "it is where the gateway's own objects are; delete what is in it instead";
   }
   if (key.kind == "GatewayClass" && key.name == "apk") {

@@ -10,20 +10,12 @@
 #include "control-plane/admin/stage.h"
 #include "control-plane/admin/staged.h"
 #include "control-plane/resources/own_objects.h"
-#include "control-plane/translation/session_persistence.h"
 #include "control-plane/validation/validate.h"
 
 namespace apk {
 namespace {
 
 constexpr size_t kRevisionsMax = 1000;
-
-// The gateway's own objects, which follow from its flags at each start: no rollback touches them.
-bool IsOwn(const ResourceKey& key) {
-  const bool is_issuer = key.kind == "TokenIssuer" && key.namespace_name == "default" &&
-                         key.name == kDevelopmentIssuerName;
-  return is_issuer || key.namespace_name == kSessionSecretNamespace;
-}
 
 // What was taken once may be refused by now.
 absl::Status CheckPast(const ResourceKey& key, const google::protobuf::Message& object) {
@@ -78,7 +70,7 @@ absl::StatusOr<v1::RollbackResponse> Configuration::TryRollback(const v1::Rollba
   Staged staged = Candidate();
   const std::string now = Rfc3339Now();
   for (const auto& [key, object] : past.resources()) {
-    if (IsOwn(key)) continue;
+    if (IsOwnObject(key)) continue;
     RETURN_IF_ERROR(CheckPast(key, *object));
     MessagePtr wanted(object->New());
     wanted->CopyFrom(*object);
@@ -89,7 +81,7 @@ absl::StatusOr<v1::RollbackResponse> Configuration::TryRollback(const v1::Rollba
     staged.Put(key, std::move(change.object));
   }
   for (const auto& [key, object] : resources_->resources()) {
-    if (IsOwn(key) || ReasonToKeep(key).has_value() || past.Find(key) != nullptr) continue;
+    if (IsOwnObject(key) || ReasonToKeep(key).has_value() || past.Find(key) != nullptr) continue;
     tell(key, v1::ObjectResult::DELETED);
     staged.Remove(key);
   }

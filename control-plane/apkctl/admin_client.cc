@@ -12,6 +12,7 @@
 #include <iterator>
 
 #include "apk/v1/admin.grpc.pb.h"
+#include "apk/v1/backup.grpc.pb.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 
@@ -89,6 +90,7 @@ struct Peer {
   std::chrono::seconds connect_deadline;
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<v1::AdminService::Stub> admin;
+  std::unique_ptr<v1::BackupService::Stub> backup;
 
   // `connected`: there was a connection to send the call on, so that it may be the control plane
   // that says it is not available.
@@ -201,6 +203,7 @@ absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::Open(const ClientConte
     peer.channel =
         grpc::CreateCustomChannel(peer.context.server, grpc::SslCredentials(tls), arguments);
     peer.admin = v1::AdminService::NewStub(peer.channel);
+    peer.backup = v1::BackupService::NewStub(peer.channel);
   }
   return client;
 }
@@ -250,6 +253,22 @@ absl::StatusOr<v1::IssueTokenResponse> AdminClient::IssueToken(const std::string
 absl::StatusOr<v1::ServerInfo> AdminClient::GetServerInfo() {
   return stub_->Call<v1::GetServerInfoRequest, v1::ServerInfo>(
       &v1::AdminService::Stub::GetServerInfo, v1::GetServerInfoRequest());
+}
+
+absl::Status AdminClient::Export(
+    const v1::ExportRequest& request,
+    const std::function<absl::Status(const v1::ExportResponse&)>& take) {
+  ASSIGN_OR_RETURN(const Peer* const peer, stub_->Connect());
+  grpc::ClientContext context;
+  const auto reader = peer->backup->Export(&context, request);
+  v1::ExportResponse part;
+  while (reader->Read(&part)) {
+    const absl::Status taken = take(part);
+    if (taken.ok()) continue;
+    context.TryCancel();
+    return taken;
+  }
+  return peer->ToStatus(reader->Finish(), true);
 }
 
 const std::string& AdminClient::server() const {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "apk/v1/admin.pb.h"
+#include "apk/v1/backup.pb.h"
 #include "control-plane/apkctl/client_config.h"
 
 namespace apk {
@@ -29,6 +30,9 @@ class AdminClient {
   absl::StatusOr<v1::ListAgentsResponse> ListAgents();
   absl::StatusOr<v1::IssueTokenResponse> IssueToken(const std::string& scope);
   absl::StatusOr<v1::ServerInfo> GetServerInfo();
+  // Gives the parts to `take`, until it says that one is wrong, which is returned then.
+  absl::Status Export(const v1::ExportRequest& request,
+                      const std::function<absl::Status(const v1::ExportResponse&)>& take);
   // host:port of the control plane that answered last.
   const std::string& server() const;
   // Until the stream ends or `on_event` says false.

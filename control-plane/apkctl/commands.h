@@ -94,6 +94,13 @@ struct HistoryFlags {
 int RunHistory(const GlobalFlags& global, const HistoryFlags& flags);
 int RunRollback(const GlobalFlags& global, const std::string& to, const std::string& dry_run);
 
+struct ExportFlags {
+  std::string output = "-";  // A directory, or "-" for standard output.
+  bool with_secrets = false;
+};
+// With -n what is in that namespace alone.
+int RunExport(const GlobalFlags& global, const ExportFlags& flags);
+
 // "created", for messages.
 const char* VerbOf(v1::ObjectResult::Action action);
 // nullopt, and it is said, where `text` is neither "none" nor a duration.

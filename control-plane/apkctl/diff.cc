@@ -12,6 +12,7 @@
 #include "common/strings.h"
 #include "control-plane/apkctl/commands.h"
 #include "control-plane/apkctl/send_manifests.h"
+#include "control-plane/apkctl/written_form.h"
 #include "control-plane/resources/json.h"
 #include "control-plane/resources/resource_set.h"
 
@@ -42,17 +43,6 @@ class TemporaryDirectory {
  private:
   std::string path_;
 };
-
-// Without what the control plane alone writes.
-void DropOwned(google::protobuf::Message& object) {
-  const auto* const status = object.GetDescriptor()->FindFieldByName("status");
-  if (status != nullptr) object.GetReflection()->ClearField(&object, status);
-  v1::ObjectMeta* const metadata = MutableMetadataOf(object);
-  metadata->clear_uid();
-  metadata->clear_resource_version();
-  metadata->clear_generation();
-  metadata->clear_creation_timestamp();
-}
 
 // Values of Secrets are not for the screen: only that they differ is. Stars stand in stringData,
 // where they are no base64.

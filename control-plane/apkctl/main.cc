@@ -25,6 +25,7 @@ struct Flags {
   FileFlags validate;
   FileFlags diff;
   HistoryFlags history;
+  ExportFlags export_to;
   std::string rollback_to;
   std::string rollback_dry_run = "none";
   std::string agents_output = "table";
@@ -222,6 +223,20 @@ Command RollbackCommand(Flags& flags) {
   return command;
 }
 
+Command ExportCommand(Flags& flags) {
+  Command command{.name = "export", .help = "Everything as manifests that an apply takes again"};
+  command.flags.push_back({.name = "output",
+                           .shorthand = 'o',
+                           .help = "Directory for a file a kind, - for standard output",
+                           .text = &flags.export_to.output,
+                           .value = Flag::Value::kFile});
+  command.flags.push_back({.name = "with-secrets",
+                           .help = "Secrets, too, in the clear",
+                           .on = &flags.export_to.with_secrets});
+  command.run = [&flags](Arguments) { return RunExport(flags.global, flags.export_to); };
+  return command;
+}
+
 Command AgentsCommand(Flags& flags) {
   Command command{.name = "agents", .help = "Which agent runs which snapshot"};
   AddOutput(flags.agents_output, {"table", "yaml", "json"}, command);
@@ -278,10 +293,11 @@ std::vector<Command> ConfigCommands(Flags& flags) {
 Program MakeProgram(Flags& flags) {
   Program program{.name = "apkctl", .help = "Applies and shows the gateway's resources."};
   program.flags = ProgramFlags(flags.global);
-  program.commands = {ApplyCommand(flags),    DeleteCommand(flags),   GetCommand(flags),
-                      DescribeCommand(flags), ValidateCommand(flags), DiffCommand(flags),
-                      HistoryCommand(flags),  RollbackCommand(flags), AgentsCommand(flags),
-                      TokenCommand(flags),    VersionCommand(flags),  KubeconfigCommand(flags)};
+  program.commands = {ApplyCommand(flags),     DeleteCommand(flags),   GetCommand(flags),
+                      DescribeCommand(flags),  ValidateCommand(flags), DiffCommand(flags),
+                      HistoryCommand(flags),   RollbackCommand(flags), ExportCommand(flags),
+                      AgentsCommand(flags),    TokenCommand(flags),    VersionCommand(flags),
+                      KubeconfigCommand(flags)};
   for (Command& command : ConfigCommands(flags)) program.commands.push_back(std::move(command));
   program.commands.push_back({.name = "completion",
                               .arguments = "bash|zsh|fish",

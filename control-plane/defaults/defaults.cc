@@ -20,7 +20,6 @@ namespace {
 
 constexpr char kGatewayName[] = "wso2-apk-default";
 constexpr char kCertificateName[] = "wso2-apk-default-certificate";
-constexpr char kSystemNamespace[] = "apk-system";
 constexpr char kTokenHost[] = "idp.am.wso2.com";
 
 template <class T>
@@ -77,7 +76,7 @@ void AddSessionSecret(v1::ApplyRequest& request) {
   constexpr size_t kKeyBytes = 32;
   std::string key(kKeyBytes, '\0');
   if (RAND_bytes(reinterpret_cast<unsigned char*>(key.data()), kKeyBytes) != 1) return;
-  auto secret = NewObject<v1::Secret>(kSessionSecretNamespace, kSessionSecretName);
+  auto secret = NewObject<v1::Secret>(kOwnNamespace, kSessionSecretName);
   (*secret.mutable_data())["key"] = key;
   Add(secret, request);
 }
@@ -93,7 +92,7 @@ std::string JwksUrl(const DefaultsOptions& options) {
 v1::ApplyRequest MakeTokenRoute(const DefaultsOptions& options,
                                 const CertificateAuthority& authority) {
   v1::ApplyRequest request;
-  auto backend = NewObject<v1::Backend>(kSystemNamespace, "token-issuer");
+  auto backend = NewObject<v1::Backend>(kOwnNamespace, "token-issuer");
   v1::BackendService* const service = backend.mutable_spec()->add_services();
   service->set_host(options.token_host);
   service->set_port(options.token_port);
@@ -101,7 +100,7 @@ v1::ApplyRequest MakeTokenRoute(const DefaultsOptions& options,
   backend.mutable_spec()->mutable_tls()->set_certificate_inline(authority.certificate_pem());
   Add(backend, request);
 
-  auto route = NewObject<v1::HTTPRoute>(kSystemNamespace, "token-issuer");
+  auto route = NewObject<v1::HTTPRoute>(kOwnNamespace, "token-issuer");
   v1::ParentReference* const parent = route.mutable_spec()->add_parent_refs();
   parent->set_namespace_("default");
   parent->set_name(kGatewayName);
@@ -133,7 +132,7 @@ v1::ApplyRequest MakeTokenRoute(const DefaultsOptions& options,
 
 v1::ApplyRequest MakeEssentials() {
   v1::ApplyRequest request;
-  for (const char* const name : {"default", kSystemNamespace}) {
+  for (const char* const name : {"default", kOwnNamespace}) {
     Add(NewObject<v1::Namespace>("", name), request);
   }
   auto gateway_class = NewObject<v1::GatewayClass>("", "apk");

@@ -27,17 +27,15 @@ std::shared_ptr<grpc::ServerCredentials> Credentials(const Identity& identity) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const std::string& address,
-                                                              const Identity& identity,
-                                                              grpc::Service* admin,
-                                                              grpc::Service* discovery) {
+absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
+    const std::string& address, const Identity& identity,
+    const std::vector<grpc::Service*>& services) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort(address, Credentials(identity), &port);
-  builder.RegisterService(admin);
-  builder.RegisterService(discovery);
+  for (grpc::Service* const service : services) builder.RegisterService(service);
   builder.SetMaxReceiveMessageSize(kMessageBytesMax);
   builder.SetMaxSendMessageSize(-1);
   // Without this two control planes would share a port and take turns.

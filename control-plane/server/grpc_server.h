@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "control-plane/identity/identity.h"
 
@@ -19,10 +20,9 @@ namespace apk {
 class GrpcServer {
  public:
   // Serves until Shutdown. "127.0.0.1:7443"; port 0 takes a free one. The services outlive it.
-  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const std::string& address,
-                                                           const Identity& identity,
-                                                           grpc::Service* admin,
-                                                           grpc::Service* discovery);
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(
+      const std::string& address, const Identity& identity,
+      const std::vector<grpc::Service*>& services);
   ~GrpcServer();
 
   // Open calls get a few seconds, then they are cancelled.

@@ -11,6 +11,7 @@
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "control-plane/admin/admin_service.h"
+#include "control-plane/admin/backup_service.h"
 #include "control-plane/discovery/discovery_service.h"
 #include "control-plane/identity/token_server.h"
 #include "control-plane/kubernetes_api/server.h"
@@ -168,11 +169,12 @@ int Serve(const Flags& flags) {
   const std::string kubernetes_address = AddressOf(flags.kubernetes_listen, kubernetes->get());
   AdminService admin(configuration, feed, agents, snapshots, tokens.issuer.get(),
                      kubernetes_address);
+  BackupService backup(configuration);
   DiscoveryService discovery(snapshots, agents, store->id(), [&replica] {
     if (replica != nullptr) replica->ReadSoon();
   });
   absl::StatusOr<std::unique_ptr<GrpcServer>> server =
-      GrpcServer::Start(listen->ToString(), *identity, &admin, &discovery);
+      GrpcServer::Start(listen->ToString(), *identity, {&admin, &backup, &discovery});
   if (!server.ok()) {
     return Fail(
         absl::UnavailableError(Concat("--listen: ", std::string(server.status().message()))));

@@ -7,6 +7,7 @@
 #include "apk/v1/core.pb.h"
 #include "common/strings.h"
 #include "control-plane/resources/duration.h"
+#include "control-plane/resources/own_objects.h"
 
 namespace apk {
 namespace {
@@ -31,8 +32,7 @@ uint32_t MillisecondsOf(const std::string& duration) {
 
 // "" where there is no Secret.
 std::string KeyFor(const ResourceSet& resources, std::string_view use) {
-  const auto* const secret =
-      resources.Find<v1::Secret>(kSessionSecretNamespace, kSessionSecretName);
+  const auto* const secret = resources.Find<v1::Secret>(kOwnNamespace, kSessionSecretName);
   if (secret == nullptr) return "";
   const auto root = secret->data().find("key");
   if (root == secret->data().end() || root->second.empty()) return "";

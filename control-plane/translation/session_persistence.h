@@ -10,8 +10,8 @@
 
 namespace apk {
 
-// Holds, under "key", the bytes that all signing keys are derived from.
-inline constexpr char kSessionSecretNamespace[] = "apk-system";
+// Of the Secret in kOwnNamespace that holds, under "key", the bytes that all signing keys are
+// derived from.
 inline constexpr char kSessionSecretName[] = "session-persistence";
 
 // The key that signs the sessions of one rule, "namespace/route/rule"; "" where there is no Secret.

@@ -5,6 +5,7 @@
 
 #include "common/strings.h"
 #include "control-plane/resources/duration.h"
+#include "control-plane/resources/own_objects.h"
 #include "control-plane/translation/age_order.h"
 #include "control-plane/translation/session_persistence.h"
 
@@ -258,8 +259,7 @@ class RuleTranslator {
     if (key.empty()) {
       config->set_invalid(true);
       Refuse("UnsupportedValue",
-             Concat(path_, ".sessionPersistence: Secret ", kSessionSecretNamespace, "/",
-                    kSessionSecretName,
+             Concat(path_, ".sessionPersistence: Secret ", kOwnNamespace, "/", kSessionSecretName,
                     " that signs sessions is missing; the control plane makes one as it starts"));
       return;
     }

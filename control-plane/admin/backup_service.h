@@ -1,0 +1,21 @@
+// The gRPC face of export: it checks who asks, and moves messages.
+#pragma once
+
+#include "apk/v1/backup.grpc.pb.h"
+#include "control-plane/admin/configuration.h"
+
+namespace apk {
+
+class BackupService final : public v1::BackupService::Service {
+ public:
+  // It outlives this.
+  explicit BackupService(Configuration& configuration) : configuration_(configuration) {}
+
+  grpc::Status Export(grpc::ServerContext* context, const v1::ExportRequest* request,
+                      grpc::ServerWriter<v1::ExportResponse>* writer) override;
+
+ private:
+  Configuration& configuration_;
+};
+
+}  // namespace apk
