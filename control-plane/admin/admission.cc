@@ -191,6 +191,15 @@ bool AdmitBeside(const ResourceSet& resources, const std::vector<MessagePtr>& ob
   return good;
 }
 
+absl::Status CheckStillValid(const ResourceKey& key, const google::protobuf::Message& object) {
+  for (const FieldIssue& issue : Validate(object)) {
+    if (issue.severity != FieldIssue::Severity::kError) continue;
+    return absl::FailedPreconditionError(Concat(
+        NameInErrors(key), " of then is not valid now: ", issue.field_path, ": ", issue.message));
+  }
+  return absl::OkStatus();
+}
+
 std::optional<std::string> ReasonToKeep(const ResourceKey& key) {
   const bool is_namespace = key.kind == "Namespace" && key.group.empty();
   if (is_namespace && key.name == "default") {

@@ -2,6 +2,7 @@
 // at beside what is there. Pure.
 #pragma once
 
+#include <absl/status/status.h>
 #include <google/protobuf/message.h>
 
 #include <memory>
@@ -26,6 +27,9 @@ bool Admit(const v1::ApplyRequest& request, std::vector<MessagePtr>& objects,
 // there. `objects` were admitted. False where there is an error among the violations.
 bool AdmitBeside(const ResourceSet& resources, const std::vector<MessagePtr>& objects,
                  bool create_only, v1::ApplyResponse& response);
+
+// An object that was taken once may be refused by now: FAILED_PRECONDITION says why.
+absl::Status CheckStillValid(const ResourceKey& key, const google::protobuf::Message& object);
 
 // Why the object must stay; nullopt where it may be deleted.
 std::optional<std::string> ReasonToKeep(const ResourceKey& key);

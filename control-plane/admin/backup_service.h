@@ -1,4 +1,4 @@
-// The gRPC face of export: it checks who asks, and moves messages.
+// The gRPC face of export, backup and restore: it checks who asks, and moves messages.
 #pragma once
 
 #include "apk/v1/backup.grpc.pb.h"
@@ -13,6 +13,10 @@ class BackupService final : public v1::BackupService::Service {
 
   grpc::Status Export(grpc::ServerContext* context, const v1::ExportRequest* request,
                       grpc::ServerWriter<v1::ExportResponse>* writer) override;
+  grpc::Status Backup(grpc::ServerContext* context, const v1::BackupRequest* request,
+                      grpc::ServerWriter<v1::BackupResponse>* writer) override;
+  grpc::Status Restore(grpc::ServerContext* context, grpc::ServerReader<v1::RestoreRequest>* reader,
+                       v1::RestoreResponse* response) override;
 
  private:
   Configuration& configuration_;

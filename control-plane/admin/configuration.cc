@@ -190,10 +190,9 @@ absl::StatusOr<v1::ApplyResponse> Configuration::TryApply(const v1::ApplyRequest
     const ResourcePtr current = resources_->Find(key);
     StagedObject change =
         StageObject(std::move(object), current.get(), staged.revision, now, NewUuid());
-    v1::ObjectResult* const result = response.add_results();
-    *result->mutable_key() = ToProto(key);
-    result->set_action(change.action);
+    v1::ObjectResult& result = Tell(key, change.action, response);
     if (change.action == v1::ObjectResult::UNCHANGED) continue;
+    TellChanges(current, *change.object, result);
     staged.Put(key, std::move(change.object));
   }
   if (!staged.operations.empty()) Restate(staged);
@@ -231,10 +230,7 @@ absl::StatusOr<v1::DeleteResponse> Configuration::TryDelete(const v1::DeleteRequ
     }
     if (key.group.empty() && key.kind == "Namespace") staged.RemoveAllIn(key.name);
     staged.Remove(key);
-    v1::ObjectResult* const result = response.add_results();
-    *result->mutable_key() = wanted;
-    result->set_action(v1::ObjectResult::DELETED);
-    result->mutable_object()->PackFrom(*current);
+    Tell(key, v1::ObjectResult::DELETED, response).mutable_object()->PackFrom(*current);
   }
   if (!request.dry_run()) RETURN_IF_ERROR(PutInForce(staged, author));
   response.set_revision(revision_);
@@ -244,6 +240,12 @@ absl::StatusOr<v1::DeleteResponse> Configuration::TryDelete(const v1::DeleteRequ
 absl::StatusOr<v1::RollbackResponse> Configuration::Rollback(const v1::RollbackRequest& request,
                                                              const std::string& author) {
   return Repeat<v1::RollbackResponse>([&] { return TryRollback(request, author); });
+}
+
+absl::StatusOr<v1::RestoreResponse> Configuration::Restore(const Backup& backup,
+                                                           const v1::RestoreOptions& options,
+                                                           const std::string& author) {
+  return Repeat<v1::RestoreResponse>([&] { return TryRestore(backup, options, author); });
 }
 
 Configuration::View Configuration::Current() const {

@@ -19,8 +19,10 @@
 #include <vector>
 
 #include "apk/v1/admin.pb.h"
+#include "apk/v1/backup.pb.h"
 #include "common/thread.h"
 #include "control-plane/admin/change_feed.h"
+#include "control-plane/backup/backup_file.h"
 #include "control-plane/discovery/agent_registry.h"
 #include "control-plane/discovery/snapshot_cache.h"
 #include "control-plane/store/log.h"
@@ -58,6 +60,13 @@ class Configuration {
   absl::StatusOr<v1::RollbackResponse> Rollback(const v1::RollbackRequest& request,
                                                 const std::string& author);
 
+  // All objects as a backup has them, as a new revision; the control plane's own objects stay as
+  // they are. FAILED_PRECONDITION where others than the control plane have changed something here
+  // and it is not forced.
+  absl::StatusOr<v1::RestoreResponse> Restore(const Backup& backup,
+                                              const v1::RestoreOptions& options,
+                                              const std::string& author);
+
   struct View {
     uint64_t revision = 0;
     std::shared_ptr<const ResourceSet> resources;
@@ -75,6 +84,10 @@ class Configuration {
                                                const std::string& author);
   absl::StatusOr<v1::RollbackResponse> TryRollback(const v1::RollbackRequest& request,
                                                    const std::string& author);
+  absl::StatusOr<v1::RestoreResponse> TryRestore(const Backup& backup,
+                                                 const v1::RestoreOptions& options,
+                                                 const std::string& author);
+  absl::Status CheckNew();
   absl::Status TakeIn();
   absl::Status Reload();
   Staged Candidate() const;

@@ -10,22 +10,11 @@
 #include "control-plane/admin/stage.h"
 #include "control-plane/admin/staged.h"
 #include "control-plane/resources/own_objects.h"
-#include "control-plane/validation/validate.h"
 
 namespace apk {
 namespace {
 
 constexpr size_t kRevisionsMax = 1000;
-
-// What was taken once may be refused by now.
-absl::Status CheckPast(const ResourceKey& key, const google::protobuf::Message& object) {
-  for (const FieldIssue& issue : Validate(object)) {
-    if (issue.severity != FieldIssue::Severity::kError) continue;
-    return absl::FailedPreconditionError(Concat(
-        NameInErrors(key), " of then is not valid now: ", issue.field_path, ": ", issue.message));
-  }
-  return absl::OkStatus();
-}
 
 }  // namespace
 
@@ -62,27 +51,23 @@ absl::StatusOr<v1::RollbackResponse> Configuration::TryRollback(const v1::Rollba
   }
   ASSIGN_OR_RETURN(const ResourceSet past, log_.StateAt(request.revision()));
   v1::RollbackResponse response;
-  const auto tell = [&response](const ResourceKey& key, v1::ObjectResult::Action action) {
-    v1::ObjectResult* const result = response.add_results();
-    *result->mutable_key() = ToProto(key);
-    result->set_action(action);
-  };
   Staged staged = Candidate();
   const std::string now = Rfc3339Now();
   for (const auto& [key, object] : past.resources()) {
     if (IsOwnObject(key)) continue;
-    RETURN_IF_ERROR(CheckPast(key, *object));
+    RETURN_IF_ERROR(CheckStillValid(key, *object));
     MessagePtr wanted(object->New());
     wanted->CopyFrom(*object);
-    StagedObject change = StageObject(std::move(wanted), resources_->Find(key).get(),
-                                      staged.revision, now, NewUuid());
+    const ResourcePtr current = resources_->Find(key);
+    StagedObject change =
+        StageObject(std::move(wanted), current.get(), staged.revision, now, NewUuid());
     if (change.action == v1::ObjectResult::UNCHANGED) continue;
-    tell(key, change.action);
+    TellChanges(current, *change.object, Tell(key, change.action, response));
     staged.Put(key, std::move(change.object));
   }
   for (const auto& [key, object] : resources_->resources()) {
     if (IsOwnObject(key) || ReasonToKeep(key).has_value() || past.Find(key) != nullptr) continue;
-    tell(key, v1::ObjectResult::DELETED);
+    Tell(key, v1::ObjectResult::DELETED, response);
     staged.Remove(key);
   }
   if (!request.dry_run()) RETURN_IF_ERROR(PutInForce(staged, author));

@@ -4,6 +4,8 @@
 #include <map>
 #include <string>
 
+#include "control-plane/admin/admission.h"
+#include "control-plane/admin/changed_fields.h"
 #include "control-plane/admin/configuration.h"
 
 namespace apk {
@@ -30,6 +32,24 @@ struct Configuration::Staged {
     }
   }
 };
+
+template <class Response>
+v1::ObjectResult& Tell(const ResourceKey& key, v1::ObjectResult::Action action,
+                       Response& response) {
+  v1::ObjectResult& result = *response.add_results();
+  *result.mutable_key() = ToProto(key);
+  result.set_action(action);
+  return result;
+}
+
+// Nothing where `before` is nullptr.
+inline void TellChanges(const ResourcePtr& before, const google::protobuf::Message& after,
+                        v1::ObjectResult& result) {
+  if (before == nullptr) return;
+  for (std::string& path : ChangedFields(*before, after)) {
+    result.add_changed_fields(std::move(path));
+  }
+}
 
 // `after` is nullptr where it was deleted.
 inline Change ChangeOf(uint64_t revision, const ResourceKey& key, const ResourcePtr& before,

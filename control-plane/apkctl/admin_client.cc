@@ -20,6 +20,7 @@ namespace apk {
 namespace {
 
 constexpr std::chrono::seconds kDeadline{60};
+constexpr std::chrono::seconds kTransferDeadline{600};
 constexpr std::chrono::seconds kConnectDeadline{5};
 // Where there is another one to ask.
 constexpr std::chrono::seconds kConnectDeadlineOfSeveral{2};
@@ -99,7 +100,7 @@ struct Peer {
     const std::string message = status.error_message();
     if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
       return absl::DeadlineExceededError(
-          Concat("the control plane at ", context.server, " did not answer in 60 s"));
+          Concat("the control plane at ", context.server, " did not answer in time"));
     }
     // The handshake ends for us before the control plane has looked at our certificate: what it
     // refuses is a connection that breaks.
@@ -260,6 +261,7 @@ absl::Status AdminClient::Export(
     const std::function<absl::Status(const v1::ExportResponse&)>& take) {
   ASSIGN_OR_RETURN(const Peer* const peer, stub_->Connect());
   grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kTransferDeadline);
   const auto reader = peer->backup->Export(&context, request);
   v1::ExportResponse part;
   while (reader->Read(&part)) {
@@ -269,6 +271,33 @@ absl::Status AdminClient::Export(
     return taken;
   }
   return peer->ToStatus(reader->Finish(), true);
+}
+
+absl::StatusOr<std::string> AdminClient::Backup() {
+  ASSIGN_OR_RETURN(const Peer* const peer, stub_->Connect());
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kTransferDeadline);
+  const auto reader = peer->backup->Backup(&context, v1::BackupRequest());
+  std::string file;
+  v1::BackupResponse piece;
+  while (reader->Read(&piece)) file += piece.data();
+  RETURN_IF_ERROR(peer->ToStatus(reader->Finish(), true));
+  return file;
+}
+
+absl::StatusOr<v1::RestoreResponse> AdminClient::Restore(
+    const std::vector<v1::RestoreRequest>& parts) {
+  ASSIGN_OR_RETURN(const Peer* const peer, stub_->Connect());
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kTransferDeadline);
+  v1::RestoreResponse response;
+  const auto writer = peer->backup->Restore(&context, &response);
+  for (const v1::RestoreRequest& part : parts) {
+    if (!writer->Write(part)) break;  // Finish says why.
+  }
+  writer->WritesDone();
+  RETURN_IF_ERROR(peer->ToStatus(writer->Finish(), true));
+  return response;
 }
 
 const std::string& AdminClient::server() const {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "apk/v1/admin.pb.h"
 #include "apk/v1/backup.pb.h"
@@ -33,6 +34,9 @@ class AdminClient {
   // Gives the parts to `take`, until it says that one is wrong, which is returned then.
   absl::Status Export(const v1::ExportRequest& request,
                       const std::function<absl::Status(const v1::ExportResponse&)>& take);
+  // The file.
+  absl::StatusOr<std::string> Backup();
+  absl::StatusOr<v1::RestoreResponse> Restore(const std::vector<v1::RestoreRequest>& parts);
   // host:port of the control plane that answered last.
   const std::string& server() const;
   // Until the stream ends or `on_event` says false.

@@ -101,6 +101,15 @@ struct ExportFlags {
 // With -n what is in that namespace alone.
 int RunExport(const GlobalFlags& global, const ExportFlags& flags);
 
+// Writes `path`, which only the user may read.
+int RunBackup(const GlobalFlags& global, const std::string& path);
+struct RestoreFlags {
+  std::string file;
+  std::string dry_run = "none";  // none, server
+  bool force = false;            // Replace what is there.
+};
+int RunRestore(const GlobalFlags& global, const RestoreFlags& flags);
+
 // "created", for messages.
 const char* VerbOf(v1::ObjectResult::Action action);
 // nullopt, and it is said, where `text` is neither "none" nor a duration.

@@ -26,6 +26,8 @@ struct Flags {
   FileFlags diff;
   HistoryFlags history;
   ExportFlags export_to;
+  std::string backup_to;
+  RestoreFlags restore;
   std::string rollback_to;
   std::string rollback_dry_run = "none";
   std::string agents_output = "table";
@@ -75,6 +77,14 @@ void AddDryRun(std::string& dry_run, Command& command) {
                            .text = &dry_run,
                            .choices = {"none", "client", "server"},
                            .bare = "client"});
+}
+
+void AddServerDryRun(std::string& dry_run, Command& command) {
+  command.flags.push_back({.name = "dry-run",
+                           .help = "Change nothing, say what would change",
+                           .text = &dry_run,
+                           .choices = {"none", "server"},
+                           .bare = "server"});
 }
 
 std::vector<Flag> ProgramFlags(GlobalFlags& global) {
@@ -212,11 +222,7 @@ Command RollbackCommand(Flags& flags) {
   Command command{.name = "rollback", .help = "Make all objects what they were, as a new revision"};
   command.flags.push_back(
       {.name = "to", .help = "The revision to go back to", .text = &flags.rollback_to});
-  command.flags.push_back({.name = "dry-run",
-                           .help = "Change nothing, say what would change",
-                           .text = &flags.rollback_dry_run,
-                           .choices = {"none", "server"},
-                           .bare = "server"});
+  AddServerDryRun(flags.rollback_dry_run, command);
   command.run = [&flags](Arguments) {
     return RunRollback(flags.global, flags.rollback_to, flags.rollback_dry_run);
   };
@@ -234,6 +240,32 @@ Command ExportCommand(Flags& flags) {
                            .help = "Secrets, too, in the clear",
                            .on = &flags.export_to.with_secrets});
   command.run = [&flags](Arguments) { return RunExport(flags.global, flags.export_to); };
+  return command;
+}
+
+Command BackupCommand(Flags& flags) {
+  Command command{.name = "backup", .help = "Write all objects to a file, Secrets included"};
+  command.flags.push_back({.name = "output",
+                           .shorthand = 'o',
+                           .help = "The file",
+                           .text = &flags.backup_to,
+                           .value = Flag::Value::kFile});
+  command.run = [&flags](Arguments) { return RunBackup(flags.global, flags.backup_to); };
+  return command;
+}
+
+Command RestoreCommand(Flags& flags) {
+  Command command{.name = "restore", .help = "Make all objects what they are in a backup"};
+  command.flags.push_back({.name = "filename",
+                           .shorthand = 'f',
+                           .help = "A file that apkctl backup wrote",
+                           .text = &flags.restore.file,
+                           .value = Flag::Value::kFile});
+  AddServerDryRun(flags.restore.dry_run, command);
+  command.flags.push_back({.name = "force",
+                           .help = "Replace what others than the control plane made",
+                           .on = &flags.restore.force});
+  command.run = [&flags](Arguments) { return RunRestore(flags.global, flags.restore); };
   return command;
 }
 
@@ -293,11 +325,11 @@ std::vector<Command> ConfigCommands(Flags& flags) {
 Program MakeProgram(Flags& flags) {
   Program program{.name = "apkctl", .help = "Applies and shows the gateway's resources."};
   program.flags = ProgramFlags(flags.global);
-  program.commands = {ApplyCommand(flags),     DeleteCommand(flags),   GetCommand(flags),
-                      DescribeCommand(flags),  ValidateCommand(flags), DiffCommand(flags),
-                      HistoryCommand(flags),   RollbackCommand(flags), ExportCommand(flags),
-                      AgentsCommand(flags),    TokenCommand(flags),    VersionCommand(flags),
-                      KubeconfigCommand(flags)};
+  program.commands = {ApplyCommand(flags),    DeleteCommand(flags),   GetCommand(flags),
+                      DescribeCommand(flags), ValidateCommand(flags), DiffCommand(flags),
+                      HistoryCommand(flags),  RollbackCommand(flags), ExportCommand(flags),
+                      BackupCommand(flags),   RestoreCommand(flags),  AgentsCommand(flags),
+                      TokenCommand(flags),    VersionCommand(flags),  KubeconfigCommand(flags)};
   for (Command& command : ConfigCommands(flags)) program.commands.push_back(std::move(command));
   program.commands.push_back({.name = "completion",
                               .arguments = "bash|zsh|fish",

@@ -8,6 +8,7 @@
 
 #include "common/data_dir_lock.h"
 #include "common/log.h"
+#include "common/private_file.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "control-plane/admin/admin_service.h"
@@ -19,6 +20,7 @@
 #include "control-plane/server/grpc_server.h"
 #include "control-plane/server/listen_address.h"
 #include "control-plane/server/open_store.h"
+#include "control-plane/server/restore_store.h"
 #include "control-plane/server/seed.h"
 
 namespace apk {
@@ -39,6 +41,8 @@ struct Flags {
   std::string agent;
   std::string user;
   std::string out = ".";
+  // restore
+  std::string backup;
 };
 
 int Fail(const absl::Status& status) {
@@ -60,6 +64,19 @@ int IssueCertificate(const Flags& flags) {
       flags.agent.empty() ? IssueClientCertificate(**authority, "user", flags.user, flags.out)
                           : IssueClientCertificate(**authority, "agent", flags.agent, flags.out);
   return issued.ok() ? 0 : Fail(issued);
+}
+
+int Restore(const Flags& flags) {
+  const absl::StatusOr<std::string> file = ReadFile(flags.backup);
+  if (!file.ok()) return Fail(file.status());
+  const absl::StatusOr<Backup> backup = ReadBackup(*file);
+  if (!backup.ok()) return Fail(backup.status());
+  DataDirLock lock;
+  if (const absl::Status taken = lock.Take(flags.data_dir, "control plane"); !taken.ok()) {
+    return Fail(taken);
+  }
+  const absl::Status restored = RestoreStore(flags.store, flags.data_dir, *backup);
+  return restored.ok() ? 0 : Fail(restored);
 }
 
 struct TokenIssuing {
@@ -262,7 +279,13 @@ int main(int argc, char** argv) {
   subject->add_option("--user", flags.user, "A user of the admin API");
   subject->require_option(1);
   issue->add_option("--out", flags.out, "Directory to write to")->capture_default_str();
+  CLI::App* const restore =
+      app.add_subcommand("restore", "Make an empty store from a backup, before the first start");
+  restore->add_option("--data-dir", flags.data_dir, "Of the control plane")->capture_default_str();
+  apk::AddStoreFlags(*restore, flags.store);
+  restore->add_option("-f,--filename", flags.backup, "A file that apkctl backup wrote")->required();
   CLI11_PARSE(app, argc, argv);
   apk::InitLog("apk-control-plane", flags.log_level);
+  if (restore->parsed()) return apk::Restore(flags);
   return issue->parsed() ? apk::IssueCertificate(flags) : apk::Serve(flags);
 }

@@ -6,7 +6,6 @@
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "common/uuid.h"
-#include "control-plane/store/sqlite_log.h"
 
 namespace apk {
 namespace {
@@ -57,20 +56,34 @@ absl::Status CheckEmbedded(const StoreFlags& flags) {
 }  // namespace
 
 absl::StatusOr<Store> Store::Open(const StoreFlags& flags, const std::string& data_dir) {
+  return OpenAny(
+      flags, data_dir,
+      HasIdentity(data_dir) ? SqliteLog::Expect::kExisting : SqliteLog::Expect::kAnything);
+}
+
+absl::StatusOr<Store> Store::OpenNew(const StoreFlags& flags, const std::string& data_dir) {
+  ASSIGN_OR_RETURN(Store store, OpenAny(flags, data_dir, SqliteLog::Expect::kAnything));
+  if (store.head_ == 0) return store;
+  return absl::FailedPreconditionError(
+      Concat("the store is not empty: it is at revision ", std::to_string(store.head_),
+             "; move it away, or restore into the control plane that runs on it: apkctl restore "
+             "--force"));
+}
+
+absl::StatusOr<Store> Store::OpenAny(const StoreFlags& flags, const std::string& data_dir,
+                                     SqliteLog::Expect expect) {
   Store store;
   store.data_dir_ = data_dir;
   if (flags.store == kEmbedded) {
     RETURN_IF_ERROR(CheckEmbedded(flags));
-    RETURN_IF_ERROR(store.OpenEmbedded());
+    RETURN_IF_ERROR(store.OpenEmbedded(expect));
   } else {
     RETURN_IF_ERROR(store.OpenEtcd(flags));
   }
   return store;
 }
 
-absl::Status Store::OpenEmbedded() {
-  const auto expect =
-      HasIdentity(data_dir_) ? SqliteLog::Expect::kExisting : SqliteLog::Expect::kAnything;
+absl::Status Store::OpenEmbedded(SqliteLog::Expect expect) {
   ASSIGN_OR_RETURN(std::unique_ptr<SqliteLog> log,
                    SqliteLog::Open(data_dir_ + "/store.db", expect));
   ASSIGN_OR_RETURN(head_, log->Head());

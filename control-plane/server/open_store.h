@@ -15,6 +15,7 @@
 #include "control-plane/store/etcd_log.h"
 #include "control-plane/store/etcd_url.h"
 #include "control-plane/store/shared_secrets.h"
+#include "control-plane/store/sqlite_log.h"
 
 namespace apk {
 
@@ -30,6 +31,9 @@ class Store {
   // A new or an existing one. UNAVAILABLE where etcd does not answer.
   static absl::StatusOr<Store> Open(const StoreFlags& flags, const std::string& data_dir);
 
+  // One that is empty; certificates may be there already. FAILED_PRECONDITION where it is not.
+  static absl::StatusOr<Store> OpenNew(const StoreFlags& flags, const std::string& data_dir);
+
   Log& log() { return etcd_log_ != nullptr ? static_cast<Log&>(*etcd_log_) : *embedded_; }
   // nullptr where the store is embedded.
   EtcdLog* etcd_log() { return etcd_log_.get(); }
@@ -42,7 +46,9 @@ class Store {
   absl::StatusOr<std::unique_ptr<TokenIssuer>> Issuer();
 
  private:
-  absl::Status OpenEmbedded();
+  static absl::StatusOr<Store> OpenAny(const StoreFlags& flags, const std::string& data_dir,
+                                       SqliteLog::Expect expect);
+  absl::Status OpenEmbedded(SqliteLog::Expect expect);
   absl::Status OpenEtcd(const StoreFlags& flags);
   absl::StatusOr<std::unique_ptr<CertificateAuthority>> SharedAuthority();
 

@@ -351,7 +351,7 @@ class Pages(unittest.TestCase):
     def test_flags_in_the_prose_exist(self):
         known = set().union(*(flags_of(program) for program in PROGRAMS))
         known |= flags_of("apk-control-plane", "issue-certificate")
-        for command in ("apply", "rollback"):
+        for command in ("apply", "backup", "export", "restore", "rollback"):
             known |= flags_of("apkctl", command)
         for page in PAGES:
             for quoted in code_of(page)[1]:
@@ -474,7 +474,7 @@ class Metrics(unittest.TestCase):
 
 
 class Backup(unittest.TestCase):
-    """What backup.md says: stopped for the moment of the copy, while changes come in."""
+    """What backup.md says of everything: stopped for the moment of the copy, while changes come in."""
 
     def test_a_copy_of_a_busy_store_can_be_restored(self):
         with tempfile.TemporaryDirectory(prefix="apk-backup-") as directory, harness.Gateway() as gateway:
