@@ -11,6 +11,7 @@
 #include "common/time_format.h"
 #include "common/uuid.h"
 #include "control-plane/admin/admission.h"
+#include "control-plane/admin/prune.h"
 #include "control-plane/admin/stage.h"
 #include "control-plane/admin/staged.h"
 
@@ -167,19 +168,47 @@ absl::Status Configuration::PutInForce(Staged& staged, const std::string& author
 }
 
 absl::StatusOr<v1::ApplyResponse> Configuration::Apply(const v1::ApplyRequest& request,
-                                                       const std::string& author) {
+                                                       const std::string& author,
+                                                       const MayDelete& may_delete) {
   if (request.objects_size() > kObjectsMax) {
     return absl::ResourceExhaustedError(
         Concat("at most ", std::to_string(kObjectsMax), " objects can be applied at once"));
   }
-  return Repeat<v1::ApplyResponse>([&] { return TryApply(request, author); });
+  return Repeat<v1::ApplyResponse>([&] { return TryApply(request, author, may_delete); });
+}
+
+// Takes what left the set out of the candidate.
+absl::Status Configuration::Prune(const v1::Prune& prune, const LabelSelector& selector,
+                                  const MayDelete& may_delete, Staged& staged,
+                                  v1::ApplyResponse& response) const {
+  std::vector<ResourceKey> applied;
+  for (const v1::ObjectResult& result : response.results()) {
+    applied.push_back(FromProto(result.key()));
+  }
+  ASSIGN_OR_RETURN(const std::vector<ResourceKey> pruned,
+                   FindPruned(prune, selector, staged.resources, applied));
+  for (const ResourceKey& key : pruned) {
+    if (may_delete) RETURN_IF_ERROR(may_delete(key));
+    Tell(key, v1::ObjectResult::DELETED, response)
+        .mutable_object()
+        ->PackFrom(*resources_->Find(key));
+    staged.Remove(key);
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<v1::ApplyResponse> Configuration::TryApply(const v1::ApplyRequest& request,
-                                                          const std::string& author) {
+                                                          const std::string& author,
+                                                          const MayDelete& may_delete) {
   v1::ApplyResponse response;
   std::vector<MessagePtr> objects;
   if (!Admit(request, objects, response)) return response;
+
+  LabelSelector selector;
+  if (request.has_prune()) {
+    ASSIGN_OR_RETURN(selector, ParsePrune(request));
+    if (!JoinSet(request.prune(), selector, objects, response)) return response;
+  }
 
   const std::lock_guard writing(writing_);
   if (!AdmitBeside(*resources_, objects, request.create_only(), response)) return response;
@@ -195,6 +224,9 @@ absl::StatusOr<v1::ApplyResponse> Configuration::TryApply(const v1::ApplyRequest
     TellChanges(current, *change.object, result);
     staged.Put(key, std::move(change.object));
   }
+  if (request.has_prune()) {
+    RETURN_IF_ERROR(Prune(request.prune(), selector, may_delete, staged, response));
+  }
   if (!staged.operations.empty()) Restate(staged);
   if (!request.dry_run() && !staged.operations.empty()) {
     RETURN_IF_ERROR(Commit(staged, author, false));
@@ -202,6 +234,7 @@ absl::StatusOr<v1::ApplyResponse> Configuration::TryApply(const v1::ApplyRequest
   }
   response.set_revision(revision_);
   for (v1::ObjectResult& result : *response.mutable_results()) {
+    if (result.action() == v1::ObjectResult::DELETED) continue;
     result.mutable_object()->PackFrom(*staged.resources.Find(FromProto(result.key())));
   }
   return response;

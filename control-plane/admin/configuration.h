@@ -22,6 +22,7 @@
 #include "apk/v1/backup.pb.h"
 #include "common/thread.h"
 #include "control-plane/admin/change_feed.h"
+#include "control-plane/admin/label_selector.h"
 #include "control-plane/backup/backup_file.h"
 #include "control-plane/discovery/agent_registry.h"
 #include "control-plane/discovery/snapshot_cache.h"
@@ -46,11 +47,15 @@ class Configuration {
   // planes does. True at first.
   void WriteStatuses(bool here);
 
+  // Is asked about objects that a request deletes without naming them; whatever is not OK ends it.
+  using MayDelete = std::function<absl::Status(const ResourceKey&)>;
+
   // Problems with the objects are violations in the response; a status is for what is not their
   // fault. Like the other writes, ABORTED where others were faster several times in a row, and
   // UNAVAILABLE where the store does not answer.
   absl::StatusOr<v1::ApplyResponse> Apply(const v1::ApplyRequest& request,
-                                          const std::string& author);
+                                          const std::string& author,
+                                          const MayDelete& may_delete = nullptr);
   absl::StatusOr<v1::DeleteResponse> Delete(const v1::DeleteRequest& request,
                                             const std::string& author);
 
@@ -79,7 +84,11 @@ class Configuration {
   template <class Response>
   absl::StatusOr<Response> Repeat(const std::function<absl::StatusOr<Response>()>& attempt);
   absl::StatusOr<v1::ApplyResponse> TryApply(const v1::ApplyRequest& request,
-                                             const std::string& author);
+                                             const std::string& author,
+                                             const MayDelete& may_delete);
+  absl::Status Prune(const v1::Prune& prune, const LabelSelector& selector,
+                     const MayDelete& may_delete, Staged& staged,
+                     v1::ApplyResponse& response) const;
   absl::StatusOr<v1::DeleteResponse> TryDelete(const v1::DeleteRequest& request,
                                                const std::string& author);
   absl::StatusOr<v1::RollbackResponse> TryRollback(const v1::RollbackRequest& request,

@@ -3,6 +3,8 @@
 
 #include <google/protobuf/util/message_differencer.h>
 
+#include "control-plane/admin/prune.h"
+
 namespace apk {
 namespace {
 
@@ -46,6 +48,14 @@ v1::ObjectMeta WrittenMetadata(const v1::ObjectMeta& metadata) {
   return written;
 }
 
+// An apply that says nothing of sets leaves the object in its set.
+void StayInSet(const v1::ObjectMeta& before, v1::ObjectMeta& metadata) {
+  const auto set = before.annotations().find(kApplySetAnnotation);
+  if (set != before.annotations().end()) {
+    metadata.mutable_annotations()->insert({set->first, set->second});
+  }
+}
+
 }  // namespace
 
 StagedObject StageObject(std::unique_ptr<Message> wanted, const Message* current, uint64_t revision,
@@ -65,6 +75,7 @@ StagedObject StageObject(std::unique_ptr<Message> wanted, const Message* current
     if (metadata->managed_fields().empty()) {
       *metadata->mutable_managed_fields() = before.managed_fields();
     }
+    StayInSet(before, *metadata);
     const bool same_content = MessageDifferencer::Equals(*Desired(*wanted), *Desired(*current));
     const bool same_metadata = MessageDifferencer::Equals(*metadata, WrittenMetadata(before));
     metadata->set_uid(before.uid());

@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "common/strings.h"
+#include "control-plane/admin/label_selector.h"
 #include "control-plane/apkctl/commands.h"
 #include "control-plane/apkctl/object_conditions.h"
 #include "control-plane/apkctl/send_manifests.h"
@@ -57,6 +58,40 @@ void NoteIfNobodyServes(const Session& session) {
          "when one is\n";
 }
 
+// Pruning names its set by a selector, and nobody but the control plane knows who is in it.
+std::string WrongWith(const ApplyFlags& flags) {
+  if (!flags.prune) return "";
+  if (flags.selector.empty()) {
+    return "--prune needs -l: the labels of what is applied, and of what may be deleted";
+  }
+  if (flags.dry_run != "client") return "";
+  return "--prune: only the control plane knows what would be deleted: use --dry-run=server";
+}
+
+// Leaves what the selector selects, as kubectl does; false, and it is said, where that is nothing.
+bool Select(const std::string& text, Documents& documents) {
+  const absl::StatusOr<LabelSelector> selector = LabelSelector::Parse(text);
+  if (!selector.ok()) {
+    PrintError(Concat("-l: ", std::string(selector.status().message())));
+    return false;
+  }
+  const size_t left_out = std::erase_if(documents, [&](const ManifestDocument& document) {
+    return !selector->Matches(MetadataOf(*document.object).labels());
+  });
+  if (documents.empty()) {
+    PrintError(Concat("none of the objects has the labels \"", text, "\""));
+    return false;
+  }
+  if (left_out > 0) {
+    std::cerr << "Note: " << left_out << " objects without the labels were left out\n";
+  }
+  return true;
+}
+
+const char* PastOf(const v1::ObjectResult& result) {
+  return result.action() == v1::ObjectResult::DELETED ? "pruned" : VerbOf(result.action());
+}
+
 }  // namespace
 
 const char* VerbOf(v1::ObjectResult::Action action) {
@@ -75,21 +110,24 @@ const char* VerbOf(v1::ObjectResult::Action action) {
 int RunApply(const GlobalFlags& global, const ApplyFlags& flags) {
   const std::optional<std::chrono::milliseconds> patience = ParsePatience(flags.wait);
   if (!patience.has_value()) return 1;
+  if (const std::string wrong = WrongWith(flags); !wrong.empty()) return PrintError(wrong);
   const std::optional<Session> session = OpenSession(global);
   if (!session.has_value()) return 1;
   ProblemReport report;
-  const std::optional<Documents> documents =
+  std::optional<Documents> documents =
       ReadDocuments(*session, flags.input, global.namespace_name, report);
   if (!documents.has_value()) return 1;
+  if (!flags.selector.empty() && !Select(flags.selector, *documents)) return 1;
   if (flags.dry_run == "client") {
     CheckOffline(*documents, report);
     return report.has_errors() ? Refuse(report) : RunOnClient(*session, *documents);
   }
   const bool dry_run = flags.dry_run == "server";
-  const std::optional<v1::ApplyResponse> response = Send(*session, *documents, dry_run, report);
+  const SendOptions options{.dry_run = dry_run, .prune = flags.prune ? flags.selector : ""};
+  const std::optional<v1::ApplyResponse> response = Send(*session, *documents, options, report);
   if (!response.has_value()) return 1;
   for (const v1::ObjectResult& result : response->results()) {
-    std::cout << ResourceName(result.key()) << " " << VerbOf(result.action())
+    std::cout << ResourceName(result.key()) << " " << PastOf(result)
               << (dry_run ? " (server dry run)" : "") << "\n";
   }
   std::cout.flush();

@@ -50,6 +50,8 @@ struct ApplyFlags {
   FileFlags input;
   std::string dry_run = "none";  // none, client, server
   std::string wait = "none";     // Or for how long: "30s".
+  std::string selector;          // "": none.
+  bool prune = false;            // Delete what left the set that the selector names.
 };
 int RunApply(const GlobalFlags& global, const ApplyFlags& flags);
 int RunValidate(const GlobalFlags& global, const FileFlags& input);

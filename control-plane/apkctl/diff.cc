@@ -135,7 +135,8 @@ int RunDiff(const GlobalFlags& global, const FileFlags& input) {
   const std::optional<Documents> documents =
       ReadDocuments(*session, input, global.namespace_name, report);
   if (!documents.has_value()) return kDiffFailed;
-  const std::optional<v1::ApplyResponse> response = Send(*session, *documents, true, report);
+  const std::optional<v1::ApplyResponse> response =
+      Send(*session, *documents, {.dry_run = true, .prune = ""}, report);
   if (!response.has_value()) return kDiffFailed;
   const TemporaryDirectory directory;
   std::error_code error;

@@ -112,7 +112,12 @@ Command ApplyCommand(Flags& flags) {
   Command command{
       .name = "apply", .arguments = "-f FILE", .help = "Create or change objects, all or none"};
   AddFiles(flags.apply.input, command);
+  AddSelector(flags.apply.selector, command);
   AddDryRun(flags.apply.dry_run, command);
+  command.flags.push_back({.name = "prune",
+                           .help = "Delete what was applied with the same selector and is gone "
+                                   "from the files (with -l)",
+                           .on = &flags.apply.prune});
   command.flags.push_back({.name = "wait",
                            .help = "Until every agent runs it, at most so long (bare: 60s)",
                            .text = &flags.apply.wait,

@@ -72,10 +72,11 @@ std::optional<Documents> ReadDocuments(const Session& session, const FileFlags& 
 }
 
 std::optional<v1::ApplyResponse> Send(const Session& session, const Documents& documents,
-                                      bool dry_run, ProblemReport& report) {
+                                      const SendOptions& options, ProblemReport& report) {
   v1::ApplyRequest request;
   request.set_field_manager("apkctl");
-  request.set_dry_run(dry_run);
+  request.set_dry_run(options.dry_run);
+  if (!options.prune.empty()) request.mutable_prune()->set_label_selector(options.prune);
   for (const ManifestDocument& document : documents)
     request.add_objects()->PackFrom(*document.object);
   if (request.ByteSizeLong() > kRequestBytesMax) {

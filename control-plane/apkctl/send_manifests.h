@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "apk/v1/admin.pb.h"
@@ -20,10 +21,15 @@ void CheckOffline(const Documents& documents, ProblemReport& report);
 std::optional<Documents> ReadDocuments(const Session& session, const FileFlags& input,
                                        const std::string& forced_namespace, ProblemReport& report);
 
+struct SendOptions {
+  bool dry_run = false;
+  std::string prune;  // A selector: what left its set is deleted; "": nothing is.
+};
+
 // One transaction. nullopt where it was refused, which is printed then. Results are in the order of
-// the documents.
+// the documents, then comes what was pruned.
 std::optional<v1::ApplyResponse> Send(const Session& session, const Documents& documents,
-                                      bool dry_run, ProblemReport& report);
+                                      const SendOptions& options, ProblemReport& report);
 
 // Prints that nothing was changed. Returns exit code 1.
 int Refuse(ProblemReport& report);

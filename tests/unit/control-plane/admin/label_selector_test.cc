@@ -6,7 +6,8 @@
 namespace apk {
 namespace {
 
-bool Selects(std::string_view selector, const std::vector<std::pair<std::string, std::string>>& labels) {
+bool Selects(std::string_view selector,
+             const std::vector<std::pair<std::string, std::string>>& labels) {
   google::protobuf::Map<std::string, std::string> map;
   for (const auto& [key, value] : labels) map[key] = value;
   const absl::StatusOr<LabelSelector> parsed = LabelSelector::Parse(selector);
