@@ -46,7 +46,8 @@ void AdminService::Shutdown() {
 grpc::Status AdminService::Apply(grpc::ServerContext* context, const v1::ApplyRequest* request,
                                  v1::ApplyResponse* response) {
   if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
-  return Take(configuration_.Apply(*request, AuthorOf(*context)), response);
+  const auto may_delete = questions_.may_delete ? questions_.may_delete(*context) : nullptr;
+  return Take(configuration_.Apply(*request, AuthorOf(*context), may_delete), response);
 }
 
 grpc::Status AdminService::Delete(grpc::ServerContext* context, const v1::DeleteRequest* request,
@@ -101,6 +102,12 @@ grpc::Status AdminService::Watch(grpc::ServerContext* context, const v1::WatchRe
   if (slot.taken >= kWatchesMax) {
     return {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many watches at once; try again later"};
   }
+  const auto may_watch = [&] {
+    const ResourceKey all{request->group(), request->kind(), request->namespace_(),
+                          request->name()};
+    return questions_.may_watch ? questions_.may_watch(*context, all) : absl::OkStatus();
+  };
+  if (const absl::Status may = may_watch(); !may.ok()) return ToGrpc(may);
   uint64_t revision = request->from_revision();
   if (revision == 0) {
     const Configuration::View view = configuration_.Current();
@@ -117,6 +124,7 @@ grpc::Status AdminService::Watch(grpc::ServerContext* context, const v1::WatchRe
     if (!changes.has_value()) {
       return {grpc::StatusCode::OUT_OF_RANGE, "that revision is too old: list, then watch anew"};
     }
+    if (const absl::Status may = may_watch(); !may.ok()) return ToGrpc(may);
     for (const Change& change : *changes) {
       revision = change.revision;
       if (!Wanted(*request, change.key)) continue;

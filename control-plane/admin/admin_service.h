@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <string>
 
 #include "apk/v1/admin.grpc.pb.h"
@@ -10,6 +11,14 @@
 namespace apk {
 
 class TokenIssuer;
+
+// What is asked of who calls; empty: everybody may.
+struct AdminQuestions {
+  // Of objects that an apply would prune.
+  std::function<Configuration::MayDelete(const grpc::ServerContext&)> may_delete;
+  // Before each change that a watch tells. The key may name no object and no namespace: all.
+  std::function<absl::Status(const grpc::ServerContext&, const ResourceKey&)> may_watch;
+};
 
 class AdminService final : public v1::AdminService::Service {
  public:
@@ -24,6 +33,8 @@ class AdminService final : public v1::AdminService::Service {
         issuer_(issuer),
         kubernetes_address_(std::move(kubernetes_address)) {}
 
+  // Before the first call.
+  void Ask(AdminQuestions questions) { questions_ = std::move(questions); }
   // Ends watches; further calls are refused.
   void Shutdown();
 
@@ -55,6 +66,7 @@ class AdminService final : public v1::AdminService::Service {
   SnapshotCache& snapshots_;
   const TokenIssuer* issuer_;
   const std::string kubernetes_address_;
+  AdminQuestions questions_;
   std::atomic<bool> shut_down_{false};
   std::atomic<int> watches_{0};
 };

@@ -5,9 +5,12 @@
 #include "common/time_format.h"
 #include "control-plane/admin/caller.h"
 #include "control-plane/admin/export.h"
+#include "control-plane/admin/guard.h"
 
 namespace apk {
 namespace {
+
+using Need = AccessRequest::Need;
 
 constexpr size_t kPieceBytes = 256 << 10;
 constexpr size_t kFileBytesMax = 1 << 30;
@@ -17,14 +20,23 @@ constexpr size_t kFileBytesMax = 1 << 30;
 grpc::Status BackupService::Export(grpc::ServerContext* context, const v1::ExportRequest* request,
                                    grpc::ServerWriter<v1::ExportResponse>* writer) {
   if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
+  GuardedRequest exporting(gate_, *context, "export", !request->secrets());
+  AccessRequest access =
+      AccessTo(exporting.user(), "list", "exports", request->secrets() ? Need::kEdit : Need::kRead);
+  access.namespace_name = request->namespace_();
+  exporting.Needs(access);
+  if (const grpc::Status begun = exporting.Begin(); !begun.ok()) return begun;
   ExportObjects(configuration_.Current(), *request,
                 [writer](const v1::ExportResponse& part) { return writer->Write(part); });
-  return grpc::Status::OK;
+  return exporting.End(grpc::Status::OK, 0, {});
 }
 
 grpc::Status BackupService::Backup(grpc::ServerContext* context, const v1::BackupRequest*,
                                    grpc::ServerWriter<v1::BackupResponse>* writer) {
   if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
+  GuardedRequest change(gate_, *context, "backup", false);
+  change.Needs(AccessTo(change.user(), "create", "backups", Need::kAdmin));
+  if (const grpc::Status begun = change.Begin(); !begun.ok()) return begun;
   // What others have been told is stored must be in it.
   if (const absl::Status current = configuration_.CatchUp(); !current.ok()) return ToGrpc(current);
   const Configuration::View view = configuration_.Current();
@@ -39,26 +51,31 @@ grpc::Status BackupService::Backup(grpc::ServerContext* context, const v1::Backu
     piece.set_data(file.substr(sent, kPieceBytes));
     if (!writer->Write(piece)) break;
   }
-  return grpc::Status::OK;
+  return change.End(grpc::Status::OK, view.revision, {});
 }
 
 grpc::Status BackupService::Restore(grpc::ServerContext* context,
                                     grpc::ServerReader<v1::RestoreRequest>* reader,
                                     v1::RestoreResponse* response) {
   if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
-  v1::RestoreOptions options;
-  std::string file;
   v1::RestoreRequest part;
+  reader->Read(&part);
+  const v1::RestoreOptions options = part.options();
+  GuardedRequest change(gate_, *context, "restore", options.dry_run());
+  change.Needs(AccessTo(change.user(), "create", "restores", Need::kAdmin));
+  if (const grpc::Status begun = change.Begin(); !begun.ok()) return begun;
+  std::string file;
   while (reader->Read(&part)) {
-    if (part.has_options()) options = part.options();
     file += part.data();
     if (file.size() > kFileBytesMax) {
       return {grpc::StatusCode::RESOURCE_EXHAUSTED, "the backup is larger than 1 GiB"};
     }
   }
   const absl::StatusOr<apk::Backup> backup = ReadBackup(file);
-  if (!backup.ok()) return ToGrpc(backup.status());
-  return Take(configuration_.Restore(*backup, options, AuthorOf(*context)), response);
+  const grpc::Status status =
+      backup.ok() ? Take(configuration_.Restore(*backup, options, change.user()), response)
+                  : ToGrpc(backup.status());
+  return change.End(status, response->revision(), response->results());
 }
 
 }  // namespace apk

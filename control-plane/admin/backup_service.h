@@ -2,14 +2,16 @@
 #pragma once
 
 #include "apk/v1/backup.grpc.pb.h"
+#include "control-plane/access/gate.h"
 #include "control-plane/admin/configuration.h"
 
 namespace apk {
 
 class BackupService final : public v1::BackupService::Service {
  public:
-  // It outlives this.
-  explicit BackupService(Configuration& configuration) : configuration_(configuration) {}
+  // Both outlive it.
+  BackupService(Configuration& configuration, const Gate& gate)
+      : configuration_(configuration), gate_(gate) {}
 
   grpc::Status Export(grpc::ServerContext* context, const v1::ExportRequest* request,
                       grpc::ServerWriter<v1::ExportResponse>* writer) override;
@@ -20,6 +22,7 @@ class BackupService final : public v1::BackupService::Service {
 
  private:
   Configuration& configuration_;
+  const Gate& gate_;
 };
 
 }  // namespace apk

@@ -6,6 +6,7 @@
 
 #include "common/strings.h"
 #include "control-plane/kubernetes_api/discovery_documents.h"
+#include "control-plane/kubernetes_api/guard.h"
 #include "control-plane/kubernetes_api/openapi.h"
 #include "control-plane/kubernetes_api/read.h"
 #include "control-plane/kubernetes_api/write.h"
@@ -88,7 +89,45 @@ ApiReply NoEvents() {
 
 using Answer = std::variant<ApiReply, std::unique_ptr<Watch>>;
 
-Answer ServeResource(Configuration& configuration, const ApiRequest& request,
+Answer ServeRead(Configuration& configuration, const Gate& gate, const ApiRequest& request,
+                 const ApiTarget& target, const ResourcePath& path, const std::string& verb) {
+  const Configuration::View view = configuration.Current();
+  if (verb == "list") return ListObjects(view, path, target, request.accept);
+  if (verb == "get") return GetObject(view, path, target, request.accept);
+  absl::StatusOr<std::unique_ptr<Watch>> watch = Watch::Begin(view, path, target, request.accept);
+  if (!watch.ok()) return ErrorReply(watch.status());
+  (*watch)->Ask([&gate, request, path, verb] { return CheckAccess(gate, request, path, verb); });
+  return *std::move(watch);
+}
+
+// A member that has another type than everywhere else makes the JSON library throw.
+ApiReply ServeWrite(Configuration& configuration, const ApiRequest& request,
+                    const ApiTarget& target, const ResourcePath& path, const std::string& verb) {
+  try {
+    if (verb == "create") return CreateObject(configuration, path, target, request);
+    if (verb == "update") return ReplaceObject(configuration, path, target, request);
+    if (verb == "patch") return PatchObject(configuration, path, target, request);
+    return DeleteObject(configuration, path, target, request);
+  } catch (const Json::exception& error) {
+    return ErrorReply(absl::InvalidArgumentError(
+        Concat("the body is no object as it is meant to be: ", error.what())));
+  }
+}
+
+// Asks before and notes after.
+ApiReply ServeGuardedWrite(Configuration& configuration, const Gate& gate,
+                           const ApiRequest& request, const ApiTarget& target,
+                           const ResourcePath& path, const std::string& verb) {
+  absl::Status may = CheckAccess(gate, request, path, verb);
+  const bool refused = !may.ok();
+  may.Update(gate.ReadyToChange());
+  ApiReply reply =
+      may.ok() ? ServeWrite(configuration, request, target, path, verb) : ErrorReply(may);
+  if (may.ok() || refused) NoteWrite(gate, request, target, path, verb, reply);
+  return reply;
+}
+
+Answer ServeResource(Configuration& configuration, const Gate& gate, const ApiRequest& request,
                      const ApiTarget& target) {
   const absl::StatusOr<ResourcePath> path = ParseResourcePath(target);
   if (!path.ok()) return ErrorReply(path.status());
@@ -96,26 +135,19 @@ Answer ServeResource(Configuration& configuration, const ApiRequest& request,
   if (path->kind == nullptr) return get ? NoEvents() : NotAllowed(request, *path);
   const bool status = path->subresource == "status";
   if (!path->subresource.empty() && !(status && get)) return NotAllowed(request, *path);
-  if (get && target.Flag("watch")) {
-    absl::StatusOr<std::unique_ptr<Watch>> watch =
-        Watch::Begin(configuration.Current(), *path, target, request.accept);
-    if (!watch.ok()) return ErrorReply(watch.status());
-    return *std::move(watch);
+  const std::string verb = VerbOf(request, target, *path);
+  if (verb.empty() || (!get && path->name.empty() != (verb == "create"))) {
+    return NotAllowed(request, *path);
   }
-  const bool collection = path->name.empty();
-  if (get && collection) return ListObjects(configuration.Current(), *path, target, request.accept);
-  if (get) return GetObject(configuration.Current(), *path, target, request.accept);
-  if (collection && request.method == "POST") {
-    if (path->namespace_name.empty() && !path->kind->cluster_scoped) {
-      return ErrorReply(absl::InvalidArgumentError("metadata.namespace: the path must name one"));
-    }
-    return CreateObject(configuration, *path, target, request);
+  if (get) {
+    const absl::Status may = CheckAccess(gate, request, *path, verb);
+    if (!may.ok()) return ErrorReply(may);
+    return ServeRead(configuration, gate, request, target, *path, verb);
   }
-  if (collection) return NotAllowed(request, *path);
-  if (request.method == "PUT") return ReplaceObject(configuration, *path, target, request);
-  if (request.method == "PATCH") return PatchObject(configuration, *path, target, request);
-  if (request.method == "DELETE") return DeleteObject(configuration, *path, target, request);
-  return NotAllowed(request, *path);
+  if (verb == "create" && path->namespace_name.empty() && !path->kind->cluster_scoped) {
+    return ErrorReply(absl::InvalidArgumentError("metadata.namespace: the path must name one"));
+  }
+  return ServeGuardedWrite(configuration, gate, request, target, *path, verb);
 }
 
 }  // namespace
@@ -127,12 +159,8 @@ Answer KubernetesApi::Serve(const ApiRequest& request) {
     if (request.method == "GET") return *std::move(reply);
     return ErrorReply(absl::UnimplementedError("only GET is supported here"));
   }
-  // A member that has another type than everywhere else makes the JSON library throw.
   try {
-    return ServeResource(configuration_, request, *target);
-  } catch (const Json::exception& error) {
-    return ErrorReply(absl::InvalidArgumentError(
-        Concat("the body is no object as it is meant to be: ", error.what())));
+    return ServeResource(configuration_, gate_, request, *target);
   } catch (const std::exception& error) {  // No memory, say.
     return ErrorReply(absl::InternalError(error.what()));
   }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <variant>
 
+#include "control-plane/access/gate.h"
 #include "control-plane/admin/configuration.h"
 #include "control-plane/kubernetes_api/reply.h"
 #include "control-plane/kubernetes_api/request.h"
@@ -14,14 +15,16 @@ namespace apk {
 
 class KubernetesApi {
  public:
-  // It outlives this.
-  explicit KubernetesApi(Configuration& configuration) : configuration_(configuration) {}
+  // Both outlive it.
+  KubernetesApi(Configuration& configuration, const Gate& gate)
+      : configuration_(configuration), gate_(gate) {}
 
   // A reply, or a watch whose events are to be sent as they come.
   std::variant<ApiReply, std::unique_ptr<Watch>> Serve(const ApiRequest& request);
 
  private:
   Configuration& configuration_;
+  const Gate& gate_;
 };
 
 }  // namespace apk

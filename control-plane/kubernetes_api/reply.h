@@ -4,6 +4,7 @@
 #include <absl/status/status.h>
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,10 @@ struct ApiReply {
   std::string content_type = "application/json";
   std::string body;
   std::vector<std::string> warnings;  // kubectl prints each.
+  // Of a write: what it did, or would have done.
+  std::optional<v1::ObjectResult> change = {};
+  uint64_t revision = 0;
+  bool dry_run = false;
 };
 
 ApiReply JsonReply(const nlohmann::ordered_json& object, int status = 200);

@@ -19,7 +19,8 @@ struct ApiRequest {
   std::string content_type;
   std::string user_agent;
   std::string body;
-  std::string user;  // Who asks: the URI of the client's certificate.
+  std::string user;     // Who asks: the URI of the client's certificate.
+  std::string address;  // From where.
 };
 
 struct ApiTarget {

@@ -78,6 +78,16 @@ HttpsResponse MakeResponse(ApiReply reply, unsigned version, bool keep_alive) {
   return response;
 }
 
+// As "127.0.0.1:40312" or "[::1]:40312"; "" of a connection that has ended.
+std::string AddressOf(const tcp::socket& socket) {
+  boost::system::error_code error;
+  const tcp::endpoint peer = socket.remote_endpoint(error);
+  if (error) return "";
+  const std::string host = peer.address().to_string();
+  return Concat(peer.address().is_v6() ? Concat("[", host, "]") : host, ":",
+                std::to_string(peer.port()));
+}
+
 ApiRequest ToRequest(http::request<http::string_body>& message, const std::string& user) {
   ApiRequest request;
   request.method = Text(message.method_string());
@@ -176,7 +186,7 @@ class KubernetesServer::Server {
     const unsigned version = message.version();
     const bool is_head = message.method() == http::verb::head;
     std::variant<ApiReply, std::unique_ptr<Watch>> answer =
-        Answer(ToRequest(message, connection->user));
+        Answer(*connection, ToRequest(message, connection->user));
     if (auto* const watch = std::get_if<std::unique_ptr<Watch>>(&answer)) {
       co_await ServeWatch(connection, std::move(*watch));
       co_return false;
@@ -190,7 +200,9 @@ class KubernetesServer::Server {
     co_return !write_error && keep_alive;
   }
 
-  std::variant<ApiReply, std::unique_ptr<Watch>> Answer(const ApiRequest& request) {
+  std::variant<ApiReply, std::unique_ptr<Watch>> Answer(Connection& connection,
+                                                        ApiRequest request) {
+    request.address = AddressOf(connection.lowest().socket());
     if (!request.user.starts_with(kUserUri)) {
       return ErrorReply(
           absl::PermissionDeniedError("this API needs a user's certificate (spiffe://apk/user/…)"));

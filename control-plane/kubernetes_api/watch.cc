@@ -103,7 +103,15 @@ std::string Watch::EventOf(const Change& change) const {
   return matched ? Event("DELETED", change.object) : "";
 }
 
+std::string Watch::End(const absl::Status& why) {
+  ended_ = true;
+  return Line({{"type", "ERROR"}, {"object", StatusObject(why)}});
+}
+
 std::string Watch::Next(ChangeFeed& feed) {
+  if (const absl::Status may = may_go_on_ ? may_go_on_() : absl::OkStatus(); !may.ok()) {
+    return End(may);
+  }
   std::string text;
   while (!initial_.empty() && text.size() < kBatchBytes) {
     text += Event("ADDED", initial_.front());
@@ -115,10 +123,8 @@ std::string Watch::Next(ChangeFeed& feed) {
   while (!ended_ && text.size() < kBatchBytes) {
     const auto changes = feed.After(revision_, std::chrono::milliseconds(0), kBatchChanges);
     if (!changes.has_value()) {
-      const absl::Status gone = absl::OutOfRangeError(Concat(
-          "too old resource version: ", std::to_string(revision_), ": list, then watch anew"));
-      text += Line({{"type", "ERROR"}, {"object", StatusObject(gone)}});
-      ended_ = true;
+      text += End(absl::OutOfRangeError(Concat(
+          "too old resource version: ", std::to_string(revision_), ": list, then watch anew")));
     } else if (changes->empty()) {
       break;
     } else {

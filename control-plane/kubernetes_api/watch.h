@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -24,6 +25,8 @@ class Watch {
                                                       const ApiTarget& target,
                                                       const std::string& accept);
 
+  // Asked before each batch of events: whatever is not OK ends the watch.
+  void Ask(std::function<absl::Status()> may_go_on) { may_go_on_ = std::move(may_go_on); }
   // The next events, about 64 KiB of them; "" where there are none for now. Does not wait.
   std::string Next(ChangeFeed& feed);
   // Tells how far the client has come; "" where it doesn't want that.
@@ -36,12 +39,14 @@ class Watch {
   Watch(ListOptions options, bool as_table) : options_(std::move(options)), as_table_(as_table) {}
 
   std::string Event(const char* type, const ResourcePtr& object) const;
+  std::string End(const absl::Status& why);
   std::string BookmarkEvent(bool initial_events_end) const;
   // "" where the change is none of this watch's.
   std::string EventOf(const Change& change) const;
 
   const ListOptions options_;
   const bool as_table_;
+  std::function<absl::Status()> may_go_on_;
   bool bookmarks_ = false;
   bool ended_ = false;
   std::chrono::seconds timeout_{0};

@@ -8,6 +8,7 @@
 #include "common/time_format.h"
 #include "control-plane/admin/admission.h"
 #include "control-plane/apkctl/object_conditions.h"
+#include "control-plane/audit/audit_entry.h"
 #include "control-plane/kubernetes_api/field_managers.h"
 #include "control-plane/kubernetes_api/json_body.h"
 #include "control-plane/kubernetes_api/object_form.h"
@@ -44,6 +45,14 @@ void AddWarnings(const v1::ApplyResponse& applied, const Message& object, ApiRep
                                  ? warning.message
                                  : Concat(warning.field_path, ": ", warning.message));
   }
+}
+
+// The reply with what was done, for who notes it.
+ApiReply Noted(ApiReply reply, const v1::ObjectResult& result, uint64_t revision, bool dry_run) {
+  reply.change = ForAudit(result);
+  reply.revision = revision;
+  reply.dry_run = dry_run;
+  return reply;
 }
 
 struct Write {
@@ -87,7 +96,7 @@ absl::StatusOr<ApiReply> Apply(Configuration& configuration, const Write& write,
   const bool created = applied.results(0).action() == v1::ObjectResult::CREATED;
   ApiReply reply = JsonReply(ToVersion(*object, write.path.version), created ? 201 : 200);
   AddWarnings(applied, *object, reply);
-  return reply;
+  return Noted(std::move(reply), applied.results(0), applied.revision(), write.dry_run);
 }
 
 absl::StatusOr<std::string> BodyOf(const ApiRequest& request) {
@@ -250,15 +259,16 @@ absl::StatusOr<ApiReply> Delete(Configuration& configuration, const ResourcePath
   RETURN_IF_ERROR(deleted.status());
   const std::unique_ptr<Message> object = path.kind->New();
   object->ParseFromString(deleted->results(0).object().value());
-  return JsonReply({{"kind", "Status"},
-                    {"apiVersion", "v1"},
-                    {"metadata", Json::object()},
-                    {"status", "Success"},
-                    {"details",
-                     {{"name", path.name},
-                      {"group", path.kind->group},
-                      {"kind", path.kind->plural},
-                      {"uid", MetadataOf(*object).uid()}}}});
+  ApiReply reply = JsonReply({{"kind", "Status"},
+                              {"apiVersion", "v1"},
+                              {"metadata", Json::object()},
+                              {"status", "Success"},
+                              {"details",
+                               {{"name", path.name},
+                                {"group", path.kind->group},
+                                {"kind", path.kind->plural},
+                                {"uid", MetadataOf(*object).uid()}}}});
+  return Noted(std::move(reply), deleted->results(0), deleted->revision(), dry_run);
 }
 
 ApiReply ReplyOf(absl::StatusOr<ApiReply> reply) {

@@ -13,6 +13,7 @@
 #include "common/strings.h"
 #include "control-plane/admin/admin_service.h"
 #include "control-plane/admin/backup_service.h"
+#include "control-plane/admin/guarded_admin_service.h"
 #include "control-plane/discovery/discovery_service.h"
 #include "control-plane/identity/token_server.h"
 #include "control-plane/kubernetes_api/server.h"
@@ -36,6 +37,8 @@ struct Flags {
   std::string defaults = "apk";
   uint16_t gateway_port = 9095;
   std::vector<std::string> advertise;
+  std::string roles;      // "": whoever has a user's certificate may do everything.
+  std::string audit_log;  // "": none.
   std::string log_level = "info";
   // issue-certificate
   std::string agent;
@@ -121,6 +124,41 @@ std::string AddressOf(const std::string& listen, const KubernetesServer* server)
   return HostAndPort(ParseListenAddress(kKubernetesListen, listen)->host, server->port());
 }
 
+struct Guards {
+  std::unique_ptr<RolesFile> roles;
+  std::unique_ptr<AuditLog> audit;
+};
+
+absl::StatusOr<Guards> OpenGuards(const Flags& flags) {
+  Guards guards;
+  if (!flags.roles.empty()) {
+    absl::StatusOr<std::unique_ptr<RolesFile>> roles = RolesFile::Open(flags.roles);
+    if (!roles.ok()) {
+      return absl::Status(roles.status().code(),
+                          Concat("--roles: ", std::string(roles.status().message())));
+    }
+    guards.roles = *std::move(roles);
+  }
+  if (!flags.audit_log.empty()) {
+    absl::StatusOr<std::unique_ptr<AuditLog>> audit = AuditLog::Open(flags.audit_log);
+    if (!audit.ok()) {
+      return absl::Status(audit.status().code(),
+                          Concat("--audit-log: ", std::string(audit.status().message())));
+    }
+    guards.audit = *std::move(audit);
+  }
+  return guards;
+}
+
+// SIGHUP is for logrotate: it moves the audit log away, and has it opened anew.
+void WaitForTheEnd(const sigset_t& signals, AuditLog* audit) {
+  int caught = SIGHUP;
+  while (caught == SIGHUP) {
+    sigwait(&signals, &caught);
+    if (caught == SIGHUP && audit != nullptr) audit->Reopen();
+  }
+}
+
 SeedOptions SeedOf(const Flags& flags, const ListenAddress& token_listen, uint16_t token_port,
                    bool alone) {
   SeedOptions options;
@@ -139,6 +177,7 @@ int Serve(const Flags& flags) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // Before threads: they inherit it.
   signal(SIGPIPE, SIG_IGN);
 
@@ -147,6 +186,10 @@ int Serve(const Flags& flags) {
   const absl::StatusOr<ListenAddress> token_listen =
       ParseListenAddress("--token-issuer-listen", flags.token_listen);
   if (!token_listen.ok()) return Fail(token_listen.status());
+
+  const absl::StatusOr<Guards> guards = OpenGuards(flags);
+  if (!guards.ok()) return Fail(guards.status());
+  const Gate gate(guards->roles.get(), guards->audit.get());
 
   DataDirLock lock;
   const absl::Status taken = lock.Take(flags.data_dir, "control plane");
@@ -179,19 +222,20 @@ int Serve(const Flags& flags) {
     return Fail(seeded);
   }
   if (replica != nullptr) replica->Start();
-  KubernetesApi kubernetes_api(configuration);
+  KubernetesApi kubernetes_api(configuration, gate);
   const absl::StatusOr<std::unique_ptr<KubernetesServer>> kubernetes =
       StartKubernetesServer(flags.kubernetes_listen, *identity, kubernetes_api, feed);
   if (!kubernetes.ok()) return Fail(kubernetes.status());
   const std::string kubernetes_address = AddressOf(flags.kubernetes_listen, kubernetes->get());
   AdminService admin(configuration, feed, agents, snapshots, tokens.issuer.get(),
                      kubernetes_address);
-  BackupService backup(configuration);
+  GuardedAdminService guarded_admin(admin, gate);
+  BackupService backup(configuration, gate);
   DiscoveryService discovery(snapshots, agents, store->id(), [&replica] {
     if (replica != nullptr) replica->ReadSoon();
   });
   absl::StatusOr<std::unique_ptr<GrpcServer>> server =
-      GrpcServer::Start(listen->ToString(), *identity, {&admin, &backup, &discovery});
+      GrpcServer::Start(listen->ToString(), *identity, {&guarded_admin, &backup, &discovery});
   if (!server.ok()) {
     return Fail(
         absl::UnavailableError(Concat("--listen: ", std::string(server.status().message()))));
@@ -208,8 +252,7 @@ int Serve(const Flags& flags) {
               kubernetes_address.empty() ? "off" : kubernetes_address.c_str());
   std::fflush(stdout);
 
-  int caught = 0;
-  sigwait(&signals, &caught);
+  WaitForTheEnd(signals, guards->audit.get());
   LogInfo("stopping");
   if (replica != nullptr) replica->Stop();
   admin.Shutdown();
@@ -256,6 +299,13 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   app.add_option("--advertise", flags.advertise,
                  "Further DNS names and IP addresses of this control plane, for its certificate");
+  app.add_option("--roles", flags.roles,
+                 "YAML file: which users may read, edit or administrate what; read anew when it "
+                 "changes. Without it whoever has a user's certificate may do everything");
+  app.add_option("--audit-log", flags.audit_log,
+                 "File for a line of JSON about each change and each that was refused, - for "
+                 "standard error; opened anew on SIGHUP. Nothing is changed while it can't be "
+                 "written");
   app.add_option("--log-level", flags.log_level, "How much to log")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();

@@ -351,7 +351,7 @@ class Pages(unittest.TestCase):
     def test_flags_in_the_prose_exist(self):
         known = set().union(*(flags_of(program) for program in PROGRAMS))
         known |= flags_of("apk-control-plane", "issue-certificate")
-        for command in ("apply", "backup", "export", "restore", "rollback"):
+        for command in ("apply", "backup", "export", "history", "restore", "rollback"):
             known |= flags_of("apkctl", command)
         for page in PAGES:
             for quoted in code_of(page)[1]:
