@@ -333,7 +333,7 @@ class InvalidListeners(suite.SuiteTest):
     }
 
     def kinds_of(self, name, listener):
-        return [k["kind"] for k in self.suite.listener(name, listener).get("supportedKinds", [])]
+        return [k["kind"] for k in self.suite.listener(name, listener)["supportedKinds"]]
 
     def test_kinds_of_routes_that_do_not_exist(self):
         for name in ("only-invalid", "mixed"):
