@@ -220,9 +220,10 @@ Task<std::optional<Failure>> Forwarding::Retry(std::optional<Failure> failure) {
   std::optional<size_t> endpoint = SessionEndpoint();
   for (uint32_t retry = 0; retry < rule_.retry->attempts && MayRetry(failure); ++retry) {
     const TimePoint at = NextTry(retry);
-    if (at >= deadlines_.exchange) break;  // What there is now is the answer.
-    worker_.metrics.upstream_retries.Add();
+    const bool late = at >= deadlines_.exchange;
     co_await GiveUpTry(!failure.has_value());
+    if (late) co_return Failure::kTimeout;  // The rule's tries are not used up, the time is.
+    worker_.metrics.upstream_retries.Add();
     Timer timer(worker_.io.get_executor(), at);
     co_await timer.async_wait(kTuple);
     if (failure.has_value()) endpoint.reset();

@@ -56,7 +56,7 @@ class Retry(suite.SuiteTest):
         cls.backends = {
             "once-500": Flaky(status(500), 1), "twice-503": Flaky(status(503), 2), "always-503": Flaky(status(503), 99),
             "once-404": Flaky(status(404), 1), "once-reset": Flaky(reset, 1), "always-reset": Flaky(reset, 99),
-            "once-silent": Flaky(silent, 1), "always-silent": Flaky(silent, 99),
+            "once-silent": Flaky(silent, 1), "always-silent": Flaky(silent, 99), "late-503": Flaky(status(503), 99),
         }
         rules = {
             "once-500": ({"codes": [500, 502, 503, 504], "attempts": 1}, {}),
@@ -68,6 +68,7 @@ class Retry(suite.SuiteTest):
             "once-silent": ({"codes": [504], "attempts": 1}, {"backendRequest": "500ms", "request": "10s"}),
             "always-silent": ({"codes": [504], "attempts": 9, "backoff": "1ms"},
                               {"backendRequest": "300ms", "request": "1s"}),
+            "late-503": ({"codes": [503], "attempts": 9, "backoff": "400ms"}, {"request": "1s"}),
         }
         parts = []
         for name, flaky in cls.backends.items():
@@ -127,6 +128,11 @@ class Retry(suite.SuiteTest):
         self.assertEqual(504, code)
         self.assertLess(time.monotonic() - begun, 5)
         self.assertTrue(2 <= tries <= 4, tries)
+
+    def test_what_the_time_out_keeps_from_another_try_has_timed_out(self):
+        code, tries = self.ask("late-503", "get")
+        self.assertEqual(504, code)
+        self.assertIn(tries, (1, 2))
 
     def test_bodies_are_sent_again(self):
         for method, body in (("POST", b"a body"), ("PUT", b"b" * 50_000)):
