@@ -228,6 +228,7 @@ Task<std::optional<Failure>> Forwarding::Retry(std::optional<Failure> failure) {
     co_await timer.async_wait(kTuple);
     if (failure.has_value()) endpoint.reset();
     if (!worker_.pool.Acquire(*choice_->backend, lease_, endpoint)) co_return Failure::kOverflow;
+    if (stale_) lease_.DropExchange();  // Another kept connection is likely to be dead too.
     failure = co_await Send();
   }
   co_return failure;
@@ -248,12 +249,13 @@ Task<std::optional<Failure>> Forwarding::Send() {
     }
     const std::optional<Failure> failure = co_await SendOnce();
     // A kept connection may die as it is used: that says nothing of the backend, so a request that
-    // can be repeated is, on a new one. What the backend refused it has not touched, whatever it
-    // is.
-    const bool stale = failure == Failure::kReset && !fresh && !response_begun_ &&
-                       IsIdempotent(exchange_.request().method);
+    // can be repeated is, on a new one; where the rule has a number of tries, as one of these. What
+    // the backend refused it has not touched, whatever it is.
+    stale_ = failure == Failure::kReset && !fresh && !response_begun_ &&
+             IsIdempotent(exchange_.request().method);
     const bool refused = refused_ && ++refusals_ <= kRefusalsMax;
-    const bool again = (stale || refused) && body_.empty() && !exchange_.cancelled();
+    const bool repeats = refused || (stale_ && !rule_.retry.has_value());
+    const bool again = repeats && body_.empty() && !exchange_.cancelled();
     if (!again) co_return failure;
     worker_.metrics.upstream_retries.Add();
     lease_.exchange()->Abort();

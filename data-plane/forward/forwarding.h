@@ -78,6 +78,7 @@ class Forwarding {
   ResponseHead& response_{exchange_.response()};
   bool response_begun_ = false;
   bool refused_ = false;  // By the backend, untouched.
+  bool stale_ = false;    // The last try died with a connection that was kept from before.
   int refusals_ = 0;
 };
 
