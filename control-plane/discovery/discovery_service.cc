@@ -125,7 +125,7 @@ class AgentStream final : public Reactor {
       answer = subscription_.OnAnswer(request_);
       return answer.next;
     });
-    if (answer.stale) return;
+    if (answer.stale || answer.told) return;
     if (answer.accepted) {
       registry_.Acknowledge(id_, request_);
     } else {

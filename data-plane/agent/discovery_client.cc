@@ -92,6 +92,7 @@ bool DiscoveryClient::RunStream(const std::string& control_plane) {
   hello.set_version(agent_.version());
   hello.set_revision(agent_.revision());
   hello.set_store(agent_.store());
+  hello.set_can_tell_held(true);
   bool alive = stream->Write(hello);
   bool received = false;
   v1::DiscoveryResponse response;
