@@ -132,6 +132,16 @@ void AddCredentials(const ResourceSet& resources, const v1::Backend& backend, Pr
   }
 }
 
+// No connection at all is no limit that anything could be served under: one is the least.
+void FillCircuitBreaker(const v1::BackendCircuitBreaker& breaker,
+                        v1::CircuitBreakerConfig* config) {
+  config->set_max_connections(static_cast<uint32_t>(std::max(breaker.max_connections(), 1)));
+  config->set_max_pending_requests(
+      static_cast<uint32_t>(std::max(breaker.max_pending_requests(), 0)));
+  config->set_max_requests(static_cast<uint32_t>(std::max(breaker.max_requests(), 0)));
+  config->set_max_retries(static_cast<uint32_t>(std::max(breaker.max_retries(), 0)));
+}
+
 void FillBackend(const ResourceSet& resources, const v1::Backend& backend, Problem& problem,
                  v1::BackendConfig* config) {
   const v1::BackendSpec& spec = backend.spec();
@@ -155,8 +165,7 @@ void FillBackend(const ResourceSet& resources, const v1::Backend& backend, Probl
     config->set_idle_timeout_ms(Milliseconds(spec.timeout().downstream_request_idle_timeout()));
   }
   if (spec.has_circuit_breaker()) {
-    config->set_max_connections(
-        static_cast<uint32_t>(std::max(spec.circuit_breaker().max_connections(), 0)));
+    FillCircuitBreaker(spec.circuit_breaker(), config->mutable_circuit_breaker());
   }
   if (spec.has_health_check()) {
     const v1::BackendHealthCheck& check = spec.health_check();

@@ -22,7 +22,7 @@ constexpr std::string_view kWrite = "POST";
 
 std::vector<std::string> FailureNames() {
   std::vector<std::string> names;
-  for (int i = 0; i <= static_cast<int>(Failure::kUpgrade); ++i) {
+  for (int i = 0; i <= static_cast<int>(Failure::kPendingOverflow); ++i) {
     names.emplace_back(FailureName(static_cast<Failure>(i)));
   }
   return names;

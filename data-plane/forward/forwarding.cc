@@ -38,15 +38,19 @@ bool DiscardAnswer(ClientExchange& upstream) {
   return false;
 }
 
-Failure FailureFor(DialError error) {
+Failure FailureFor(OpenError error) {
   switch (error) {
-    case DialError::kTimeout:
+    case OpenError::kPendingLimit:
+      return Failure::kPendingOverflow;
+    case OpenError::kNoPlace:
+      return Failure::kTimeout;
+    case OpenError::kTimeout:
       return Failure::kConnectTimeout;
-    case DialError::kTls:
+    case OpenError::kTls:
       return Failure::kTls;
-    case DialError::kDns:
-    case DialError::kConnect:
-    case DialError::kNone:
+    case OpenError::kDns:
+    case OpenError::kConnect:
+    case OpenError::kNone:
       break;
   }
   return Failure::kConnect;
@@ -151,6 +155,7 @@ Task<> Forwarding::Run() {
     co_return;
   }
   deadlines_ = DeadlinesFor(rule_, backend, worker_.limits);
+  place_wait_ = deadlines_.head;
   if (IsGrpc(request) && rule_.request_timeout_ms == 0) {
     // Calls carry their own deadlines, and streams may be silent.
     deadlines_.head = deadlines_.stall = kGrpcSilenceMax;
@@ -161,6 +166,8 @@ Task<> Forwarding::Run() {
   if (worker_.pool.Acquire(backend, lease_, SessionEndpoint())) {
     failure = co_await Send();
     if (rule_.retry.has_value()) failure = co_await Retry(failure);
+  } else {
+    counts().Limit(BackendLimit::kRequests);
   }
   if (failure.has_value()) {
     record_.answered = TimePoint();  // Of a try before the last one.
@@ -221,36 +228,60 @@ Task<std::optional<Failure>> Forwarding::Retry(std::optional<Failure> failure) {
   for (uint32_t retry = 0; retry < rule_.retry->attempts && MayRetry(failure); ++retry) {
     const TimePoint at = NextTry(retry);
     if (at >= deadlines_.exchange) break;  // What there is now is the answer.
-    worker_.metrics.upstream_retries.Add();
-    co_await GiveUpTry(!failure.has_value());
-    Timer timer(worker_.io.get_executor(), at);
-    co_await timer.async_wait(kTuple);
+    if (!worker_.pool.EnterRetry(*choice_->backend, lease_)) {
+      counts().Limit(BackendLimit::kRetries);
+      if (!failure.has_value()) record_.failure = "retry_overflow";
+      break;
+    }
     if (failure.has_value()) endpoint.reset();
-    if (!worker_.pool.Acquire(*choice_->backend, lease_, endpoint)) co_return Failure::kOverflow;
-    failure = co_await Send();
+    failure = co_await TryAgain(failure, at, endpoint);
+    worker_.pool.LeaveRetry(lease_);
   }
   co_return failure;
+}
+
+Task<std::optional<Failure>> Forwarding::TryAgain(std::optional<Failure> failure, TimePoint at,
+                                                  std::optional<size_t> endpoint) {
+  counts().retries.Add();
+  co_await GiveUpTry(!failure.has_value());
+  Timer timer(worker_.io.get_executor(), at);
+  co_await timer.async_wait(kTuple);
+  if (!worker_.pool.Acquire(*choice_->backend, lease_, endpoint)) {
+    counts().Limit(BackendLimit::kRequests);
+    co_return Failure::kOverflow;
+  }
+  co_return co_await Send();
+}
+
+Task<std::optional<Failure>> Forwarding::Connect(TimePoint latest) {
+  for (;;) {
+    const TimePoint latest_place = std::min(latest, Now() + place_wait_);
+    const OpenError error =
+        co_await worker_.pool.Open(choice_->backend, &lease_, latest, latest_place);
+    if (lease_.opened) worker_.metrics.upstream_connections.Add();
+    if (lease_.short_of_place) counts().Limit(BackendLimit::kConnections);
+    if (error == OpenError::kNone) co_return std::nullopt;
+    const bool limited = error == OpenError::kPendingLimit || error == OpenError::kNoPlace;
+    if (error == OpenError::kPendingLimit) counts().Limit(BackendLimit::kPending);
+    if (limited || Now() >= latest) co_return FailureFor(error);
+    if (!worker_.pool.MoveOn(*choice_->backend, lease_)) co_return FailureFor(error);
+    if (lease_.exchange() != nullptr) co_return std::nullopt;
+  }
 }
 
 Task<std::optional<Failure>> Forwarding::Send() {
   for (;;) {
     const TimePoint latest = guard_.StartTry();
-    const bool fresh = lease_.exchange() == nullptr;
-    if (fresh) {
-      const DialError error = co_await worker_.pool.Open(choice_->backend, &lease_, latest);
-      if (error != DialError::kNone) {
-        const bool late = std::chrono::steady_clock::now() >= latest;
-        if (late || !worker_.pool.MoveOn(*choice_->backend, lease_)) co_return FailureFor(error);
-        continue;
-      }
-      worker_.metrics.upstream_connections.Add();
+    if (lease_.exchange() == nullptr) {
+      const std::optional<Failure> unconnected = co_await Connect(latest);
+      if (unconnected.has_value()) co_return unconnected;
     }
     const std::optional<Failure> failure = co_await SendOnce();
     // A kept connection may die as it is used: that says nothing of the backend, so a request that
     // can be repeated is, on a new one. What the backend refused it has not touched, whatever it
     // is.
-    const bool stale = failure == Failure::kReset && !fresh && !response_begun_ &&
-                       IsIdempotent(exchange_.request().method);
+    const bool stale = failure == Failure::kReset && lease_.exchange()->reused() &&
+                       !response_begun_ && IsIdempotent(exchange_.request().method);
     const bool refused = refused_ && ++refusals_ <= kRefusalsMax;
     const bool again = (stale || refused) && body_.empty() && !exchange_.cancelled();
     if (!again) co_return failure;

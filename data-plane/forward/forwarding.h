@@ -1,4 +1,5 @@
-// One request on its way to a backend and its answer on the way back: choice, tries, bodies, mirrors.
+// One request on its way to a backend and its answer on the way back: choice, tries, bodies,
+// mirrors.
 #pragma once
 
 #include <optional>
@@ -17,8 +18,9 @@ namespace apk {
 // Everything that the steps share.
 class Forwarding {
  public:
-  // What is referred to outlives it. The request is ready to go out but for the filters of a backend.
-  // `came_back`: it is a copy that an agent sent to a mirror. REQUIRES: `record` has its rule.
+  // What is referred to outlives it. The request is ready to go out but for the filters of a
+  // backend. `came_back`: it is a copy that an agent sent to a mirror. REQUIRES: `record` has its
+  // rule.
   Forwarding(WorkerContext& worker, ServerExchange& exchange, ExchangeRecord& record,
              const FilterContext& filters, bool came_back)
       : worker_(worker),
@@ -51,11 +53,18 @@ class Forwarding {
   bool MayRetry(std::optional<Failure> failure) const;
   // `retry` counts from 0. Twice as late each time, so that a backend in trouble is left alone.
   TimePoint NextTry(uint32_t retry);
+  Task<std::optional<Failure>> TryAgain(std::optional<Failure> failure, TimePoint at,
+                                        std::optional<size_t> endpoint);
   Task<> GiveUpTry(bool answered);
   // Gets the request to the backend and its response head into response_; nothing is left to do but
   // answer with the failure otherwise.
   Task<std::optional<Failure>> Send();
+  // A connection for the lease; no failure: there is one.
+  Task<std::optional<Failure>> Connect(TimePoint latest);
   Task<std::optional<Failure>> SendOnce();
+  BackendCounts& counts() {
+    return worker_.metrics.exchanges.backends.Mine(*choice_->backend->series);
+  }
   // The client is told where its session is, where it does not know yet.
   void KeepSession();
   Task<> Respond();
@@ -73,6 +82,7 @@ class Forwarding {
   std::optional<Session> session_;
   ExchangeDeadlines deadlines_;
   UpstreamGuard guard_{deadlines_};
+  std::chrono::milliseconds place_wait_{0};  // For a connection, where there may be no more.
   ConnectionPool::Lease lease_;
   RequestBody body_{worker_.io, exchange_, mirrors_, worker_.limits.body_bytes_max};
   ResponseHead& response_{exchange_.response()};

@@ -1,4 +1,5 @@
-// By listener, rule and backend. What nobody has asked for yet has no samples: tables may have many routes.
+// By listener, rule and backend. What nobody has asked for yet has no samples: tables may have many
+// routes.
 #include <array>
 #include <map>
 
@@ -16,7 +17,7 @@ using AllSeries = std::vector<std::shared_ptr<const Series>>;
 struct ClassFamily {
   std::string_view name;
   std::string_view help;
-  std::string_view label;       // Of the series' name,
+  std::string_view label;            // Of the series' name,
   std::string_view part_label = "";  // and of its part; "": it has none.
 };
 
@@ -54,6 +55,44 @@ void AddClasses(Exposition& out, const ClassFamily& family, const AllSeries& all
   }
 }
 
+// What nobody needed yet has no samples here either.
+void AddResilience(Exposition& out, const AllSeries& backends,
+                   const std::vector<const WorkerMetrics*>& workers) {
+  const auto sum = [&workers](const Series& series, const auto& value) {
+    uint64_t total = 0;
+    for (const WorkerMetrics* const worker : workers) {
+      const BackendCounts* const counts = worker->exchanges.backends.Find(series);
+      if (counts != nullptr) total += value(*counts).value();
+    }
+    return total;
+  };
+  out.Family("apk_backend_limited_total", "counter",
+             "Times that a limit of the backend was in the way of a request.");
+  constexpr std::array<std::string_view, 4> kLimits = {"connections", "pending", "requests",
+                                                       "retries"};
+  for (const auto& series : backends) {
+    for (size_t i = 0; i < kLimits.size(); ++i) {
+      const uint64_t times =
+          sum(*series, [i](const auto& counts) -> const Counter& { return counts.limited[i]; });
+      if (times == 0) continue;
+      out.Sample("apk_backend_limited_total", {{"backend", series->name}, {"limit", kLimits[i]}},
+                 times);
+    }
+  }
+  const auto add = [&](std::string_view name, std::string_view help,
+                       Counter BackendCounts::*counter) {
+    out.Family(name, "counter", help);
+    for (const auto& series : backends) {
+      const uint64_t times =
+          sum(*series, [counter](const auto& counts) -> const Counter& { return counts.*counter; });
+      if (times > 0) out.Sample(name, {{"backend", series->name}}, times);
+    }
+  };
+  add("apk_backend_retries_total",
+      "Requests sent to the backend again, as the rule or the backend wants it.",
+      &BackendCounts::retries);
+}
+
 struct HistogramSums {
   std::array<uint64_t, LatencyHistogram::kBuckets> buckets{};
   uint64_t sum_microseconds = 0;
@@ -81,9 +120,8 @@ void AddHistogram(Exposition& out, std::string_view name, std::string_view help,
     uint64_t count = 0;
     for (size_t i = 0; i < sums.buckets.size(); ++i) {
       count += sums.buckets[i];
-      const std::string bound = i < LatencyHistogram::kBounds.size()
-                                    ? Seconds(LatencyHistogram::kBounds[i])
-                                    : "+Inf";
+      const std::string bound =
+          i < LatencyHistogram::kBounds.size() ? Seconds(LatencyHistogram::kBounds[i]) : "+Inf";
       out.Sample(bucket_name, {{"route", route}, {"le", bound}}, count);
     }
     out.SampleTime(Concat(name, "_sum"), {{"route", route}}, sums.sum_microseconds);
@@ -95,6 +133,7 @@ void AddHistogram(Exposition& out, std::string_view name, std::string_view help,
 
 void AddExchanges(Exposition& out, const MetricsSources& sources) {
   const AllSeries rules = sources.series.rules.All();
+  const AllSeries backends = sources.series.backends.All();
   AddClasses(out,
              {.name = "apk_listener_requests_total",
               .help = "Requests by listener and class of status code; none: no whole answer.",
@@ -110,7 +149,8 @@ void AddExchanges(Exposition& out, const MetricsSources& sources) {
              {.name = "apk_backend_requests_total",
               .help = "Requests by the backend that was chosen for them, whoever answered.",
               .label = "backend"},
-             sources.series.backends.All(), sources.workers, &ExchangeCounts::backends);
+             backends, sources.workers, &ExchangeCounts::backends);
+  AddResilience(out, backends, sources.workers);
   AddHistogram(out, "apk_route_request_duration_seconds",
                "From a request's head to the last byte of its answer.", rules, sources.workers,
                &RuleCounts::duration);

@@ -102,7 +102,13 @@ std::shared_ptr<const Backend> CompileBackend(const v1::SnapshotResource& resour
   backend->rewrite_host = config.rewrite_host();
   backend->response_timeout_ms = config.response_timeout_ms();
   backend->idle_timeout_ms = config.idle_timeout_ms();
-  backend->max_connections = config.max_connections();
+  if (config.has_circuit_breaker()) {
+    const v1::CircuitBreakerConfig& breaker = config.circuit_breaker();
+    backend->circuit_breaker = {.connections_max = std::max(breaker.max_connections(), 1u),
+                                .pending_max = breaker.max_pending_requests(),
+                                .requests_max = breaker.max_requests(),
+                                .retries_max = breaker.max_retries()};
+  }
   if (config.has_health_check()) {
     backend->health_check = CompileHealthCheck(config.health_check(), problems);
   }

@@ -47,6 +47,14 @@ struct HealthCheckPolicy {
   bool operator==(const HealthCheckPolicy&) const = default;
 };
 
+// How much of a backend this agent may use at a time.
+struct CircuitBreakerLimits {
+  uint32_t connections_max = 0;
+  uint32_t pending_max = 0;  // Requests without a connection: they open one, or wait for one.
+  uint32_t requests_max = 0;
+  uint32_t retries_max = 0;
+};
+
 // One upstream. `name` is stable over snapshots.
 struct Backend {
   std::string name;
@@ -58,7 +66,7 @@ struct Backend {
   bool http2 = false;  // By prior knowledge, or by ALPN where TLS is on.
   uint32_t response_timeout_ms = 0;
   uint32_t idle_timeout_ms = 0;
-  uint32_t max_connections = 0;
+  std::optional<CircuitBreakerLimits> circuit_breaker;  // None: the agent's own limits.
   std::optional<HealthCheckPolicy> health_check;
   std::vector<std::pair<std::string, std::string>> set_headers;
   // Changes whenever a connection made for the old settings must not serve the new ones: covers

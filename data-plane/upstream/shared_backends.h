@@ -10,7 +10,24 @@
 #include <mutex>
 #include <vector>
 
+#include "data-plane/upstream/connection_places.h"
+
 namespace apk {
+
+// What there may be a limited number of.
+class LimitedCount {
+ public:
+  // Counts one more; false where there are `max` already.
+  bool Enter(uint32_t max) {
+    if (count_.fetch_add(1, std::memory_order_relaxed) < max) return true;
+    Leave();
+    return false;
+  }
+  void Leave() { count_.fetch_sub(1, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint32_t> count_{0};
+};
 
 class SharedBackend {
  public:
@@ -20,16 +37,14 @@ class SharedBackend {
   bool IsUp(size_t endpoint) const { return !down_[endpoint].load(std::memory_order_relaxed); }
   void SetUp(size_t endpoint, bool up) { down_[endpoint].store(!up, std::memory_order_relaxed); }
 
-  // Counts one exchange more; false where there are `max` already.
-  bool Enter(uint32_t max) {
-    if (active_.fetch_add(1, std::memory_order_relaxed) < max) return true;
-    Leave();
-    return false;
-  }
-  void Leave() { active_.fetch_sub(1, std::memory_order_relaxed); }
+  // Of a backend with a circuit breaker: its connections,
+  const std::shared_ptr<ConnectionPlaces>& places() const { return places_; }
+  LimitedCount requests;  // the exchanges under way,
+  LimitedCount pending;   // those of them that have no connection yet,
+  LimitedCount retries;   // and those that were sent before.
 
  private:
-  std::atomic<uint32_t> active_{0};
+  const std::shared_ptr<ConnectionPlaces> places_ = std::make_shared<ConnectionPlaces>();
   std::vector<std::atomic<bool>> down_;
 };
 

@@ -295,6 +295,7 @@ class FakeBackend:
         self.respond = respond or (lambda request: response(b"ok"))
         self.requests = []
         self.connections = 0
+        self.most_open = 0  # Of them, at one time.
         self.server_names = []
         self._read_requests = read_requests
         self._changed = threading.Condition()
@@ -333,17 +334,19 @@ class FakeBackend:
             with self._changed:
                 self.connections += 1
                 number = self.connections
+            self.most_open = max(self.most_open, 1 + sum(map(is_open, list(self._open))))
+            self._open.add(connection)
             threading.Thread(target=self._serve, args=(connection, number), daemon=True).start()
 
     def _serve(self, connection, number):
-        self._open.add(connection)
+        accepted = connection
         with contextlib.suppress(OSError, ValueError):
             if self._context:
                 connection = self._context.wrap_socket(connection, server_side=True)
             self._serve_requests(connection, number)
         with contextlib.suppress(OSError):
             connection.close()
-        self._open.discard(connection)
+        self._open.discard(accepted)
 
     def _serve_requests(self, connection, number):
         if not self._read_requests:
@@ -367,6 +370,16 @@ class FakeBackend:
                 answer(connection)
                 return
             connection.sendall(answer)
+
+
+def is_open(connection):
+    """The peer has not closed it, by what has arrived so far."""
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 
 
 def read_head(stream):
@@ -505,6 +518,44 @@ def route(name, rules, parent="plain", hostnames=()):
     return (f"---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: {name}}}\n"
             f"spec:\n  parentRefs: [{{name: {parent}}}]\n"
             + (f"  hostnames: {json.dumps(list(hostnames))}\n" if spec else "") + f"  rules:\n{rules}")
+
+
+class BackendTest(ClientTest):
+    """Tests of Backends; each has one, and a route to it, of a name of its own."""
+    agent_flags = ()
+
+    @classmethod
+    def setUpClass(cls):
+        cls.gateway = Gateway(agent_flags=cls.agent_flags)
+        cls.addClassCleanup(cls.gateway.close)
+        cls.port = free_port()
+        cls.gateway.apply(plain_gateway(cls.port))
+
+    def origin(self, *arguments, **named):
+        made = FakeBackend(*arguments, **named)
+        self.addCleanup(made.close)
+        return made
+
+    def serve(self, name, ports, rule="", **extra):
+        """A Backend with these endpoints and a rule, with what is in `rule` beside, that leads /name there."""
+        spec = json.dumps({"services": [{"host": "127.0.0.1", "port": port} for port in ports], **extra})
+        return self.gateway.apply(
+            f"---\napiVersion: dp.wso2.com/v1alpha2\nkind: Backend\nmetadata: {{name: {name}}}\n"
+            f"spec: {spec}\n" + route(name, f"""
+  - matches: [{{path: {{type: PathPrefix, value: /{name}}}}}]
+    backendRefs: [{reference(name)}]
+    {rule}
+"""))
+
+    def send(self, path, method="GET", body=b""):
+        """A client that waits for its answer."""
+        client = self.client()
+        length = f"Content-Length: {len(body)}\r\n" if body else ""
+        client.send(f"{method} {path} HTTP/1.1\r\nHost: a\r\n{length}\r\n".encode() + body)
+        return client
+
+    def get(self, path, **request):
+        return self.send(path, **request).read_response()
 
 
 def main():
