@@ -67,6 +67,8 @@ Failure FailureFor(ClientExchange::HeadResult result) {
   }
 }
 
+bool IsGatewayError(uint16_t status) { return status == 502 || status == 503 || status == 504; }
+
 }  // namespace
 
 Forwarding::~Forwarding() {
@@ -253,6 +255,29 @@ Task<std::optional<Failure>> Forwarding::TryAgain(std::optional<Failure> failure
   co_return co_await Send();
 }
 
+void Forwarding::Blame() {
+  if (worker_.pool.ReportFailure(*choice_->backend, lease_)) counts().ejections.Add();
+}
+
+void Forwarding::JudgeTry(std::optional<Failure> failure) {
+  if (!failure.has_value()) {
+    if (response_.status == 101) worker_.pool.ReportSuccess(lease_);
+    if (IsGatewayError(response_.status)) Blame();
+    return;  // Other answers must come whole.
+  }
+  const bool client = client_lost_ || exchange_.cancelled() || body_.fault() != ClientFault::kNone;
+  if (!client && !refused_) Blame();
+}
+
+void Forwarding::JudgeAnswer(const ResponseBody& body, bool copied) {
+  if (IsGatewayError(response_.status)) return;  // JudgeTry did.
+  if (copied) {
+    worker_.pool.ReportSuccess(lease_);
+  } else if (body.backend_failed() && !exchange_.cancelled()) {
+    Blame();
+  }
+}
+
 Task<std::optional<Failure>> Forwarding::Connect(TimePoint latest) {
   for (;;) {
     const TimePoint latest_place = std::min(latest, Now() + place_wait_);
@@ -263,6 +288,7 @@ Task<std::optional<Failure>> Forwarding::Connect(TimePoint latest) {
     if (error == OpenError::kNone) co_return std::nullopt;
     const bool limited = error == OpenError::kPendingLimit || error == OpenError::kNoPlace;
     if (error == OpenError::kPendingLimit) counts().Limit(BackendLimit::kPending);
+    if (!limited) Blame();
     if (limited || Now() >= latest) co_return FailureFor(error);
     if (!worker_.pool.MoveOn(*choice_->backend, lease_)) co_return FailureFor(error);
     if (lease_.exchange() != nullptr) co_return std::nullopt;
@@ -284,7 +310,10 @@ Task<std::optional<Failure>> Forwarding::Send() {
                        !response_begun_ && IsIdempotent(exchange_.request().method);
     const bool refused = refused_ && ++refusals_ <= kRefusalsMax;
     const bool again = (stale || refused) && body_.empty() && !exchange_.cancelled();
-    if (!again) co_return failure;
+    if (!again) {
+      JudgeTry(failure);
+      co_return failure;
+    }
     worker_.metrics.upstream_retries.Add();
     lease_.exchange()->Abort();
     co_await body_.Settle();
@@ -307,6 +336,7 @@ Task<std::optional<Failure>> Forwarding::SendOnce() {
   exchange_.AbortWhenCancelled(&upstream);
   if (exchange_.WriteContinue() == WriteStatus::kAgain) {
     const bool flushed = co_await exchange_.Flush();
+    client_lost_ = !flushed;
     if (!flushed) co_return Failure::kReset;
   }
   if (request.websocket) {
@@ -336,6 +366,7 @@ Task<std::optional<Failure>> Forwarding::SendOnce() {
     StripHopByHop(response_.headers);
     if (exchange_.WriteInterim(response_) == WriteStatus::kAgain) {
       const bool flushed = co_await exchange_.Flush();
+      client_lost_ = !flushed;
       if (!flushed) co_return Failure::kReset;
     }
   }
@@ -391,6 +422,7 @@ Task<> Forwarding::Respond() {
   ClientExchange& upstream = *lease_.exchange();
   ResponseBody body(upstream, exchange_, guard_);
   if (!body.Begin()) {  // The client has seen nothing of it.
+    JudgeAnswer(body, false);
     upstream.Abort();
     co_await Answer(Failure::kProtocol);
     if (NotesEndBeforeRest()) co_await body_.Stop();
@@ -402,6 +434,7 @@ Task<> Forwarding::Respond() {
   if (!copied) copied = co_await body.Copy(step);
   record_.cut_off = !copied;
   record_.bytes_out = body.bytes();
+  JudgeAnswer(body, copied);
   if (!copied || !body_.finished()) upstream.Abort();
   if (!copied) exchange_.Abort();
   if (NotesEndBeforeRest()) co_await body_.Stop();

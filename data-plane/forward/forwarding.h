@@ -59,6 +59,11 @@ class Forwarding {
   // Gets the request to the backend and its response head into response_; nothing is left to do but
   // answer with the failure otherwise.
   Task<std::optional<Failure>> Send();
+  // Tells the pool how the endpoint did, as far as that was its own doing: a try that ended before
+  // its answer, or the answer.
+  void JudgeTry(std::optional<Failure> failure);
+  void JudgeAnswer(const ResponseBody& body, bool copied);
+  void Blame();
   // A connection for the lease; no failure: there is one.
   Task<std::optional<Failure>> Connect(TimePoint latest);
   Task<std::optional<Failure>> SendOnce();
@@ -89,6 +94,7 @@ class Forwarding {
   bool response_begun_ = false;
   bool refused_ = false;  // By the backend, untouched.
   int refusals_ = 0;
+  bool client_lost_ = false;  // The try ended since the client did not take what it was told.
 };
 
 }  // namespace apk

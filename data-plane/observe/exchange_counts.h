@@ -30,6 +30,7 @@ struct BackendCounts {
   CountsByClass requests;
   std::array<Counter, 4> limited;  // By BackendLimit: how often one was in the way.
   Counter retries;                 // Requests sent again as the rule or the backend wants it.
+  Counter ejections;               // Endpoints that were left alone for a while.
 
   void Limit(BackendLimit limit) { limited[static_cast<size_t>(limit)].Add(); }
 };

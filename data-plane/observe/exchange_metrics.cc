@@ -91,6 +91,9 @@ void AddResilience(Exposition& out, const AllSeries& backends,
   add("apk_backend_retries_total",
       "Requests sent to the backend again, as the rule or the backend wants it.",
       &BackendCounts::retries);
+  add("apk_backend_ejections_total",
+      "Endpoints of the backend that were left alone for a while, since requests to them failed.",
+      &BackendCounts::ejections);
 }
 
 struct HistogramSums {

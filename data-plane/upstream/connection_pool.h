@@ -30,10 +30,11 @@ struct PoolLimits {
   std::chrono::milliseconds idle_timeout{30'000};
   std::chrono::milliseconds connect_timeout{5000};
   size_t endpoints_tried_max = 3;  // By one request, while none accepts its connection.
-  // An endpoint that could not be reached is passed over for so long, where there are others; twice
-  // as long each time it fails again.
-  std::chrono::milliseconds first_ejection{1000};
-  std::chrono::milliseconds longest_ejection{30'000};
+  // An endpoint that could not be reached is passed over by the worker for so long, where there are
+  // others; twice as long each time it fails again.
+  std::chrono::milliseconds first_backoff{1000};
+  std::chrono::milliseconds longest_backoff{30'000};
+  EjectionPolicy ejection;
   std::vector<std::string> dns_servers;  // address:port; none: those of /etc/resolv.conf.
   H2Limits h2{.connection_window = 8 * 1024 * 1024,  // No stream holds up the others.
               .idle_timeout = std::chrono::milliseconds(30'000)};
@@ -103,6 +104,12 @@ class ConnectionPool {
   // `first_endpoint` on; `sealed` ones without TLS of their own. REQUIRES: the backend has
   // endpoints.
   Task<DialResult> OpenTunnel(const Backend* backend, size_t first_endpoint, bool sealed);
+  // How a request to the lease's endpoint went, as far as that was the endpoint's doing. True where
+  // it is ejected for it.
+  void ReportSuccess(const Lease& lease) const {
+    if (lease.pool->shared != nullptr) lease.pool->shared->health.OnSuccess(lease.endpoint);
+  }
+  bool ReportFailure(const Backend& backend, const Lease& lease);
   // Ends the lease; a reusable connection becomes idle, any other is closed.
   void Release(Lease& lease);
 
@@ -132,8 +139,8 @@ class ConnectionPool {
     std::vector<IdleConnection> idle;  // Used last is taken first.
     uint32_t active = 0;
     uint32_t pending = 0;  // Of these, in Open.
-    TimePoint ejected_until{};
-    std::chrono::milliseconds ejection{0};  // The last one's; 0: it accepted since.
+    TimePoint backoff_until{};
+    std::chrono::milliseconds backoff{0};  // The last one's; 0: it accepted since.
     std::vector<SharedConnection> shared;
     std::vector<Wait*> room_waits;       // For a stream on one of these.
     std::shared_ptr<Dialling> dialling;  // While a connection to share is being opened.
@@ -143,11 +150,19 @@ class ConnectionPool {
     size_t next_endpoint = 0;
     uint32_t active = 0;
     uint32_t retries = 0;
-    std::shared_ptr<SharedBackend> shared;  // nullptr where there are neither limits nor checks.
+    std::shared_ptr<SharedBackend> shared;  // nullptr: one endpoint, neither limits nor checks.
     std::unique_ptr<IdleHolder> holder;     // Where connections are limited.
   };
 
-  // The first endpoint from `first` on that is neither down nor ejected; `first` where all are.
+  static bool BacksOff(const EndpointPool& endpoint) {
+    return endpoint.backoff.count() > 0 && endpoint.backoff_until > Now();
+  }
+  static bool IsEjected(const BackendPool& pool, size_t endpoint) {
+    return pool.shared != nullptr && pool.shared->health.WasEjected(endpoint) &&
+           pool.shared->health.IsEjected(endpoint, Now());
+  }
+  // The first endpoint from `first` on that is neither down, ejected nor backing off; `first` where
+  // all are.
   static size_t FirstInUse(const BackendPool& pool, size_t first);
   size_t ChooseEndpoint(BackendPool& pool);
   void Settle(const Backend& backend, BackendPool& pool, Lease& lease, size_t endpoint);

@@ -8,9 +8,9 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <vector>
 
 #include "data-plane/upstream/connection_places.h"
+#include "data-plane/upstream/endpoint_health.h"
 
 namespace apk {
 
@@ -31,12 +31,9 @@ class LimitedCount {
 
 class SharedBackend {
  public:
-  explicit SharedBackend(size_t endpoints) : down_(endpoints) {}
+  explicit SharedBackend(size_t endpoints) : health(endpoints) {}
 
-  // By its health checks; up where there are none.
-  bool IsUp(size_t endpoint) const { return !down_[endpoint].load(std::memory_order_relaxed); }
-  void SetUp(size_t endpoint, bool up) { down_[endpoint].store(!up, std::memory_order_relaxed); }
-
+  EndpointHealth health;
   // Of a backend with a circuit breaker: its connections,
   const std::shared_ptr<ConnectionPlaces>& places() const { return places_; }
   LimitedCount requests;  // the exchanges under way,
@@ -45,7 +42,6 @@ class SharedBackend {
 
  private:
   const std::shared_ptr<ConnectionPlaces> places_ = std::make_shared<ConnectionPlaces>();
-  std::vector<std::atomic<bool>> down_;
 };
 
 class SharedBackends {

@@ -3,7 +3,8 @@ import socket
 import time
 
 import harness
-from harness import BackendTest, eventually, free_port
+from backends import BackendTest
+from harness import eventually, free_port
 
 
 class Balancing(BackendTest):

@@ -1,8 +1,10 @@
 """What a backend in trouble costs its clients: limits of a Backend, retries, endpoints that are left alone."""
+import json
 import threading
 
 import harness
-from harness import BackendTest, FakeBackend, eventually, free_port, response
+from backends import BackendTest
+from harness import FakeBackend, eventually, free_port, http_get, response
 
 
 class Resilience(BackendTest):
@@ -135,6 +137,123 @@ class CircuitBreaking(Resilience):
         origin.release()
         for client in clients:
             self.assertEqual(client.read_response()[0], 200)
+
+
+def status(code):
+    return lambda _: response(b"no", f"{code} No")
+
+
+def cut_short(_):
+    return b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nthe beginning"
+
+
+class Ejection(Resilience):
+    agent_flags = ("--eject-after", 3, "--eject-ms", 60_000)
+
+    def endpoints(self, name):
+        clusters = json.loads(http_get(self.gateway.agents[1].ready["admin"], "/clusters"))
+        cluster = next(c for c in clusters if c["name"] == f"backend/Backend/default/{name}")
+        return {endpoint["port"]: endpoint["health"] for endpoint in cluster["endpoints"]}
+
+    def ask_until_ejected(self, name, sick):
+        """Every request of these fails only where the sick one gets it."""
+        def ejected():
+            self.get(f"/{name}")
+            return self.metric("apk_backend_ejections_total", name) == 1
+        eventually(ejected, "it is ejected")
+        self.assertEqual(self.endpoints(name)[sick.port], "ejected")
+        self.assertEqual(self.metric("apk_backend_endpoints_ejected", name), 1)
+
+    def expect_healthy(self, name, sick):
+        """From now on nothing fails and the sick one is left alone, by both workers."""
+        before = len(sick.requests)
+        for _ in range(20):
+            self.assertEqual(self.get(f"/{name}")[::2], (200, b"ok"))
+        self.assertEqual(len(sick.requests), before)
+
+    def test_an_endpoint_that_answers_503_is_left_alone(self):
+        sick, alive = self.origin(status(503)), self.origin()
+        self.serve("gateway-errors", [sick.port, alive.port])
+        self.ask_until_ejected("gateway-errors", sick)
+        self.assertEqual(len(sick.requests), 3)
+        self.expect_healthy("gateway-errors", sick)
+
+    def test_so_is_one_that_resets_that_answers_no_http_or_cuts_its_answers_off(self):
+        for name, behaviour in (("resets", lambda _: None), ("garbage", lambda _: b"no HTTP at all\r\n\r\n"),
+                                ("cut-short", lambda _: lambda connection: connection.sendall(cut_short(_)))):
+            with self.subTest(name):
+                sick, alive = self.origin(behaviour), self.origin()
+                self.serve(name, [sick.port, alive.port])
+                self.ask_until_ejected(name, sick)
+                self.expect_healthy(name, sick)
+
+    def test_so_is_one_that_refuses_connections_which_costs_no_request(self):
+        port, alive = free_port(), self.origin()
+        self.serve("refusing", [port, alive.port])
+
+        def ejected():
+            self.assertEqual(self.get("/refusing")[0], 200)
+            return self.endpoints("refusing")[port] == "ejected"
+        eventually(ejected, "it is ejected")
+
+    def test_errors_of_the_application_eject_nobody(self):
+        rude, alive = self.origin(status(500)), self.origin()
+        self.serve("rude", [rude.port, alive.port])
+        for _ in range(30):
+            self.get("/rude")
+        self.assertGreater(len(rude.requests), 9)
+        self.assertEqual(self.metric("apk_backend_ejections_total", "rude"), 0)
+
+    def test_a_success_between_failures_counts(self):
+        def moody(request):
+            return response(b"ok") if len(sick.requests) % 3 == 0 else status(503)(request)
+        sick, alive = self.origin(moody), self.origin()
+        self.serve("moody", [sick.port, alive.port])
+        for _ in range(60):
+            self.get("/moody")
+        self.assertGreater(len(sick.requests), 9)
+        self.assertEqual(self.metric("apk_backend_ejections_total", "moody"), 0)
+
+    def test_where_all_are_sick_all_but_one_are_used_on(self):
+        origins = [self.origin(status(503)) for _ in range(3)]
+        self.serve("all-sick", [origin.port for origin in origins])
+        for _ in range(60):
+            self.assertEqual(self.get("/all-sick")[0], 503)
+        self.assertEqual(self.metric("apk_backend_endpoints_ejected", "all-sick"), 1)
+        self.assertEqual(sorted(self.endpoints("all-sick").values()), ["ejected", "up", "up"])
+
+    def test_the_only_endpoint_is_never_ejected(self):
+        origin = self.origin(lambda request: status(503)(request) if len(origin.requests) < 10 else response(b"ok"))
+        self.serve("only", [origin.port])
+        eventually(lambda: self.get("/only")[0] == 200, "it is asked until it works")
+        self.assertEqual(self.endpoints("only")[origin.port], "up")
+
+    def test_a_client_that_goes_away_is_not_held_against_the_endpoint(self):
+        origins = [self.origin(), self.origin()]
+        self.serve("fickle", [origin.port for origin in origins])
+        for _ in range(20):
+            client = self.client()
+            client.send(b"POST /fickle HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+            client.close()
+        eventually(lambda: self.metric("apk_backend_requests_total", "fickle", code="4xx") == 20, "all are over")
+        self.assertEqual(self.metric("apk_backend_ejections_total", "fickle"), 0)
+
+
+class Return(Resilience):
+    agent_flags = ("--eject-after", 2, "--eject-ms", 300)
+
+    def test_an_endpoint_comes_back(self):
+        healed = threading.Event()
+        sick = self.origin(lambda request: response(b"healed") if healed.is_set() else status(502)(request))
+        alive = self.origin()
+        self.serve("patient", [sick.port, alive.port])
+
+        def ejections():
+            self.get("/patient")
+            return self.metric("apk_backend_ejections_total", "patient")
+        eventually(lambda: ejections() >= 2, "it is tried again, and ejected again")
+        healed.set()
+        eventually(lambda: self.get("/patient")[2] == b"healed", "it is used again")
 
 
 if __name__ == "__main__":
