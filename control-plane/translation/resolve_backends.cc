@@ -142,6 +142,14 @@ void FillCircuitBreaker(const v1::BackendCircuitBreaker& breaker,
   config->set_max_retries(static_cast<uint32_t>(std::max(breaker.max_retries(), 0)));
 }
 
+void FillRetry(const v1::BackendRetry& retry, v1::RetryConfig* config) {
+  constexpr uint32_t kCode = 504;  // Where none is named.
+  config->set_attempts(static_cast<uint32_t>(retry.count()));
+  config->set_backoff_ms(static_cast<uint32_t>(std::max(retry.base_interval_millis(), 1)));
+  for (const int32_t code : retry.status_codes()) config->add_codes(static_cast<uint32_t>(code));
+  if (config->codes().empty()) config->add_codes(kCode);
+}
+
 void FillBackend(const ResourceSet& resources, const v1::Backend& backend, Problem& problem,
                  v1::BackendConfig* config) {
   const v1::BackendSpec& spec = backend.spec();
@@ -167,6 +175,7 @@ void FillBackend(const ResourceSet& resources, const v1::Backend& backend, Probl
   if (spec.has_circuit_breaker()) {
     FillCircuitBreaker(spec.circuit_breaker(), config->mutable_circuit_breaker());
   }
+  if (spec.retry().count() > 0) FillRetry(spec.retry(), config->mutable_retry());
   if (spec.has_health_check()) {
     const v1::BackendHealthCheck& check = spec.health_check();
     v1::HealthCheckConfig* const health_check = config->mutable_health_check();

@@ -9,7 +9,6 @@
 #include "data-plane/http/grpc.h"
 #include "data-plane/http/head_writer.h"
 #include "data-plane/http/hop_headers.h"
-#include "data-plane/net/timer.h"
 
 namespace apk {
 namespace {
@@ -162,12 +161,17 @@ Task<> Forwarding::Run() {
     // Calls carry their own deadlines, and streams may be silent.
     deadlines_.head = deadlines_.stall = kGrpcSilenceMax;
   }
-  if (rule_.retry.has_value()) body_.KeepForReplay(kReplayBytesMax);
+  if (rule_.retry.has_value()) {
+    retry_ = &*rule_.retry;
+  } else if (backend.retry.has_value()) {
+    retry_ = &*backend.retry;
+  }
+  if (retry_ != nullptr) body_.KeepForReplay(kReplayBytesMax);
   std::optional<Failure> failure = Failure::kOverflow;
   record_.sent = std::chrono::steady_clock::now();
   if (worker_.pool.Acquire(backend, lease_, SessionEndpoint())) {
     failure = co_await Send();
-    if (rule_.retry.has_value()) failure = co_await Retry(failure);
+    if (retry_ != nullptr) failure = co_await Retry(failure);
   } else {
     counts().Limit(BackendLimit::kRequests);
   }
@@ -193,16 +197,18 @@ std::optional<size_t> Forwarding::SessionEndpoint() const {
 bool Forwarding::MayRetry(std::optional<Failure> failure) const {
   const bool wanted = body_.fault() == ClientFault::kNone && !exchange_.cancelled();
   if (!wanted || !body_.CanReplay()) return false;
-  const RetryPolicy& retry = *rule_.retry;
-  if (!failure.has_value()) return retry.Takes(response_.status);
+  const bool idempotent = IsIdempotent(exchange_.request().method);
+  if (!failure.has_value()) {
+    return (idempotent || retry_->any_method) && retry_->Takes(response_.status);
+  }
   switch (*failure) {
     case Failure::kConnect:
     case Failure::kConnectTimeout:
       return true;  // The backend has seen nothing.
     case Failure::kReset:
-      return IsIdempotent(exchange_.request().method);
+      return idempotent;
     case Failure::kTimeout:
-      return retry.Takes(504) || IsIdempotent(exchange_.request().method);
+      return idempotent || (retry_->any_method && retry_->Takes(504));
     default:
       return false;
   }
@@ -210,7 +216,7 @@ bool Forwarding::MayRetry(std::optional<Failure> failure) const {
 
 TimePoint Forwarding::NextTry(uint32_t retry) {
   constexpr uint32_t kDoublingsMax = 5;
-  const uint64_t least_ms = uint64_t{rule_.retry->backoff_ms} << std::min(retry, kDoublingsMax);
+  const uint64_t least_ms = uint64_t{retry_->backoff_ms} << std::min(retry, kDoublingsMax);
   const uint64_t jitter_ms = worker_.random.Below(least_ms / 4 + 1);
   return std::chrono::steady_clock::now() + std::chrono::milliseconds(least_ms + jitter_ms);
 }
@@ -227,9 +233,9 @@ Task<> Forwarding::GiveUpTry(bool answered) {
 Task<std::optional<Failure>> Forwarding::Retry(std::optional<Failure> failure) {
   // A session stays where it is as long as somebody is there.
   std::optional<size_t> endpoint = SessionEndpoint();
-  for (uint32_t retry = 0; retry < rule_.retry->attempts && MayRetry(failure); ++retry) {
+  for (uint32_t retry = 0; retry < retry_->attempts && MayRetry(failure); ++retry) {
     const TimePoint at = NextTry(retry);
-    if (at >= deadlines_.exchange) break;  // What there is now is the answer.
+    if (at >= deadlines_.retry) break;  // What there is now is the answer.
     if (!worker_.pool.EnterRetry(*choice_->backend, lease_)) {
       counts().Limit(BackendLimit::kRetries);
       if (!failure.has_value()) record_.failure = "retry_overflow";
@@ -246,8 +252,7 @@ Task<std::optional<Failure>> Forwarding::TryAgain(std::optional<Failure> failure
                                                   std::optional<size_t> endpoint) {
   counts().retries.Add();
   co_await GiveUpTry(!failure.has_value());
-  Timer timer(worker_.io.get_executor(), at);
-  co_await timer.async_wait(kTuple);
+  co_await worker_.pool.Pause(at);
   if (!worker_.pool.Acquire(*choice_->backend, lease_, endpoint)) {
     counts().Limit(BackendLimit::kRequests);
     co_return Failure::kOverflow;

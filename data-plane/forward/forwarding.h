@@ -47,7 +47,8 @@ class Forwarding {
   // The rule has no backend that could answer: its mirrors get the request, the client `failure`.
   bool NotesEndBeforeRest();
   Task<> ServeWithoutBackend(Failure failure);
-  // Further tries, where the rule wants them for how the first one ended; how the last one did.
+  // Further tries, where the rule or the backend wants them for how the first one ended; how the
+  // last one did.
   Task<std::optional<Failure>> Retry(std::optional<Failure> failure);
   // No failure: the answer has a status that may be one to try again.
   bool MayRetry(std::optional<Failure> failure) const;
@@ -84,6 +85,7 @@ class Forwarding {
   const FilterContext& filters_;
   MirrorTee mirrors_;
   const WeightedBackend* choice_ = nullptr;
+  const RetryPolicy* retry_ = nullptr;  // The rule's, or else the backend's.
   std::optional<Session> session_;
   ExchangeDeadlines deadlines_;
   UpstreamGuard guard_{deadlines_};

@@ -2,6 +2,7 @@
 // routes.
 #include <array>
 #include <map>
+#include <optional>
 
 #include "common/strings.h"
 #include "data-plane/observe/exposition.h"
@@ -55,38 +56,36 @@ void AddClasses(Exposition& out, const ClassFamily& family, const AllSeries& all
   }
 }
 
-// What nobody needed yet has no samples here either.
+// Of backends that had requests, like the others; with what never happened, as 0.
 void AddResilience(Exposition& out, const AllSeries& backends,
                    const std::vector<const WorkerMetrics*>& workers) {
-  const auto sum = [&workers](const Series& series, const auto& value) {
-    uint64_t total = 0;
-    for (const WorkerMetrics* const worker : workers) {
-      const BackendCounts* const counts = worker->exchanges.backends.Find(series);
-      if (counts != nullptr) total += value(*counts).value();
+  const auto for_each = [&](const auto& value, const auto& add) {
+    for (const auto& series : backends) {
+      std::optional<uint64_t> total;
+      for (const WorkerMetrics* const worker : workers) {
+        const BackendCounts* const counts = worker->exchanges.backends.Find(*series);
+        if (counts != nullptr) total = total.value_or(0) + value(*counts);
+      }
+      if (total.has_value()) add(series->name, *total);
     }
-    return total;
   };
-  out.Family("apk_backend_limited_total", "counter",
-             "Times that a limit of the backend was in the way of a request.");
+  constexpr std::string_view kLimited = "apk_backend_limited_total";
   constexpr std::array<std::string_view, 4> kLimits = {"connections", "pending", "requests",
                                                        "retries"};
-  for (const auto& series : backends) {
-    for (size_t i = 0; i < kLimits.size(); ++i) {
-      const uint64_t times =
-          sum(*series, [i](const auto& counts) -> const Counter& { return counts.limited[i]; });
-      if (times == 0) continue;
-      out.Sample("apk_backend_limited_total", {{"backend", series->name}, {"limit", kLimits[i]}},
-                 times);
-    }
+  out.Family(kLimited, "counter", "Times that a limit of the backend was in the way of a request.");
+  for (size_t i = 0; i < kLimits.size(); ++i) {
+    for_each([i](const BackendCounts& counts) { return counts.limited[i].value(); },
+             [&](const std::string& backend, uint64_t times) {
+               out.Sample(kLimited, {{"backend", backend}, {"limit", kLimits[i]}}, times);
+             });
   }
   const auto add = [&](std::string_view name, std::string_view help,
                        Counter BackendCounts::*counter) {
     out.Family(name, "counter", help);
-    for (const auto& series : backends) {
-      const uint64_t times =
-          sum(*series, [counter](const auto& counts) -> const Counter& { return counts.*counter; });
-      if (times > 0) out.Sample(name, {{"backend", series->name}}, times);
-    }
+    for_each([counter](const BackendCounts& counts) { return (counts.*counter).value(); },
+             [&](const std::string& backend, uint64_t times) {
+               out.Sample(name, {{"backend", backend}}, times);
+             });
   };
   add("apk_backend_retries_total",
       "Requests sent to the backend again, as the rule or the backend wants it.",

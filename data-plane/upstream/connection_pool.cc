@@ -49,10 +49,14 @@ bool ConnectionPool::Acquire(const Backend& backend, Lease& lease, std::optional
     return false;
   }
   ++pool.active;
+  size_t chosen = endpoint.has_value() ? *endpoint : ChooseEndpoint(pool);
+  const bool again = lease.pool == &pool && lease.endpoint == chosen;
+  if (again && !endpoint.has_value())
+    chosen = FirstInUse(pool, (chosen + 1) % pool.endpoints.size());
   lease.pool = &pool;
   lease.reserved = true;
   lease.endpoints_tried = 0;
-  Settle(backend, pool, lease, endpoint.has_value() ? *endpoint : ChooseEndpoint(pool));
+  Settle(backend, pool, lease, chosen);
   return true;
 }
 

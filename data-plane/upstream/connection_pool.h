@@ -87,7 +87,8 @@ class ConnectionPool {
 
   // Counts a request and takes an idle connection where there is one; false at the backend's limit.
   // Endpoints take turns, unless a second one, taken at random, has fewer exchanges under way, or
-  // `endpoint` says which. REQUIRES: the backend has endpoints.
+  // `endpoint` says which; a lease that was released, for another try, is not given the same one
+  // again where there are others. REQUIRES: the backend has endpoints.
   bool Acquire(const Backend& backend, Lease& lease, std::optional<size_t> endpoint = std::nullopt);
   // After Open has failed: the same at the next endpoint; false when enough of them were tried.
   bool MoveOn(const Backend& backend, Lease& lease);
@@ -100,6 +101,8 @@ class ConnectionPool {
   // LeaveRetry follows. REQUIRES: the lease was acquired.
   bool EnterRetry(const Backend& backend, Lease& lease) const;
   void LeaveRetry(Lease& lease) const;
+  // Until then, or until the worker stops: nothing is to hold that up.
+  Task<> Pause(TimePoint until);
   // A connection of its own for bytes of any protocol, to one endpoint after the other from
   // `first_endpoint` on; `sealed` ones without TLS of their own. REQUIRES: the backend has
   // endpoints.

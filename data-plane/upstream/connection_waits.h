@@ -12,11 +12,12 @@
 
 namespace apk {
 
-// Of one coroutine, until somebody ends it or its time is up.
+// Of one coroutine, until somebody ends it or its time is up: on the dot, or all of a sudden when
+// the worker stops.
 class ConnectionPool::Wait final : public Deadline {
  public:
   Wait(DeadlineList& list, const Executor& executor, TimePoint latest)
-      : Deadline(list), timer_(executor, TimePoint::max()) {
+      : Deadline(list), timer_(executor, latest) {
     SetDeadline(latest);
   }
   auto Ended() { return timer_.async_wait(kTuple); }

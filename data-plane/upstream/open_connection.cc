@@ -30,9 +30,14 @@ OpenError ErrorOf(DialError error) {
 Task<bool> ConnectionPool::WaitForRoom(EndpointPool* endpoint, TimePoint latest) {
   Wait wait(deadlines_, executor_, latest);
   endpoint->room_waits.push_back(&wait);
-  co_await wait.Ended();
+  const auto [ended] = co_await wait.Ended();
   std::erase(endpoint->room_waits, &wait);
-  co_return !wait.late();
+  co_return ended && !wait.late();
+}
+
+Task<> ConnectionPool::Pause(TimePoint until) {
+  Wait wait(deadlines_, executor_, until);
+  co_await wait.Ended();
 }
 
 // One connection is opened at a time; who comes meanwhile waits for it. Each worker may have one:

@@ -1,6 +1,7 @@
 """What a backend in trouble costs its clients: limits of a Backend, retries, endpoints that are left alone."""
 import json
 import threading
+import time
 
 import harness
 from backends import BackendTest
@@ -145,6 +146,113 @@ def status(code):
 
 def cut_short(_):
     return b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nthe beginning"
+
+
+class Flaky(FakeBackend):
+    """Answers the first requests of each path with these, and 200 from then on."""
+
+    def __init__(self, *answers):
+        super().__init__(self.answer)
+        self.answers = answers
+        self.times = {}
+
+    def answer(self, request):
+        times = self.times.setdefault(request.target, [])
+        times.append(time.monotonic())
+        if len(times) > len(self.answers):
+            return response(b"done " + request.body)
+        return self.answers[len(times) - 1](request)
+
+
+class Retries(Resilience):
+    agent_flags = ("--eject-after", 0)
+
+    def flaky(self, *answers):
+        made = Flaky(*answers)
+        self.addCleanup(made.close)
+        return made
+
+    def test_codes_of_the_Backend_are_tried_again(self):
+        origin = self.flaky(status(503), status(429))
+        applied = self.serve("codes", [origin.port], retry={"count": 2, "statusCodes": [429, 503]})
+        self.assertNotIn("warning", (applied.stdout + applied.stderr).lower())
+        self.assertEqual(self.get("/codes")[::2], (200, b"done "))
+        self.assertEqual(len(origin.requests), 3)
+        self.assertEqual(self.metric("apk_backend_retries_total", "codes"), 2)
+
+    def test_504_is_the_code_where_none_is_named(self):
+        origin = self.flaky(status(504), status(503))
+        self.serve("default-code", [origin.port], retry={"count": 5})
+        self.assertEqual(self.get("/default-code")[0], 503)
+        self.assertEqual(len(origin.requests), 2)
+
+    def test_the_last_answer_counts_when_all_tries_are_used_up(self):
+        origin = self.flaky(*[status(503)] * 9)
+        self.serve("exhausted", [origin.port], retry={"count": 2, "statusCodes": [503]})
+        self.assertEqual(self.get("/exhausted")[::2], (503, b"no"))
+        self.assertEqual(len(origin.requests), 3)
+
+    def test_intervals_grow_from_baseIntervalMillis(self):
+        origin = self.flaky(status(504), status(504), status(504))
+        self.serve("intervals", [origin.port], retry={"count": 3, "baseIntervalMillis": 100})
+        self.assertEqual(self.get("/intervals")[0], 200)
+        times = origin.times["/intervals"]
+        for least, (before, after) in zip((0.1, 0.2, 0.4), zip(times, times[1:])):
+            self.assertGreaterEqual(after - before, least)
+
+    def test_a_request_that_may_have_acted_is_not_sent_again(self):
+        origin = self.flaky(status(504))
+        self.serve("acted", [origin.port], retry={"count": 3})
+        self.assertEqual(self.get("/acted/post", method="POST", body=b"x")[0], 504)
+        self.assertEqual(self.get("/acted/put", method="PUT", body=b"x")[::2], (200, b"done x"))
+        self.assertEqual(len(origin.requests), 3)
+
+    def test_a_reset_is_tried_again(self):
+        origin = self.flaky(lambda _: None)
+        self.serve("reset", [origin.port], retry={"count": 1})
+        self.assertEqual(self.get("/reset")[0], 200)
+
+    def test_another_endpoint_gets_the_second_try(self):
+        sick, alive = self.origin(status(504)), self.origin()
+        self.serve("other", [sick.port, alive.port], retry={"count": 1})
+        for _ in range(20):
+            self.assertEqual(self.get("/other")[0], 200)
+        self.assertGreater(len(sick.requests), 3)
+
+    def test_the_rule_s_own_retry_goes_before(self):
+        origin = self.flaky(status(504), status(504))
+        self.serve("rule", [origin.port], "retry: {codes: [503], attempts: 5}", retry={"count": 5})
+        self.assertEqual(self.get("/rule")[0], 504)
+        self.assertEqual(len(origin.requests), 1)
+
+    def test_tries_end_with_the_time_of_the_Backend(self):
+        origin = self.flaky(*[lambda _: lambda connection: connection.recv(1)] * 9)
+        self.serve("silent", [origin.port], retry={"count": 5}, timeout={"upstreamResponseTimeout": 1})
+        self.assertEqual(self.get("/silent")[0], 504)
+        self.assertEqual(len(origin.requests), 1)
+
+    def test_no_more_retries_at_a_time_than_maxRetries(self):
+        origin = self.flaky(*[status(504)] * 9)
+        self.serve("few", [origin.port], retry={"count": 1, "baseIntervalMillis": 60_000},
+                   timeout={"upstreamResponseTimeout": 600}, circuitBreaker={"maxRetries": 2})
+        for number in range(2):
+            self.send(f"/few/{number}")  # These wait for their second try.
+        eventually(lambda: self.metric("apk_backend_retries_total", "few") == 2, "two wait")
+        for number in range(4):
+            self.assertEqual(self.get(f"/few/more-{number}")[::2], (504, b"no"))
+        self.assertEqual(self.limited("few", "retries"), 4)
+        self.assertEqual(self.metric("apk_backend_retries_total", "few"), 2)
+
+    def test_few_retries_at_a_time_where_the_Backend_does_not_say(self):
+        origin = self.flaky(*[status(504)] * 9)
+        self.serve("budget", [origin.port], retry={"count": 1, "baseIntervalMillis": 60_000},
+                   timeout={"upstreamResponseTimeout": 600})
+        for number in range(40):
+            self.send(f"/budget/{number}")
+        origin.wait_for(40)
+        eventually(lambda: self.limited("budget", "retries") + self.metric("apk_backend_retries_total", "budget") == 40,
+                   "all have their answer, or wait")
+        self.assertLessEqual(self.metric("apk_backend_retries_total", "budget"), 20)  # Far from all, on two workers.
 
 
 class Ejection(Resilience):
