@@ -51,8 +51,9 @@ bool ConnectionPool::Acquire(const Backend& backend, Lease& lease, std::optional
   ++pool.active;
   size_t chosen = endpoint.has_value() ? *endpoint : ChooseEndpoint(pool);
   const bool again = lease.pool == &pool && lease.endpoint == chosen;
-  if (again && !endpoint.has_value())
+  if (again && !endpoint.has_value()) {
     chosen = FirstInUse(pool, (chosen + 1) % pool.endpoints.size());
+  }
   lease.pool = &pool;
   lease.reserved = true;
   lease.endpoints_tried = 0;
@@ -106,11 +107,18 @@ size_t ConnectionPool::ChooseEndpoint(BackendPool& pool) {
   if (count == 1) return 0;
   const size_t turn = pool.next_endpoint;
   pool.next_endpoint = turn + 1 == count ? 0 : turn + 1;
-  random_ = random_ * 1664525 + 1013904223;  // Any other one will do.
-  const size_t other = (turn + 1 + (random_ >> 8) % (count - 1)) % count;
+  const size_t other = (turn + 1 + NextRandom() % (count - 1)) % count;  // Any will do.
   const size_t first = FirstInUse(pool, turn);
   const size_t second = FirstInUse(pool, other);
-  return pool.endpoints[second].active < pool.endpoints[first].active ? second : first;
+  const bool prefer_second = pool.endpoints[second].active < pool.endpoints[first].active;
+  const size_t better = prefer_second ? second : first;
+  if (TakesItsShare(pool, better)) return better;
+  return prefer_second ? first : second;
+}
+
+bool ConnectionPool::TakesItsShare(const BackendPool& pool, size_t endpoint) {
+  if (pool.shared == nullptr || !pool.shared->health.IsUnsettled(endpoint)) return true;
+  return NextRandom() % 100 < pool.shared->health.Share(endpoint, Now(), limits_.slow_start);
 }
 
 void ConnectionPool::Settle(const Backend& backend, BackendPool& pool, Lease& lease,
@@ -142,9 +150,8 @@ bool ConnectionPool::TakeStream(EndpointPool& endpoint, Lease& lease) {
 
 bool ConnectionPool::ReportFailure(const Backend& backend, const Lease& lease) {
   if (lease.pool->shared == nullptr) return false;
-  random_ = random_ * 1664525 + 1013904223;
   const std::optional<std::chrono::milliseconds> time =
-      lease.pool->shared->health.OnFailure(lease.endpoint, limits_.ejection, Now(), random_ >> 8);
+      lease.pool->shared->health.OnFailure(lease.endpoint, limits_.ejection, Now(), NextRandom());
   if (!time.has_value()) return false;
   LogInfo("endpoint is ejected", {{"backend", backend.name},
                                   {"endpoint", backend.endpoints[lease.endpoint].authority},

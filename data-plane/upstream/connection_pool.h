@@ -35,7 +35,8 @@ struct PoolLimits {
   std::chrono::milliseconds first_backoff{1000};
   std::chrono::milliseconds longest_backoff{30'000};
   EjectionPolicy ejection;
-  std::vector<std::string> dns_servers;  // address:port; none: those of /etc/resolv.conf.
+  std::chrono::milliseconds slow_start{10'000};  // Of an endpoint that comes back; 0: none.
+  std::vector<std::string> dns_servers;          // address:port; none: those of /etc/resolv.conf.
   H2Limits h2{.connection_window = 8 * 1024 * 1024,  // No stream holds up the others.
               .idle_timeout = std::chrono::milliseconds(30'000)};
 };
@@ -161,13 +162,19 @@ class ConnectionPool {
     return endpoint.backoff.count() > 0 && endpoint.backoff_until > Now();
   }
   static bool IsEjected(const BackendPool& pool, size_t endpoint) {
-    return pool.shared != nullptr && pool.shared->health.WasEjected(endpoint) &&
+    return pool.shared != nullptr && pool.shared->health.IsUnsettled(endpoint) &&
            pool.shared->health.IsEjected(endpoint, Now());
   }
   // The first endpoint from `first` on that is neither down, ejected nor backing off; `first` where
   // all are.
   static size_t FirstInUse(const BackendPool& pool, size_t first);
   size_t ChooseEndpoint(BackendPool& pool);
+  // By chance, where it came back just now.
+  bool TakesItsShare(const BackendPool& pool, size_t endpoint);
+  uint32_t NextRandom() {
+    random_ = random_ * 1664525 + 1013904223;
+    return random_ >> 8;
+  }
   void Settle(const Backend& backend, BackendPool& pool, Lease& lease, size_t endpoint);
 
   BackendPool& PoolOf(const Backend& backend);

@@ -7,6 +7,36 @@ namespace apk {
 
 using std::chrono::milliseconds;
 
+namespace {
+
+int64_t Nanoseconds(TimePoint time) {
+  return std::chrono::nanoseconds(time.time_since_epoch()).count();
+}
+
+}  // namespace
+
+void EndpointHealth::SetUp(size_t endpoint, bool up, TimePoint now) {
+  At(endpoint).down.store(!up, std::memory_order_relaxed);
+  if (up) ComeBack(At(endpoint), now);
+}
+
+void EndpointHealth::ComeBack(Endpoint& endpoint, TimePoint now) {
+  int64_t known = endpoint.ready_at.load(std::memory_order_relaxed);
+  const int64_t ready = Nanoseconds(now);
+  while (known < ready && !endpoint.ready_at.compare_exchange_weak(known, ready)) continue;
+}
+
+uint32_t EndpointHealth::Share(size_t endpoint, TimePoint now, milliseconds ramp) {
+  int64_t ready = At(endpoint).ready_at.load(std::memory_order_relaxed);
+  if (ready == kSettled) return 100;
+  const milliseconds back =
+      std::chrono::duration_cast<milliseconds>(std::chrono::nanoseconds(Nanoseconds(now) - ready));
+  if (back >= ramp) At(endpoint).ready_at.compare_exchange_strong(ready, kSettled);
+  if (back >= ramp || ramp.count() == 0) return 100;
+  const auto share = static_cast<uint32_t>(std::max<int64_t>(back.count(), 0) * 100 / ramp.count());
+  return std::max(share, kShareMin);
+}
+
 bool EndpointHealth::MayEject(size_t endpoint, const EjectionPolicy& policy, TimePoint now) const {
   size_t ejected = 0;
   size_t others_in_use = 0;
@@ -29,15 +59,15 @@ std::optional<milliseconds> EndpointHealth::OnFailure(size_t endpoint, const Eje
   const std::lock_guard lock(mutex_);
   if (!MayEject(endpoint, policy, now)) return std::nullopt;
   if (failed.ejections > 0) {
-    const auto lived_down = (now - EjectedUntil(endpoint)) / policy.base;
+    const auto lived_down = (now - failed.last_ejection_end) / policy.base;
     failed.ejections -= static_cast<uint32_t>(std::min<int64_t>(lived_down, failed.ejections));
   }
   ++failed.ejections;
   milliseconds time = std::min(policy.base * failed.ejections, policy.longest);
   time += milliseconds(random % (static_cast<uint64_t>(time.count()) / 10 + 1));
   failed.failures.store(0, std::memory_order_relaxed);
-  failed.ejected_until.store(std::chrono::nanoseconds((now + time).time_since_epoch()).count(),
-                             std::memory_order_relaxed);
+  failed.last_ejection_end = now + time;
+  failed.ready_at.store(Nanoseconds(failed.last_ejection_end), std::memory_order_relaxed);
   return time;
 }
 

@@ -111,7 +111,7 @@ Task<> HealthChecker::Run(std::shared_ptr<Check> check) {
 }
 
 void HealthChecker::Decide(const Check& check, bool up) {
-  check.verdicts->health.SetUp(check.endpoint, up);
+  check.verdicts->health.SetUp(check.endpoint, up, Now());
   if (up) {
     down_.fetch_sub(1, std::memory_order_relaxed);
   } else {

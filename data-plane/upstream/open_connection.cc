@@ -155,13 +155,16 @@ Task<DialResult> ConnectionPool::Dial(const Backend* backend, const Lease* lease
   DialTarget target = DialTargetOf(*backend, lease->endpoint);
   DialResult result = co_await dialer_.Dial(std::move(target), latest);
   EndpointPool& dialled = lease->pool->endpoints[lease->endpoint];
+  SharedBackend* const shared = lease->pool->shared.get();
   if (result.error != DialError::kNone) {
     dialled.backoff = dialled.backoff.count() == 0
                           ? limits_.first_backoff
                           : std::min(dialled.backoff * 2, limits_.longest_backoff);
     dialled.backoff_until = Now() + dialled.backoff;
+    if (shared != nullptr) shared->health.OnAbsence(lease->endpoint);
   } else {
     dialled.backoff = std::chrono::milliseconds(0);
+    if (shared != nullptr) shared->health.OnPresence(lease->endpoint, Now());
   }
   co_return result;
 }

@@ -13,6 +13,11 @@ class Resilience(BackendTest):
         wanted = "".join(f',{key}="{value}"' for key, value in labels.items())
         return self.gateway.metrics().get(f'{name}{{backend="backend/Backend/default/{backend}"{wanted}}}', 0)
 
+    def endpoints(self, name):
+        clusters = json.loads(http_get(self.gateway.agents[1].ready["admin"], "/clusters"))
+        cluster = next(c for c in clusters if c["name"] == f"backend/Backend/default/{name}")
+        return {endpoint["port"]: endpoint["health"] for endpoint in cluster["endpoints"]}
+
     def limited(self, backend, limit):
         return self.metric("apk_backend_limited_total", backend, limit=limit)
 
@@ -258,11 +263,6 @@ class Retries(Resilience):
 class Ejection(Resilience):
     agent_flags = ("--eject-after", 3, "--eject-ms", 60_000)
 
-    def endpoints(self, name):
-        clusters = json.loads(http_get(self.gateway.agents[1].ready["admin"], "/clusters"))
-        cluster = next(c for c in clusters if c["name"] == f"backend/Backend/default/{name}")
-        return {endpoint["port"]: endpoint["health"] for endpoint in cluster["endpoints"]}
-
     def ask_until_ejected(self, name, sick):
         """Every request of these fails only where the sick one gets it."""
         def ejected():
@@ -348,7 +348,7 @@ class Ejection(Resilience):
 
 
 class Return(Resilience):
-    agent_flags = ("--eject-after", 2, "--eject-ms", 300)
+    agent_flags = ("--eject-after", 2, "--eject-ms", 300, "--slow-start-ms", 0)
 
     def test_an_endpoint_comes_back(self):
         healed = threading.Event()
@@ -362,6 +362,46 @@ class Return(Resilience):
         eventually(lambda: ejections() >= 2, "it is tried again, and ejected again")
         healed.set()
         eventually(lambda: self.get("/patient")[2] == b"healed", "it is used again")
+        before = len(sick.requests)
+        for _ in range(40):
+            self.assertEqual(self.get("/patient")[0], 200)
+        self.assertGreaterEqual(len(sick.requests) - before, 15)
+
+
+class SlowStart(Resilience):
+    agent_flags = ("--eject-after", 2, "--eject-ms", 300, "--slow-start-ms", 3_600_000)
+
+    def expect_little(self, name, returned):
+        """Of 100 requests about 5 go to an endpoint of two that has a tenth of its share."""
+        eventually(lambda: self.get(f"/{name}")[0] == 200 and returned.requests, "it is used")
+        before = len(returned.requests)
+        for _ in range(100):
+            self.assertEqual(self.get(f"/{name}")[0], 200)
+        self.assertLess(len(returned.requests) - before, 25)
+
+    def test_an_endpoint_that_was_ejected_gets_few_requests_at_first(self):
+        sick = self.origin(lambda request: status(502)(request) if len(sick.requests) <= 2 else response(b"healed"))
+        alive = self.origin()
+        self.serve("slow", [sick.port, alive.port])
+        eventually(lambda: self.get("/slow")[2] == b"healed", "it comes back")
+        self.expect_little("slow", sick)
+
+    def test_so_does_one_that_was_not_there(self):
+        port, alive = free_port(), self.origin()
+        self.serve("absent", [port, alive.port])
+
+        def refused():
+            self.get("/absent")
+            return self.endpoints("absent")[port] != "up"
+        eventually(refused, "it is missed")
+        self.expect_little("absent", self.origin(port=port))
+
+    def test_who_is_alone_gets_everything(self):
+        origin = self.origin(lambda request: status(502)(request) if len(origin.requests) <= 4 else response(b"ok"))
+        self.serve("alone", [free_port(), origin.port])
+        eventually(lambda: self.get("/alone")[0] == 200, "it works")
+        for _ in range(20):
+            self.assertEqual(self.get("/alone")[0], 200)
 
 
 if __name__ == "__main__":

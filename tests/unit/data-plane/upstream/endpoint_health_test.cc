@@ -31,9 +31,9 @@ TEST_F(EndpointHealthTest, EjectsAfterFiveFailuresInARow) {
   EXPECT_EQ(Fail(0, 4), std::nullopt);
   health_.OnSuccess(0);
   EXPECT_EQ(Fail(0, 4), std::nullopt);
-  EXPECT_FALSE(health_.WasEjected(0));
+  EXPECT_FALSE(health_.IsUnsettled(0));
   EXPECT_EQ(Fail(0, 1), seconds(30));
-  EXPECT_TRUE(health_.WasEjected(0));
+  EXPECT_TRUE(health_.IsUnsettled(0));
   EXPECT_TRUE(health_.IsEjected(0, now_));
   EXPECT_FALSE(health_.IsEjected(1, now_));
   now_ += seconds(30) - milliseconds(1);
@@ -42,7 +42,7 @@ TEST_F(EndpointHealthTest, EjectsAfterFiveFailuresInARow) {
   EXPECT_FALSE(health_.IsEjected(0, now_));
 }
 
-TEST_F(EndpointHealthTest, WhatWasUnderWayWhenItWasEjectedProlongsNothing) {
+TEST_F(EndpointHealthTest, WhatWasUnderWayWhenItIsUnsettledProlongsNothing) {
   Fail(0, 5);
   EXPECT_EQ(Fail(0, 100), std::nullopt);
   now_ += seconds(30);
@@ -97,15 +97,55 @@ TEST_F(EndpointHealthTest, OneOfTwoMayBeEjectedButNeverTheLast) {
 
 TEST_F(EndpointHealthTest, TheLastThatPassesItsHealthChecksStays) {
   policy_.percent_max = 100;
-  for (size_t i = 1; i < 40; ++i) health_.SetUp(i, false);
+  for (size_t i = 1; i < 40; ++i) health_.SetUp(i, false, now_);
   EXPECT_EQ(Fail(0, 5), std::nullopt);
-  health_.SetUp(7, true);
+  health_.SetUp(7, true, now_);
   EXPECT_EQ(Fail(0, 1), seconds(30));
 }
 
 TEST_F(EndpointHealthTest, CanBeTurnedOff) {
   policy_.failures = 0;
   EXPECT_EQ(Fail(0, 1000), std::nullopt);
+}
+
+TEST_F(EndpointHealthTest, OneThatComesBackGrowsIntoItsShare) {
+  constexpr seconds kRamp(10);
+  EXPECT_EQ(health_.Share(0, now_, kRamp), 100u) << "nothing ever happened to it";
+  health_.SetUp(0, false, now_);
+  now_ += seconds(100);
+  health_.SetUp(0, true, now_);
+  EXPECT_EQ(health_.Share(0, now_, kRamp), 10u);
+  EXPECT_EQ(health_.Share(0, now_ + seconds(1), kRamp), 10u);
+  EXPECT_EQ(health_.Share(0, now_ + milliseconds(5500), kRamp), 55u);
+  EXPECT_TRUE(health_.IsUnsettled(0));
+  EXPECT_EQ(health_.Share(0, now_ + seconds(10), kRamp), 100u);
+  EXPECT_FALSE(health_.IsUnsettled(0));
+}
+
+TEST_F(EndpointHealthTest, AnEjectedOneDoesTheSameFromTheEndOfItsTime) {
+  Fail(0, 5);
+  health_.SetUp(0, true, now_ + seconds(3));
+  EXPECT_TRUE(health_.IsEjected(0, now_ + seconds(29))) << "a health check shortens nothing";
+  EXPECT_EQ(health_.Share(0, now_ + seconds(35), seconds(10)), 50u);
+}
+
+TEST_F(EndpointHealthTest, WhoCanBeConnectedToAgainComesBackOnce) {
+  health_.OnPresence(0, now_);
+  EXPECT_FALSE(health_.IsUnsettled(0)) << "it was never away";
+  health_.OnAbsence(0);
+  EXPECT_FALSE(health_.IsUnsettled(0)) << "each worker sees to that for itself";
+  health_.OnPresence(0, now_);
+  EXPECT_EQ(health_.Share(0, now_, seconds(10)), 10u);
+  health_.OnPresence(0, now_ + seconds(8));
+  EXPECT_EQ(health_.Share(0, now_ + seconds(8), seconds(10)), 80u) << "another worker's connection";
+}
+
+TEST_F(EndpointHealthTest, ASlowStartCanTakeNoTime) {
+  health_.SetUp(0, true, now_);
+  EXPECT_EQ(health_.Share(0, now_, seconds(0)), 100u);
+  EXPECT_FALSE(health_.IsUnsettled(0));
+  Fail(1, 5);
+  EXPECT_EQ(health_.Share(1, now_, seconds(0)), 100u);
 }
 
 }  // namespace
