@@ -1,5 +1,7 @@
 """What a backend in trouble costs its clients: limits of a Backend, retries, endpoints that are left alone."""
 import json
+import pathlib
+import tempfile
 import threading
 import time
 
@@ -170,7 +172,18 @@ class Flaky(FakeBackend):
 
 
 class Retries(Resilience):
-    agent_flags = ("--eject-after", 0)
+    @classmethod
+    def setUpClass(cls):
+        directory = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(directory.cleanup)
+        cls.log = pathlib.Path(directory.name) / "access.log"
+        cls.agent_flags = ("--eject-after", 0, "--access-log", cls.log)
+        super().setUpClass()
+
+    def logged(self, path):
+        """The failures that stand in the lines of these requests."""
+        lines = map(json.loads, self.log.read_text().splitlines())
+        return [line.get("failure") for line in lines if line["path"].startswith(path)]
 
     def flaky(self, *answers):
         made = Flaky(*answers)
@@ -246,6 +259,7 @@ class Retries(Resilience):
         for number in range(4):
             self.assertEqual(self.get(f"/few/more-{number}")[::2], (504, b"no"))
         self.assertEqual(self.limited("few", "retries"), 4)
+        eventually(lambda: self.logged("/few/more") == ["retry_overflow"] * 4, "the log says why")
         self.assertEqual(self.metric("apk_backend_retries_total", "few"), 2)
 
     def test_few_retries_at_a_time_where_the_Backend_does_not_say(self):
