@@ -46,11 +46,11 @@ struct Flags {
 
 // A limit that is a duration, in milliseconds.
 void AddMilliseconds(CLI::App& app, const char* name, std::chrono::milliseconds& value,
-                     const char* description) {
+                     const char* description, int least = 1) {
   app.add_option_function<int>(
          name, [&value](int milliseconds) { value = std::chrono::milliseconds(milliseconds); },
          description)
-      ->check(CLI::Range(1, 3'600'000))
+      ->check(CLI::Range(least, 3'600'000))
       ->default_str(std::to_string(value.count()))
       ->option_text("MS [" + std::to_string(value.count()) + "]");
 }
@@ -63,9 +63,10 @@ void AddMirrorFlags(CLI::App& app, MirrorLimits& mirror) {
                  "Copies that one mirror may have to answer at a time")
       ->check(CLI::Range(1, 65535))
       ->capture_default_str();
-  app.add_option("--mirror-pipelining", mirror.pipelined_max,
-                 "Copies without bodies that a mirror which answers at once is sent on a connection "
-                 "before its first answer; 1: none")
+  app.add_option(
+         "--mirror-pipelining", mirror.pipelined_max,
+         "Copies without bodies that a mirror which answers at once is sent on a connection "
+         "before its first answer; 1: none")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   AddMilliseconds(app, "--mirror-quick-ms", mirror.quick,
@@ -105,6 +106,24 @@ void AddClientFlags(CLI::App& app, WorkerOptions& worker) {
       ->capture_default_str();
 }
 
+void AddBackendFlags(CLI::App& app, PoolLimits& pool) {
+  EjectionPolicy& ejection = pool.ejection;
+  app.add_option("--eject-after", ejection.failures,
+                 "Requests in a row that an endpoint may fail before it is left alone for a while, "
+                 "where its backend has others; 0: it never is")
+      ->capture_default_str();
+  AddMilliseconds(app, "--eject-ms", ejection.base,
+                  "For how long the first time, that much longer each time after");
+  AddMilliseconds(app, "--eject-max-ms", ejection.longest, "For how long at most");
+  app.add_option("--eject-percent", ejection.percent_max,
+                 "How many of a backend's endpoints may be left alone, but always one")
+      ->check(CLI::Range(0, 100))
+      ->capture_default_str();
+  AddMilliseconds(app, "--slow-start-ms", pool.slow_start,
+                  "How long an endpoint that comes back takes to get its whole share; 0: no time",
+                  0);
+}
+
 void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--id", flags.id, "Name of this agent, unique in the fleet")
       ->capture_default_str();
@@ -133,6 +152,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::Range(0, 86'400))
       ->capture_default_str();
   AddClientFlags(app, flags.worker);
+  AddBackendFlags(app, flags.worker.pool);
   app.add_option("--dns-server", flags.dns_servers,
                  "Address:port to ask for names instead of /etc/resolv.conf's; repeatable")
       ->check([](const std::string& text) {

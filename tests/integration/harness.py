@@ -295,6 +295,7 @@ class FakeBackend:
         self.respond = respond or (lambda request: response(b"ok"))
         self.requests = []
         self.connections = 0
+        self.most_open = 0  # Of them, at one time.
         self.server_names = []
         self._read_requests = read_requests
         self._changed = threading.Condition()
@@ -333,17 +334,19 @@ class FakeBackend:
             with self._changed:
                 self.connections += 1
                 number = self.connections
+            self.most_open = max(self.most_open, 1 + sum(map(is_open, list(self._open))))
+            self._open.add(connection)
             threading.Thread(target=self._serve, args=(connection, number), daemon=True).start()
 
     def _serve(self, connection, number):
-        self._open.add(connection)
+        accepted = connection
         with contextlib.suppress(OSError, ValueError):
             if self._context:
                 connection = self._context.wrap_socket(connection, server_side=True)
             self._serve_requests(connection, number)
         with contextlib.suppress(OSError):
             connection.close()
-        self._open.discard(connection)
+        self._open.discard(accepted)
 
     def _serve_requests(self, connection, number):
         if not self._read_requests:
@@ -367,6 +370,16 @@ class FakeBackend:
                 answer(connection)
                 return
             connection.sendall(answer)
+
+
+def is_open(connection):
+    """The peer has not closed it, by what has arrived so far."""
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 
 
 def read_head(stream):
