@@ -165,26 +165,35 @@ class Parser {
   std::vector<std::string> arguments_;
 };
 
-// The command whose name the words begin with.
-const Command* CommandOf(const Program& program, const std::vector<std::string>& words) {
-  if (words.empty()) return nullptr;
-  for (const Command& command : program.commands) {
-    if (command.name == words[0]) return &command;
-    if (words.size() > 1 && command.name == Concat(words[0], " ", words[1])) return &command;
-  }
-  return nullptr;
-}
-
 size_t WordsOf(const Command& command) { return Split(command.name, ' ').size(); }
 
-std::string UnknownCommand(const Program& program, const std::vector<std::string>& words) {
-  std::vector<std::string> within;  // "config" alone: its second words.
-  std::vector<std::string> names;
+// The command whose name the words begin with; of several the one with the longest name.
+const Command* CommandOf(const Program& program, const std::vector<std::string>& words) {
+  const Command* found = nullptr;
+  for (const Command& command : program.commands) {
+    const std::vector<std::string_view> name = Split(command.name, ' ');
+    const bool begins =
+        words.size() >= name.size() && std::equal(name.begin(), name.end(), words.begin());
+    if (begins && (found == nullptr || name.size() > WordsOf(*found))) found = &command;
+  }
+  return found;
+}
+
+// What may follow `first` in commands' names: of "agents" revoke, token, …
+std::vector<std::string> WordsWithin(const Program& program, const std::string& first) {
+  std::vector<std::string> within;
   for (const Command& command : program.commands) {
     const std::vector<std::string_view> parts = Split(command.name, ' ');
-    if (parts.size() > 1 && parts[0] == words[0]) within.emplace_back(parts[1]);
-    names.push_back(command.name);
+    if (parts.size() < 2 || parts[0] != first) continue;
+    if (within.empty() || within.back() != parts[1]) within.emplace_back(parts[1]);
   }
+  return within;
+}
+
+std::string UnknownCommand(const Program& program, const std::vector<std::string>& words) {
+  const std::vector<std::string> within = WordsWithin(program, words[0]);
+  std::vector<std::string> names;
+  for (const Command& command : program.commands) names.push_back(command.name);
   if (!within.empty()) {
     return Concat("\"", words[0], "\" needs one of ", Join(within, ", "),
                   words.size() > 1 ? Concat(", not \"", words[1], "\"") : "");
@@ -194,7 +203,13 @@ std::string UnknownCommand(const Program& program, const std::vector<std::string
                 nearest.empty() ? "" : Concat("\n\nDid you mean this?\n  ", nearest));
 }
 
-std::string CheckArguments(const Command& command, const std::vector<std::string>& arguments) {
+std::string CheckArguments(const Program& program, const Command& command,
+                           const std::vector<std::string>& arguments) {
+  const std::vector<std::string> within = WordsWithin(program, command.name);
+  if (!within.empty() && arguments.size() > command.arguments_max) {
+    return Concat("\"", command.name, "\" is followed by one of ", Join(within, ", "),
+                  ", not by \"", arguments[command.arguments_max], "\"");
+  }
   if (arguments.size() < command.arguments_min)
     return Concat("an argument is missing: ", command.name, " ", command.arguments);
   if (arguments.size() > command.arguments_max)
@@ -313,7 +328,7 @@ Invocation ParseCommandLine(const Program& program, const std::vector<std::strin
   }
   std::vector<std::string>& plain = parser.arguments();
   plain.erase(plain.begin(), plain.begin() + static_cast<ptrdiff_t>(WordsOf(command)));
-  const std::string wrong = CheckArguments(command, plain);
+  const std::string wrong = CheckArguments(program, command, plain);
   if (!wrong.empty()) return see(wrong, Concat(" ", command.name));
   invocation.command = &command;
   invocation.arguments = std::move(plain);

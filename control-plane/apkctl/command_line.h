@@ -24,7 +24,7 @@ struct Flag {
 };
 
 struct Command {
-  std::string name = {};       // "get", or of two words: "config use-context".
+  std::string name = {};       // "get", or of more words: "config use-context".
   std::string arguments = {};  // For the usage line: "KIND [NAME…]".
   std::string help = {};       // One line.
   std::vector<Flag> flags = {};

@@ -1,5 +1,6 @@
 // Completion: three small scripts, and one place that knows what may stand where: they call
 // "apkctl __complete WORDS…" with what is typed so far, the word to complete last.
+#include <algorithm>
 #include <iostream>
 
 #include "common/strings.h"
@@ -135,14 +136,15 @@ Words FlagsOf(const Program& program, const Command* command) {
   return words;
 }
 
-// The first or second words of the commands.
+// The words of commands' names that may follow those before.
 Words CommandWords(const Program& program, const Words& before) {
   Words words;
   for (const Command& command : program.commands) {
     const std::vector<std::string_view> parts = Split(command.name, ' ');
-    if (before.empty() && (words.empty() || words.back() != parts[0])) words.emplace_back(parts[0]);
-    if (before.size() == 1 && parts.size() > 1 && parts[0] == before[0])
-      words.emplace_back(parts[1]);
+    if (parts.size() <= before.size() || !std::equal(before.begin(), before.end(), parts.begin()))
+      continue;
+    const std::string_view next = parts[before.size()];
+    if (words.empty() || words.back() != next) words.emplace_back(next);
   }
   return words;
 }
@@ -169,7 +171,8 @@ Words ArgumentsOf(const Program& program, const PartialCommand& partial,
     case Command::Argument::kNone:
       break;
   }
-  return {};
+  // "agents" is a command and begins the names of others.
+  return before.empty() ? CommandWords(program, Words{partial.command->name}) : Words();
 }
 
 // bash takes "--output=json" for three words.

@@ -4,9 +4,12 @@
 
 #include <absl/status/statusor.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "control-plane/identity/signing_request.h"
 
 typedef struct x509_st X509;
 typedef struct evp_pkey_st EVP_PKEY;
@@ -19,11 +22,11 @@ struct KeyPair {
 };
 
 struct CertificateRequest {
-  std::string common_name;
-  std::vector<std::string> dns_names;
-  std::vector<std::string> ip_addresses;
-  std::string uri;
-  int days = 365;
+  std::string common_name = {};
+  std::vector<std::string> dns_names = {};
+  std::vector<std::string> ip_addresses = {};
+  std::string uri = {};
+  std::chrono::seconds life = std::chrono::hours(24 * 365);
   bool server = false;
   bool client = false;
 };
@@ -40,13 +43,19 @@ class CertificateAuthority {
   static absl::StatusOr<std::unique_ptr<CertificateAuthority>> FromPem(const std::string& pem);
   std::string ToPem() const { return key_pem_ + certificate_pem_; }  // Its private key, too.
 
+  // With a key of its own.
   absl::StatusOr<KeyPair> Issue(const CertificateRequest& request) const;
+  // For a key that somebody else has; the chain as PEM, which ends with the authority. What else
+  // the signing request asks for is not heeded.
+  absl::StatusOr<std::string> IssueFor(const SigningRequest& key,
+                                       const CertificateRequest& request) const;
   const std::string& certificate_pem() const { return certificate_pem_; }
 
  private:
   CertificateAuthority() = default;
   absl::Status Generate();
   absl::Status Parse(const std::string& key_pem);
+  absl::StatusOr<std::string> Sign(EVP_PKEY* key, const CertificateRequest& request) const;
 
   std::string certificate_pem_;
   std::string key_pem_;
@@ -56,5 +65,7 @@ class CertificateAuthority {
 
 // True while the first certificate of the PEM is valid for at least `days` more.
 bool ValidForDays(const std::string& certificate_pem, int days);
+// SHA-256 of the first certificate of the PEM, 64 hex digits; "" where there is none.
+std::string CertificateHash(const std::string& certificate_pem);
 
 }  // namespace apk

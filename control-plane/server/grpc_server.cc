@@ -4,6 +4,7 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 
 #include <chrono>
 
@@ -13,10 +14,19 @@ namespace apk {
 namespace {
 
 constexpr int kMessageBytesMax = 64 << 20;
+// Of those who show no certificate.
+constexpr int kStrangersMessageBytesMax = 64 << 10;
+constexpr int kStrangersThreadsMax = 16;
+constexpr size_t kStrangersBytesMax = 64 << 20;
 
-std::shared_ptr<grpc::ServerCredentials> Credentials(const Identity& identity) {
+using ClientCertificates = GrpcServer::ClientCertificates;
+
+std::shared_ptr<grpc::ServerCredentials> Credentials(const Identity& identity,
+                                                     ClientCertificates clients) {
   grpc::SslServerCredentialsOptions options(
-      GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+      clients == ClientCertificates::kVerified
+          ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
+          : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
   options.pem_root_certs = identity.authority->certificate_pem();
   grpc::SslServerCredentialsOptions::PemKeyCertPair pair;
   pair.private_key = identity.server.key_pem;
@@ -25,24 +35,37 @@ std::shared_ptr<grpc::ServerCredentials> Credentials(const Identity& identity) {
   return grpc::SslServerCredentials(options);
 }
 
+void LimitStrangers(grpc::ServerBuilder& builder) {
+  grpc::ResourceQuota quota("strangers");
+  quota.SetMaxThreads(kStrangersThreadsMax).Resize(kStrangersBytesMax);
+  builder.SetResourceQuota(quota);
+  builder.SetMaxReceiveMessageSize(kStrangersMessageBytesMax);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 4);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 10'000);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, 60'000);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, 5'000);
+}
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const std::string& address,
-                                                              const Identity& identity,
-                                                              grpc::Service* admin,
-                                                              grpc::Service* discovery) {
+absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
+    const std::string& address, const Identity& identity, ClientCertificates clients,
+    const std::vector<grpc::Service*>& services) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(address, Credentials(identity), &port);
-  builder.RegisterService(admin);
-  builder.RegisterService(discovery);
-  builder.SetMaxReceiveMessageSize(kMessageBytesMax);
+  builder.AddListeningPort(address, Credentials(identity, clients), &port);
+  for (grpc::Service* const service : services) builder.RegisterService(service);
   builder.SetMaxSendMessageSize(-1);
+  if (clients == ClientCertificates::kVerified) {
+    builder.SetMaxReceiveMessageSize(kMessageBytesMax);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 100);
+  } else {
+    LimitStrangers(builder);
+  }
   // Without this two control planes would share a port and take turns.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 100);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);

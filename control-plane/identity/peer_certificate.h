@@ -1,0 +1,26 @@
+// What the certificate of the other end of a connection says of it, once its chain is verified.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+typedef struct x509_st X509;
+
+namespace apk {
+
+// A value.
+struct PeerCertificate {
+  std::string uri;           // spiffe://apk/…; "" where it has none, or there is no certificate.
+  std::string key_hash;      // As HashOfKey has it.
+  int64_t expires_unix = 0;  // When it ends.
+
+  bool IsUser() const;            // May use the admin API.
+  bool IsAgent() const;           // May stream snapshots.
+  std::string AgentName() const;  // "" for anybody else.
+};
+
+// Of `certificate`, which may be nullptr.
+PeerCertificate PeerOf(const X509* certificate);
+PeerCertificate PeerOfPem(const std::string& pem);
+
+}  // namespace apk
