@@ -107,8 +107,7 @@ class AgentStream final : public Reactor {
            Concat("the certificate is that of agent ", certificate_, ", which may not call itself ",
                   id, ": start it with --id ", certificate_, ", or issue a certificate for ", id)});
     }
-    if (const absl::Status let_in = service_.identities_.ledger().CheckAgentName(id);
-        !let_in.ok()) {
+    if (const absl::Status let_in = CheckNameUnderShared(id); !let_in.ok()) {
       return Refuse({grpc::StatusCode::PERMISSION_DENIED, std::string(let_in.message())});
     }
     if (subscription_.IsAhead(request_, cache_.Newest())) {
@@ -142,7 +141,13 @@ class AgentStream final : public Reactor {
     const IdentityLedger& ledger = service_.identities_.ledger();
     const absl::Status status = ledger.Check(peer_, std::time(nullptr));
     const std::lock_guard lock(mutex_);
-    return status.ok() && !id_.empty() ? ledger.CheckAgentName(id_) : status;
+    return status.ok() ? CheckNameUnderShared(id_) : status;
+  }
+
+  // A revoked name is shut out under the shared certificate, too.
+  absl::Status CheckNameUnderShared(const std::string& id) const {
+    if (certificate_ != kSharedCertificate) return absl::OkStatus();
+    return service_.identities_.ledger().CheckAgentName(id);
   }
 
   grpc::Status Refuse(grpc::Status status) const {

@@ -133,10 +133,10 @@ absl::StatusOr<std::vector<RecordWrite>> AdmitByToken(const RecordView& records,
     if (present.has_value()) enrollment = *present;
   } else {
     RETURN_IF_ERROR(CheckToken(*token, candidate, now_unix));
-    RETURN_IF_ERROR(CheckName(records, *token, candidate));
   }
   RETURN_IF_ERROR(LiftFor(records, *token, candidate, writes));
   if (!HasLetIn(*token, candidate)) {
+    RETURN_IF_ERROR(CheckName(records, *token, candidate));
     v1::StoredJoinToken::Use* const use = token->add_uses();
     use->set_agent(candidate.agent);
     use->set_key_hash(candidate.key_hash);

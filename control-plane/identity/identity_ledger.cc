@@ -172,7 +172,12 @@ absl::Status IdentityLedger::Check(const PeerCertificate& peer, int64_t now_unix
 
 absl::Status IdentityLedger::CheckAgentName(const std::string& name) const {
   const auto revocation = Find<v1::StoredRevocation>(RevocationKey(AgentSubject(name)));
-  return revocation.has_value() ? Revoked("agent " + name, *revocation) : absl::OkStatus();
+  if (revocation.has_value()) return Revoked("agent " + name, *revocation);
+  if (!Find<v1::StoredEnrollment>(EnrollmentKey(name)).has_value()) return absl::OkStatus();
+  return absl::PermissionDeniedError(
+      Concat("agent ", name,
+             " joined with a certificate of its own: under one that agents share "
+             "nobody is called so"));
 }
 
 absl::Status IdentityLedger::Revoke(const v1::Subject& subject, const std::string& reason,

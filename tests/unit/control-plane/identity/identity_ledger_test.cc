@@ -82,6 +82,8 @@ TEST_F(IdentityLedgerTest, AnAgentThatJoinedHasOneKey) {
   EXPECT_TRUE(absl::IsPermissionDenied(ledger_.Check(Peer("agent/n", "other"), kNow)));
   EXPECT_TRUE(ledger_.Check(Peer("agent/m", "other"), kNow).ok());
   EXPECT_TRUE(ledger_.Check(Peer("user/n", "other"), kNow).ok());
+  EXPECT_TRUE(absl::IsPermissionDenied(ledger_.CheckAgentName("n")));
+  EXPECT_TRUE(ledger_.CheckAgentName("m").ok());
 }
 
 TEST_F(IdentityLedgerTest, WhatIsOlderThanWhatIsKnownDoesNothing) {
