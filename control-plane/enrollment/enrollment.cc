@@ -34,7 +34,7 @@ absl::StatusOr<std::string> RandomLetters(size_t size, std::string_view letters)
   return bytes;
 }
 
-absl::StatusOr<JoinToken> NewToken(const std::string& authority_pem) {
+absl::StatusOr<JoinToken> NewToken(const std::string& anchor_pem) {
   constexpr size_t kIdSize = 10;
   constexpr size_t kSecretSize = 43;  // 258 bits.
   constexpr std::string_view kLower = "abcdefghijklmnopqrstuvwxyz234567";
@@ -43,7 +43,7 @@ absl::StatusOr<JoinToken> NewToken(const std::string& authority_pem) {
   JoinToken token;
   ASSIGN_OR_RETURN(token.id, RandomLetters(kIdSize, kLower));
   ASSIGN_OR_RETURN(token.secret, RandomLetters(kSecretSize, kBase64Url));
-  token.authority = CertificateHash(authority_pem);
+  token.authority = CertificateHash(anchor_pem);
   return token;
 }
 
@@ -91,7 +91,7 @@ absl::StatusOr<v1::CreateJoinTokenResponse> Enrollment::CreateToken(
     return absl::ResourceExhaustedError(
         "there are 1000 join tokens: delete some (apkctl agents token delete ID)");
   }
-  ASSIGN_OR_RETURN(const JoinToken token, NewToken(options_.authority->certificate_pem()));
+  ASSIGN_OR_RETURN(const JoinToken token, NewToken(options_.anchor_pem));
   v1::StoredJoinToken stored;
   stored.set_secret_hash(HashOfSecret(token.secret));
   stored.set_agent(request.agent());

@@ -23,6 +23,7 @@ struct EnrollmentOptions {
       off;  // Why certificates are not issued here, which every call then says; "": they are.
   const CertificateAuthority* authority = nullptr;  // Where they are.
   std::string trust_bundle_pem;                     // Who signs the certificates of control planes.
+  std::string anchor_pem;  // That one of them by which this control plane is trusted.
   std::chrono::seconds certificate_life = std::chrono::hours(24);
   // Whether an agent of this name is connected now, by whatever certificate.
   std::function<bool(const std::string&)> is_connected;

@@ -115,6 +115,8 @@ absl::StatusOr<Identity> OpenIdentity(const std::string& data_dir,
   // Names may have changed since the last start: the server's certificate is cheap, so it is always
   // new. Its files are for people to look at: a full disk must not keep the server from starting.
   ASSIGN_OR_RETURN(identity.server, identity.authority->Issue(ServerRequest(names)));
+  identity.development_server = identity.server;
+  identity.trust_pem = identity.anchor_pem = identity.authority->certificate_pem();
   absl::Status written = WriteFile(directory + "/server.key", identity.server.key_pem, 0600);
   if (written.ok()) {
     written = WriteFile(directory + "/server.crt", identity.server.certificate_pem, 0644);
@@ -122,13 +124,16 @@ absl::StatusOr<Identity> OpenIdentity(const std::string& data_dir,
   if (!written.ok()) {
     LogWarning("server certificate not written", {{"reason", std::string(written.message())}});
   }
+  return identity;
+}
+
+absl::Status IssueFirstCertificates(const Identity& identity) {
+  const std::string& directory = identity.directory;
   RETURN_IF_ERROR(
       ReadOrIssue(*identity.authority, directory + "/admin", ClientRequest("user", "admin"))
           .status());
-  RETURN_IF_ERROR(
-      ReadOrIssue(*identity.authority, directory + "/agent", ClientRequest("agent", "default"))
-          .status());
-  return identity;
+  return ReadOrIssue(*identity.authority, directory + "/agent", ClientRequest("agent", "default"))
+      .status();
 }
 
 absl::Status IssueClientCertificate(const CertificateAuthority& authority, const std::string& role,

@@ -1,4 +1,5 @@
-// The first URI of the trust domain among its alternative names is whom it is for.
+// The first URI of the trust domain among its alternative names is whom it is for. Authorities that
+// write none say it by the subject: O=apk:agents or O=apk:users, and the name as CN.
 #include "control-plane/identity/peer_certificate.h"
 
 #include <openssl/bio.h>
@@ -9,6 +10,8 @@
 #include <memory>
 #include <string_view>
 
+#include "common/join_token.h"
+#include "common/strings.h"
 #include "control-plane/identity/signing_request.h"
 #include "control-plane/identity/spiffe.h"
 
@@ -29,6 +32,24 @@ std::string UriOf(const X509* certificate) {
     if (uri.starts_with(kTrustDomain)) return std::string(uri);
   }
   return "";
+}
+
+// "" where the subject has none or several of it: who is meant must be beyond doubt.
+std::string SubjectEntry(const X509* certificate, int nid) {
+  const X509_NAME* const subject = X509_get_subject_name(certificate);
+  const int index = X509_NAME_get_index_by_NID(subject, nid, -1);
+  if (index < 0 || X509_NAME_get_index_by_NID(subject, nid, index) >= 0) return "";
+  const ASN1_STRING* const text = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index));
+  return std::string(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
+                     static_cast<size_t>(ASN1_STRING_length(text)));
+}
+
+std::string UriOfSubject(const X509* certificate) {
+  const std::string organization = SubjectEntry(certificate, NID_organizationName);
+  const std::string name = SubjectEntry(certificate, NID_commonName);
+  if (!IsIdentityName(name)) return "";
+  if (organization == "apk:agents") return Concat(kAgentUri, name);
+  return organization == "apk:users" ? Concat(kUserUri, name) : "";
 }
 
 int64_t UnixTime(const ASN1_TIME* time) {
@@ -54,6 +75,7 @@ PeerCertificate PeerOf(const X509* certificate) {
   PeerCertificate peer;
   if (certificate == nullptr) return peer;
   peer.uri = UriOf(certificate);
+  if (peer.uri.empty()) peer.uri = UriOfSubject(certificate);
   peer.expires_unix = UnixTime(X509_get0_notAfter(certificate));
   if (EVP_PKEY* const key = X509_get0_pubkey(certificate); key != nullptr) {
     peer.key_hash = HashOfKey(key);

@@ -10,7 +10,7 @@ namespace apk {
 
 // A value.
 struct PeerCertificate {
-  std::string uri;           // spiffe://apk/…; "" where it has none, or there is no certificate.
+  std::string uri;           // spiffe://apk/…; "" where it names nobody, or there is none.
   std::string key_hash;      // As HashOfKey has it.
   int64_t expires_unix = 0;  // When it ends.
 

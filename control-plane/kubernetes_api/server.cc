@@ -295,7 +295,7 @@ absl::StatusOr<std::unique_ptr<KubernetesServer>> KubernetesServer::Start(
   ASSIGN_OR_RETURN(asio::ssl::context tls,
                    MakeServerTls(identity.server.certificate_pem, identity.server.key_pem));
   boost::system::error_code error;
-  const std::string& authority = identity.authority->certificate_pem();
+  const std::string& authority = identity.trust_pem;
   tls.add_certificate_authority(asio::buffer(authority), error);
   if (!error) {
     tls.set_verify_mode(asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert, error);

@@ -27,10 +27,13 @@ std::shared_ptr<grpc::ServerCredentials> Credentials(const Identity& identity,
       clients == ClientCertificates::kVerified
           ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
           : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
-  options.pem_root_certs = identity.authority->certificate_pem();
+  options.pem_root_certs = identity.trust_pem;
   grpc::SslServerCredentialsOptions::PemKeyCertPair pair;
   pair.private_key = identity.server.key_pem;
   pair.cert_chain = identity.server.certificate_pem;
+  // Who knows no more of the authority than a hash must be shown it.
+  const bool shown = identity.server.certificate_pem.find(identity.anchor_pem) != std::string::npos;
+  if (clients == ClientCertificates::kNone && !shown) pair.cert_chain += identity.anchor_pem;
   options.pem_key_cert_pairs.push_back(pair);
   return grpc::SslServerCredentials(options);
 }

@@ -30,6 +30,7 @@ namespace {
 
 struct Flags {
   StoreFlags store;
+  ExternalIdentity external;
   std::string data_dir = "/var/lib/apk/control-plane";
   std::string listen = "127.0.0.1:7443";
   std::string token_listen = "127.0.0.1:7444";
@@ -54,7 +55,8 @@ int Fail(const absl::Status& status) {
 
 int IssueCertificate(const Flags& flags) {
   const absl::StatusOr<std::unique_ptr<CertificateAuthority>> authority =
-      FindAuthority(flags.store, flags.data_dir);
+      flags.external.empty() ? FindAuthority(flags.store, flags.data_dir)
+                             : OpenExternalAuthority(flags.external);
   if (absl::IsNotFound(authority.status())) {
     return Fail(absl::NotFoundError(
         Concat(std::string(authority.status().message()),
@@ -79,7 +81,7 @@ absl::Status StartTokenIssuer(const ListenAddress& listen, const Identity& ident
   absl::StatusOr<std::unique_ptr<TokenIssuer>> issuer = store.Issuer();
   if (!issuer.ok()) return issuer.status();
   absl::StatusOr<std::unique_ptr<TokenServer>> server =
-      TokenServer::Start(**issuer, identity.server, listen.host, listen.port);
+      TokenServer::Start(**issuer, identity.development_server, listen.host, listen.port);
   if (!server.ok()) {
     return absl::Status(server.status().code(),
                         Concat("--token-issuer-listen: ", std::string(server.status().message())));
@@ -120,8 +122,14 @@ absl::StatusOr<EnrollmentOptions> EnrollmentOf(const Flags& flags, const Identit
   if (flags.enrollment_listen == "off") {
     options.off = "start the control plane with --enrollment-listen, for example 0.0.0.0:7446";
   }
-  options.authority = identity.authority.get();
-  options.trust_bundle_pem = identity.authority->certificate_pem();
+  options.authority = identity.signer();
+  if (options.authority == nullptr) {
+    options.off =
+        "this control plane has no key of the authority to sign certificates with (--ca-key); get "
+        "them from whoever runs the authority";
+  }
+  options.trust_bundle_pem = identity.trust_pem;
+  options.anchor_pem = identity.anchor_pem;
   options.is_connected = [&agents](const std::string& id) { return agents.IsConnected(id); };
   constexpr uint32_t kShortestMs = 5'000;
   const std::optional<uint32_t> life = ParseDurationMs(flags.agent_certificate_ttl);
@@ -188,9 +196,12 @@ int Serve(const Flags& flags) {
   if (!store.ok()) return Fail(store.status());
   absl::StatusOr<std::unique_ptr<CertificateAuthority>> authority = store->Authority();
   if (!authority.ok()) return Fail(authority.status());
-  const absl::StatusOr<Identity> identity =
+  absl::StatusOr<Identity> identity =
       OpenIdentity(flags.data_dir, *std::move(authority), flags.advertise);
   if (!identity.ok()) return Fail(identity.status());
+  const absl::Status certified = flags.external.empty() ? IssueFirstCertificates(*identity)
+                                                        : UseExternal(flags.external, *identity);
+  if (!certified.ok()) return Fail(certified);
   TokenIssuing tokens;
   if (flags.token_issuer) {
     const absl::Status started = StartTokenIssuer(*token_listen, *identity, *store, tokens);
@@ -242,7 +253,12 @@ int Serve(const Flags& flags) {
   }
   const std::string for_clients =
       HostAndPort(listen->IsWildcard() ? listen->Reachable({}) : listen->host, (*server)->port());
-  if (const absl::Status written = WriteClientConfig(flags.data_dir, for_clients); !written.ok()) {
+  const absl::Status written = identity->external
+                                   ? absl::FailedPreconditionError(
+                                         "users' certificates are another authority's: write one "
+                                         "that names yours")
+                                   : WriteClientConfig(flags.data_dir, for_clients);
+  if (!written.ok()) {
     LogWarning("apkctl.yaml not written", {{"reason", std::string(written.message())}});
   }
   const std::string token_address =
@@ -276,11 +292,25 @@ void AddStoreFlags(CLI::App& app, StoreFlags& store) {
   app.add_option("--store-key", store.key, "PEM file: its key");
 }
 
+void AddExternalFlags(CLI::App& app, ExternalIdentity& external) {
+  app.add_option(
+      "--ca-cert", external.ca_certificate,
+      "PEM file: who signs the certificates of agents and users, instead of the built-in "
+      "authority");
+  app.add_option("--ca-key", external.ca_key,
+                 "PEM file: the key of one of them, to sign for agents that join");
+}
+
 void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--data-dir", flags.data_dir,
                  "Embedded store, certificates, apkctl.yaml; each control plane has its own")
       ->capture_default_str();
   AddStoreFlags(app, flags.store);
+  AddExternalFlags(app, flags.external);
+  app.add_option(
+      "--server-cert", flags.external.server_certificate,
+      "PEM file: the certificate of the APIs, signed by one of --ca-cert, and its chain");
+  app.add_option("--server-key", flags.external.server_key, "PEM file: its key");
   app.add_option("--listen", flags.listen, "gRPC: admin API and discovery, address:port")
       ->capture_default_str();
   app.add_option("--token-issuer-listen", flags.token_listen,
@@ -328,6 +358,7 @@ int main(int argc, char** argv) {
       app.add_subcommand("issue-certificate", "Write a client certificate and its key");
   issue->add_option("--data-dir", flags.data_dir, "Of the control plane")->capture_default_str();
   apk::AddStoreFlags(*issue, flags.store);
+  apk::AddExternalFlags(*issue, flags.external);
   CLI::Option_group* const subject = issue->add_option_group("subject", "Whom it is for");
   subject->add_option("--agent", flags.agent, "An agent, by its --id");
   subject->add_option("--user", flags.user, "A user of the admin API");

@@ -7,30 +7,13 @@ import subprocess
 import unittest
 
 import harness
+import identities
 from etcd_test import ETCD
 from harness import eventually, free_port
-from identities import ROUTE, Installation
 
 
-class Enrolment(unittest.TestCase):
+class Enrolment(identities.WithBackend):
     """With the embedded store."""
-    etcd = False
-
-    @classmethod
-    def setUpClass(cls):
-        cls.backend = harness.FakeBackend()
-        cls.addClassCleanup(cls.backend.close)
-        cls.all = Installation(control_planes=2 if cls.etcd else 1, etcd=cls.etcd)
-        cls.addClassCleanup(cls.all.close)
-        cls.other = 2 if cls.etcd else 1  # Where the second half of things is asked.
-        cls.all.apkctl("apply", "-f", "-", stdin=harness.plain_gateway(cls.all.port)
-                       + harness.backend("web", cls.backend.port) + ROUTE)
-
-    def tearDown(self):
-        for process in self.all.agents.values():
-            if process.process.poll() is None:
-                process.stop()
-        self.all.agents.clear()
 
     def join(self, name, *token_flags, **options):
         agent = self.all.start_agent(name, "--join-token", self.all.token(*token_flags), wait=True, **options)

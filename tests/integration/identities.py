@@ -1,10 +1,10 @@
 """Control planes that let agents join, and the agents, users and certificates of a test."""
 import json
 import pathlib
-import re
 import shutil
 import subprocess
 import tempfile
+import unittest
 
 import harness
 from etcd_test import Etcd
@@ -52,9 +52,9 @@ class Installation:
         self.agents[name] = harness.Process(
             f"apk-data-plane.{name}", "--id", name, "--control-plane",
             ",".join(f"127.0.0.1:{self.ports[number]}" for number in known), "--enrollment",
-            enrollment or ",".join(f"127.0.0.1:{self.enrollment[number]}" for number in known), "--address", address, "--data-dir",
-            self.directory / name, "--admin", "127.0.0.1:0", "--workers", 1, "--drain-seconds", 1, *flags, wait=wait,
-            directory=self.directory)
+            enrollment or ",".join(f"127.0.0.1:{self.enrollment[number]}" for number in known), "--address", address,
+            "--data-dir", self.directory / name, "--admin", "127.0.0.1:0", "--workers", 1, "--drain-seconds", 1,
+            *flags, wait=wait, directory=self.directory)
         return self.agents[name]
 
     def apkctl(self, *arguments, at=1, stdin=None, check=True, config=None):
@@ -94,11 +94,20 @@ class Installation:
         store = ("--store", self.etcd.url([0])) if self.etcd else ()
         subprocess.run([str(BIN / "apk-control-plane"), "issue-certificate", "--data-dir", str(self.data()), *store,
                         "--user", name, "--out", str(out)], check=True)
-        config = (self.data() / "apkctl.yaml").read_text()
-        config = re.sub(r'clientCertificate: .*', f'clientCertificate: "{out}/{name}.crt"', config)
-        config = re.sub(r'clientKey: .*', f'clientKey: "{out}/{name}.key"', config)
-        (out / "apkctl.yaml").write_text(config)
-        return out / "apkctl.yaml"
+        return self.client_config(out / "apkctl.yaml", self.data() / "pki/ca.crt", out / f"{name}.crt",
+                                  out / f"{name}.key")
+
+    def client_config(self, path, authority, certificate, key):
+        path.write_text(json.dumps({"currentContext": "test", "contexts": [{
+            "name": "test", "server": f"127.0.0.1:{self.ports[1]}", "namespace": "default",
+            "certificateAuthority": str(authority), "clientCertificate": str(certificate), "clientKey": str(key)}]}))
+        return path
+
+    def stop_agents(self):
+        for process in self.agents.values():
+            if process.process.poll() is None:
+                process.stop()
+        self.agents.clear()
 
     def ask(self, address="127.0.0.1"):
         return harness.status_of(address, self.port)
@@ -112,3 +121,24 @@ class Installation:
             if self.etcd:
                 self.etcd.close()
             shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class WithBackend(unittest.TestCase):
+    """One installation for all tests of a class, of two control planes where `etcd` is true. Its agents serve ROUTE;
+    `other` is the control plane where what is done at the first one must show."""
+    etcd = False
+
+    @classmethod
+    def setUpClass(cls):
+        if cls is WithBackend:
+            raise unittest.SkipTest("the base of others")
+        cls.backend = harness.FakeBackend()
+        cls.addClassCleanup(cls.backend.close)
+        cls.all = Installation(control_planes=2 if cls.etcd else 1, etcd=cls.etcd)
+        cls.addClassCleanup(cls.all.close)
+        cls.other = 2 if cls.etcd else 1
+        cls.all.apkctl("apply", "-f", "-", stdin=harness.plain_gateway(cls.all.port)
+                       + harness.backend("web", cls.backend.port) + ROUTE)
+
+    def tearDown(self):
+        self.all.stop_agents()

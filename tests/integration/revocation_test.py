@@ -9,33 +9,16 @@ import time
 import unittest
 
 import harness
+import identities
 from etcd_test import ETCD
 from harness import BIN, eventually
-from identities import ROUTE, Installation
 
 # The promise is a second. On a machine that does other things as well it may be seen a little later.
 SOON = float(os.environ.get("APK_SOON", "3"))
 
 
-class Revocation(unittest.TestCase):
+class Revocation(identities.WithBackend):
     """With the embedded store."""
-    etcd = False
-
-    @classmethod
-    def setUpClass(cls):
-        cls.backend = harness.FakeBackend()
-        cls.addClassCleanup(cls.backend.close)
-        cls.all = Installation(control_planes=2 if cls.etcd else 1, etcd=cls.etcd)
-        cls.addClassCleanup(cls.all.close)
-        cls.other = 2 if cls.etcd else 1  # Where what is revoked at the first one shows.
-        cls.all.apkctl("apply", "-f", "-", stdin=harness.plain_gateway(cls.all.port)
-                       + harness.backend("web", cls.backend.port) + ROUTE)
-
-    def tearDown(self):
-        for process in self.all.agents.values():
-            if process.process.poll() is None:
-                process.stop()
-        self.all.agents.clear()
 
     def join(self, name, *token_flags, **options):
         self.all.start_agent(name, "--join-token", self.all.token(*token_flags), wait=True,
