@@ -135,6 +135,7 @@ absl::StatusOr<RecordView> IdentityLedger::Refresh(const std::vector<std::string
 }
 
 absl::Status IdentityLedger::Change(const std::vector<std::string>& keys, const Decide& decide) {
+  const std::lock_guard changing(changing_);
   absl::Status written;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     ASSIGN_OR_RETURN(const RecordView view, Refresh(keys));

@@ -92,7 +92,8 @@ class IdentityLedger {
   std::optional<T> Find(const std::string& key) const;
 
   Records& records_;
-  mutable std::mutex mutex_;
+  std::mutex changing_;       // One change at a time: those of a fleet that joins are of one token.
+  mutable std::mutex mutex_;  // Over what is known; taken after it.
   std::map<std::string, Record> known_;
 
   std::mutex listener_mutex_;  // Held while it runs, so that setting another is a full stop.

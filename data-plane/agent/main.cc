@@ -173,11 +173,15 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.set_version_flag("--version", "apk-data-plane " APK_VERSION);
 }
 
-// The token of the flags; nullopt where there is none. INVALID_ARGUMENT where it is malformed.
-absl::StatusOr<std::optional<JoinToken>> ReadJoinToken(const Flags& flags) {
+// The token of the flags; nullopt where there is none. INVALID_ARGUMENT where it is malformed. The
+// file may be gone once the agent has joined.
+absl::StatusOr<std::optional<JoinToken>> ReadJoinToken(const Flags& flags, bool joined) {
   std::string text = flags.join_token;
   if (!flags.join_token_file.empty()) {
-    ASSIGN_OR_RETURN(text, ReadFile(flags.join_token_file));
+    const absl::StatusOr<std::string> file = ReadFile(flags.join_token_file);
+    if (joined && absl::IsNotFound(file.status())) return std::nullopt;
+    if (!file.ok()) return file.status();
+    text = *file;
   }
   if (text.empty()) return std::nullopt;
   const absl::StatusOr<JoinToken> token = ParseJoinToken(text);
@@ -201,6 +205,9 @@ struct AgentIdentity {
   std::unique_ptr<FileIdentity> files;
   std::unique_ptr<IdentityKeeper> keeper;
 
+  std::optional<SystemTime> expires() const {
+    return keeper != nullptr ? keeper->expires() : files->expires();
+  }
   std::optional<TlsIdentity> Current() const {
     return keeper != nullptr ? keeper->Current() : files->Current();
   }
@@ -210,14 +217,14 @@ struct AgentIdentity {
 absl::StatusOr<AgentIdentity> OpenIdentity(const Flags& flags,
                                            std::function<void(const absl::Status&)> on_refused) {
   IdentityOptions options;
-  ASSIGN_OR_RETURN(options.token, ReadJoinToken(flags));
-  options.agent = flags.id;
-  options.enrollment = EnrollmentAddresses(flags);
   options.directory = flags.data_dir + "/identity";
-  options.on_refused = std::move(on_refused);
-  AgentIdentity identity;
   const bool joined =
       IdentityFiles(options.directory).Exist() && flags.identity.certificate.empty();
+  ASSIGN_OR_RETURN(options.token, ReadJoinToken(flags, joined));
+  options.agent = flags.id;
+  options.enrollment = EnrollmentAddresses(flags);
+  options.on_refused = std::move(on_refused);
+  AgentIdentity identity;
   if (options.token.has_value() || joined) {
     identity.keeper = std::make_unique<IdentityKeeper>(std::move(options));
     return identity;
@@ -306,18 +313,6 @@ int Run(Flags& flags) {
       [&group](std::shared_ptr<const KeyStore> keys) { group.PublishKeys(std::move(keys)); },
       flags.data_dir + "/token-issuer-keys");
   agent.SetTokenIssuerSink([&jwks](const RouteTable& table) { jwks.SetIssuers(table); });
-  const AdminPages pages(agent, group, access_log.get());
-  AdminServer admin([&pages](const AdminRequest& request) { return pages.Answer(request); });
-  if (const absl::Status listening = admin.Listen(admin_host, admin_port); !listening.ok()) {
-    std::cerr << "apk-data-plane: --admin: " << listening.message() << "\n";
-    return 1;
-  }
-  agent.OnReady([&] {
-    std::printf("ready admin=%s:%u version=%s\n", admin_host.c_str(), admin.port(),
-                agent.version().c_str());
-    std::fflush(stdout);
-  });
-
   std::atomic<int> exit_code{0};
   // With nothing to serve and nobody who will give it any, it is better said than waited for.
   const absl::StatusOr<AgentIdentity> identity = OpenIdentity(flags, [&](const absl::Status& why) {
@@ -331,6 +326,18 @@ int Run(Flags& flags) {
     return 1;
   }
   discovery.identity = [&identity] { return identity->Current(); };
+  const AdminPages pages(agent, group, access_log.get(),
+                         [&identity] { return identity->expires(); });
+  AdminServer admin([&pages](const AdminRequest& request) { return pages.Answer(request); });
+  if (const absl::Status listening = admin.Listen(admin_host, admin_port); !listening.ok()) {
+    std::cerr << "apk-data-plane: --admin: " << listening.message() << "\n";
+    return 1;
+  }
+  agent.OnReady([&] {
+    std::printf("ready admin=%s:%u version=%s\n", admin_host.c_str(), admin.port(),
+                agent.version().c_str());
+    std::fflush(stdout);
+  });
 
   if (access_log != nullptr) access_log->Start();
   group.Start();

@@ -26,18 +26,31 @@ absl::StatusOr<TlsIdentity> FileIdentity::Read() const {
 }
 
 absl::Status FileIdentity::Load() {
-  ASSIGN_OR_RETURN(last_, Read());
+  ASSIGN_OR_RETURN(TlsIdentity identity, Read());
+  Take(std::move(identity));
   return absl::OkStatus();
 }
 
+void FileIdentity::Take(TlsIdentity identity) {
+  const absl::StatusOr<Validity> validity = ValidityOf(identity.certificate_pem);
+  expires_.store(validity.ok() ? validity->ends : SystemTime());
+  last_ = std::move(identity);
+}
+
+std::optional<SystemTime> FileIdentity::expires() const {
+  const SystemTime ends = expires_.load();
+  if (ends == SystemTime()) return std::nullopt;
+  return ends;
+}
+
 TlsIdentity FileIdentity::Current() {
-  const absl::StatusOr<TlsIdentity> now = Read();
+  absl::StatusOr<TlsIdentity> now = Read();
   absl::Status usable = now.status();
   if (usable.ok() && !paths_.certificate.empty()) {
     usable = CheckKeyPair(now->certificate_pem, now->key_pem);
   }
   if (usable.ok()) {
-    last_ = *now;
+    Take(*std::move(now));
   } else {
     LogWarning("the certificate's files can't be used, those before are",
                {{"certificate", paths_.certificate}, {"reason", std::string(usable.message())}});

@@ -5,8 +5,11 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <atomic>
+#include <optional>
 #include <string>
 
+#include "data-plane/identity/node_key.h"
 #include "data-plane/identity/tls_identity.h"
 
 namespace apk {
@@ -25,12 +28,16 @@ class FileIdentity {
   absl::Status Load();
   // As the files are now; as they were where that can't be used, which is logged.
   TlsIdentity Current();
+  // When the certificate ends; nullopt where there is none. Thread-safe.
+  std::optional<SystemTime> expires() const;
 
  private:
+  void Take(TlsIdentity identity);
   absl::StatusOr<TlsIdentity> Read() const;
 
   const IdentityPaths paths_;
   TlsIdentity last_;
+  std::atomic<SystemTime> expires_{SystemTime()};  // The epoch: there is none.
 };
 
 }  // namespace apk

@@ -16,6 +16,13 @@ namespace {
 constexpr std::chrono::seconds kJoinLife{1200};  // As far as pauses go: up to a minute.
 constexpr std::chrono::seconds kLookAgain{60};   // The clock may be set, the machine may sleep.
 
+// It is of no use to try again, unless somebody does something about it.
+bool IsRefusal(const absl::Status& status) {
+  return absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status) ||
+         absl::IsAlreadyExists(status) || absl::IsInvalidArgument(status) ||
+         absl::IsFailedPrecondition(status);
+}
+
 std::string Text(SystemTime time) { return Rfc3339(std::chrono::system_clock::to_time_t(time)); }
 
 std::string Reason(const absl::Status& status) { return std::string(status.message()); }
@@ -96,7 +103,7 @@ bool IdentityKeeper::Join() {
       return true;
     }
     LogWarning("not joined yet", {{"reason", Reason(joined)}});
-    if (!absl::IsUnavailable(joined) && options_.on_refused) options_.on_refused(joined);
+    if (IsRefusal(joined) && options_.on_refused) options_.on_refused(joined);
     if (!PauseAfter(failures, kJoinLife)) return false;
   }
 }
