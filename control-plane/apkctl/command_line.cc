@@ -179,25 +179,25 @@ const Command* CommandOf(const Program& program, const std::vector<std::string>&
   return found;
 }
 
-// What may follow `first` in commands' names: of "agents" revoke, token, …
-std::vector<std::string> WordsWithin(const Program& program, const std::string& first) {
-  std::vector<std::string> within;
-  for (const Command& command : program.commands) {
-    const std::vector<std::string_view> parts = Split(command.name, ' ');
-    if (parts.size() < 2 || parts[0] != first) continue;
-    if (within.empty() || within.back() != parts[1]) within.emplace_back(parts[1]);
+// Of words that a command's name begins with and that are not all of it: what they lack. "" where
+// there is none.
+std::string NeedsMore(const Program& program, const std::vector<std::string>& words) {
+  for (size_t known = words.size(); known > 0; --known) {
+    const std::vector<std::string> begin(words.begin(),
+                                         words.begin() + static_cast<ptrdiff_t>(known));
+    const std::vector<std::string> next = NextWords(program, begin);
+    if (next.empty()) continue;
+    return Concat("\"", Join(begin, " "), "\" needs one of ", Join(next, ", "),
+                  known < words.size() ? Concat(", not \"", words[known], "\"") : "");
   }
-  return within;
+  return "";
 }
 
 std::string UnknownCommand(const Program& program, const std::vector<std::string>& words) {
-  const std::vector<std::string> within = WordsWithin(program, words[0]);
+  const std::string needs = NeedsMore(program, words);
+  if (!needs.empty()) return needs;
   std::vector<std::string> names;
   for (const Command& command : program.commands) names.push_back(command.name);
-  if (!within.empty()) {
-    return Concat("\"", words[0], "\" needs one of ", Join(within, ", "),
-                  words.size() > 1 ? Concat(", not \"", words[1], "\"") : "");
-  }
   const std::string nearest = Suggest(words[0], names);
   return Concat("unknown command \"", words[0], "\" for \"", program.name, "\"",
                 nearest.empty() ? "" : Concat("\n\nDid you mean this?\n  ", nearest));
@@ -205,10 +205,11 @@ std::string UnknownCommand(const Program& program, const std::vector<std::string
 
 std::string CheckArguments(const Program& program, const Command& command,
                            const std::vector<std::string>& arguments) {
-  const std::vector<std::string> within = WordsWithin(program, command.name);
-  if (!within.empty() && arguments.size() > command.arguments_max) {
-    return Concat("\"", command.name, "\" is followed by one of ", Join(within, ", "),
-                  ", not by \"", arguments[command.arguments_max], "\"");
+  if (arguments.size() > command.arguments_max) {
+    std::vector<std::string> words;
+    for (const std::string_view part : Split(command.name, ' ')) words.emplace_back(part);
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    if (const std::string needs = NeedsMore(program, words); !needs.empty()) return needs;
   }
   if (arguments.size() < command.arguments_min)
     return Concat("an argument is missing: ", command.name, " ", command.arguments);
@@ -234,6 +235,19 @@ std::string FlagLines(const std::vector<Flag>& flags) {
 }
 
 }  // namespace
+
+std::vector<std::string> NextWords(const Program& program, const std::vector<std::string>& words) {
+  std::vector<std::string> next;
+  for (const Command& command : program.commands) {
+    const std::vector<std::string_view> name = Split(command.name, ' ');
+    const bool longer =
+        name.size() > words.size() && std::equal(words.begin(), words.end(), name.begin());
+    if (longer && (next.empty() || next.back() != name[words.size()])) {
+      next.emplace_back(name[words.size()]);
+    }
+  }
+  return next;
+}
 
 const Flag* FindFlag(const Program& program, const Command* command, std::string_view name) {
   const auto in = [name](const std::vector<Flag>& flags) -> const Flag* {

@@ -61,6 +61,9 @@ struct PartialCommand {
 };
 PartialCommand FindCommand(const Program& program, const std::vector<std::string>& words);
 
+// What may follow these words in commands' names: after "agents" revoke, token, …
+std::vector<std::string> NextWords(const Program& program, const std::vector<std::string>& words);
+
 // "--output" of a command, one of the program's included; nullptr where there is none.
 const Flag* FindFlag(const Program& program, const Command* command, std::string_view name);
 const Flag* FindFlag(const Program& program, const Command* command, char shorthand);

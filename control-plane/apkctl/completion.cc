@@ -1,6 +1,5 @@
 // Completion: three small scripts, and one place that knows what may stand where: they call
 // "apkctl __complete WORDS…" with what is typed so far, the word to complete last.
-#include <algorithm>
 #include <iostream>
 
 #include "common/strings.h"
@@ -136,23 +135,10 @@ Words FlagsOf(const Program& program, const Command* command) {
   return words;
 }
 
-// The words of commands' names that may follow those before.
-Words CommandWords(const Program& program, const Words& before) {
-  Words words;
-  for (const Command& command : program.commands) {
-    const std::vector<std::string_view> parts = Split(command.name, ' ');
-    if (parts.size() <= before.size() || !std::equal(before.begin(), before.end(), parts.begin()))
-      continue;
-    const std::string_view next = parts[before.size()];
-    if (words.empty() || words.back() != next) words.emplace_back(next);
-  }
-  return words;
-}
-
 Words ArgumentsOf(const Program& program, const PartialCommand& partial,
                   const std::string& current) {
   const Words& before = partial.arguments;
-  if (partial.command == nullptr) return CommandWords(program, before);
+  if (partial.command == nullptr) return NextWords(program, before);
   switch (partial.command->argument) {
     case Command::Argument::kResource: {
       const size_t slash = current.find('/');
@@ -172,7 +158,10 @@ Words ArgumentsOf(const Program& program, const PartialCommand& partial,
       break;
   }
   // "agents" is a command and begins the names of others.
-  return before.empty() ? CommandWords(program, Words{partial.command->name}) : Words();
+  Words words;
+  for (const std::string_view part : Split(partial.command->name, ' ')) words.emplace_back(part);
+  words.insert(words.end(), before.begin(), before.end());
+  return NextWords(program, words);
 }
 
 // bash takes "--output=json" for three words.
