@@ -46,13 +46,13 @@ void AdminService::Shutdown() {
 grpc::Status AdminService::Apply(grpc::ServerContext* context, const v1::ApplyRequest* request,
                                  v1::ApplyResponse* response) {
   if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
-  return Take(configuration_.Apply(*request, AuthorOf(*context)), response);
+  return Take(configuration_.Apply(*request, AuthorOf(*context, identities_)), response);
 }
 
 grpc::Status AdminService::Delete(grpc::ServerContext* context, const v1::DeleteRequest* request,
                                   v1::DeleteResponse* response) {
   if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
-  return Take(configuration_.Delete(*request, AuthorOf(*context)), response);
+  return Take(configuration_.Delete(*request, AuthorOf(*context, identities_)), response);
 }
 
 grpc::Status AdminService::Get(grpc::ServerContext* context, const v1::GetRequest* request,
@@ -139,7 +139,7 @@ grpc::Status AdminService::Rollback(grpc::ServerContext* context,
                                     const v1::RollbackRequest* request,
                                     v1::RollbackResponse* response) {
   if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
-  return Take(configuration_.Rollback(*request, AuthorOf(*context)), response);
+  return Take(configuration_.Rollback(*request, AuthorOf(*context, identities_)), response);
 }
 
 grpc::Status AdminService::ListAgents(grpc::ServerContext* context, const v1::ListAgentsRequest*,

@@ -8,14 +8,14 @@
 namespace apk {
 
 grpc::Status CheckUser(const grpc::ServerContext& context, const IdentityLedger& identities) {
-  const PeerCertificate peer = PeerOf(*context.auth_context());
+  const PeerCertificate peer = PeerOf(*context.auth_context(), identities.trust_domain());
   if (peer.IsUser()) return ToGrpc(identities.Check(peer, std::time(nullptr)));
   return {grpc::StatusCode::PERMISSION_DENIED,
           "the admin API needs a user's certificate (spiffe://apk/user/…)"};
 }
 
-std::string AuthorOf(const grpc::ServerContext& context) {
-  return PeerOf(*context.auth_context()).uri;
+std::string AuthorOf(const grpc::ServerContext& context, const IdentityLedger& identities) {
+  return PeerOf(*context.auth_context(), identities.trust_domain()).uri;
 }
 
 grpc::Status ToGrpc(const absl::Status& status) {

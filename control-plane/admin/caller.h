@@ -16,7 +16,7 @@ namespace apk {
 // expired since the connection began.
 grpc::Status CheckUser(const grpc::ServerContext& context, const IdentityLedger& identities);
 // Whom changes are noted of: the URI of the certificate.
-std::string AuthorOf(const grpc::ServerContext& context);
+std::string AuthorOf(const grpc::ServerContext& context, const IdentityLedger& identities);
 
 grpc::Status ToGrpc(const absl::Status& status);
 

@@ -13,7 +13,8 @@ grpc::Status IdentityService::CreateJoinToken(grpc::ServerContext* context,
                                               const v1::CreateJoinTokenRequest* request,
                                               v1::CreateJoinTokenResponse* response) {
   if (const grpc::Status user = CheckUser(*context, ledger_); !user.ok()) return user;
-  return Take(enrollment_.CreateToken(*request, AuthorOf(*context), std::time(nullptr)), response);
+  return Take(enrollment_.CreateToken(*request, AuthorOf(*context, ledger_), std::time(nullptr)),
+              response);
 }
 
 grpc::Status IdentityService::ListJoinTokens(grpc::ServerContext* context,
@@ -27,13 +28,13 @@ grpc::Status IdentityService::DeleteJoinToken(grpc::ServerContext* context,
                                               const v1::DeleteJoinTokenRequest* request,
                                               v1::DeleteJoinTokenResponse*) {
   if (const grpc::Status user = CheckUser(*context, ledger_); !user.ok()) return user;
-  return ToGrpc(enrollment_.DeleteToken(request->id(), AuthorOf(*context)));
+  return ToGrpc(enrollment_.DeleteToken(request->id(), AuthorOf(*context, ledger_)));
 }
 
 grpc::Status IdentityService::Revoke(grpc::ServerContext* context, const v1::RevokeRequest* request,
                                      v1::RevokeResponse*) {
   if (const grpc::Status user = CheckUser(*context, ledger_); !user.ok()) return user;
-  const std::string author = AuthorOf(*context);
+  const std::string author = AuthorOf(*context, ledger_);
   const bool oneself = request->subject().role() == v1::Subject::USER &&
                        author == Concat(kUserUri, request->subject().name());
   if (oneself) {
@@ -46,7 +47,7 @@ grpc::Status IdentityService::Revoke(grpc::ServerContext* context, const v1::Rev
 grpc::Status IdentityService::Unrevoke(grpc::ServerContext* context,
                                        const v1::UnrevokeRequest* request, v1::UnrevokeResponse*) {
   if (const grpc::Status user = CheckUser(*context, ledger_); !user.ok()) return user;
-  return ToGrpc(ledger_.Unrevoke(request->subject(), AuthorOf(*context)));
+  return ToGrpc(ledger_.Unrevoke(request->subject(), AuthorOf(*context, ledger_)));
 }
 
 grpc::Status IdentityService::ListRevocations(grpc::ServerContext* context,

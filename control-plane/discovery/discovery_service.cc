@@ -228,7 +228,7 @@ DiscoveryService::DiscoveryService(SnapshotCache& cache, AgentRegistry& registry
 DiscoveryService::~DiscoveryService() { identities_.Unwatch(watch_); }
 
 Reactor* DiscoveryService::Stream(grpc::CallbackServerContext* context) {
-  PeerCertificate peer = PeerOf(*context->auth_context());
+  PeerCertificate peer = PeerOf(*context->auth_context(), identities_.ledger().trust_domain());
   if (!peer.IsAgent()) {
     return new RefusedStream({grpc::StatusCode::PERMISSION_DENIED,
                               "only agents may stream snapshots: use an agent's certificate"});

@@ -185,7 +185,7 @@ absl::StatusOr<v1::IssuedCertificate> Enrollment::Issue(const SigningRequest& ke
   CertificateRequest wanted;
   wanted.common_name = agent.substr(0, 64);  // RFC 5280, ub-common-name; the URI is what counts.
   wanted.client = true;
-  wanted.uri = Concat(kAgentUri, agent);
+  wanted.uri = Concat(kScheme, options_.authority->trust_domain(), "/agent/", agent);
   wanted.life = options_.certificate_life;
   v1::IssuedCertificate issued;
   ASSIGN_OR_RETURN(*issued.mutable_certificate_pem(), options_.authority->IssueFor(key, wanted));

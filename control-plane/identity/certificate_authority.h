@@ -1,5 +1,5 @@
 // The control plane's own CA (ECDSA P-256): it signs the server's, agents' and users' certificates,
-// and those of development listeners. Immutable once open; thread-safe.
+// and those of development listeners. Immutable once it is set up; thread-safe from then on.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "control-plane/identity/signing_request.h"
+#include "control-plane/identity/spiffe.h"
 
 typedef struct x509_st X509;
 typedef struct evp_pkey_st EVP_PKEY;
@@ -41,6 +42,9 @@ class CertificateAuthority {
   // A new one that is in no file; FromPem takes what ToPem gave. DATA_LOSS where it is damaged.
   static absl::StatusOr<std::unique_ptr<CertificateAuthority>> MakeUnsaved();
   static absl::StatusOr<std::unique_ptr<CertificateAuthority>> FromPem(const std::string& pem);
+  // Of the URIs in the certificates that it signs for agents and users.
+  const std::string& trust_domain() const { return trust_domain_; }
+  void SetTrustDomain(std::string trust_domain) { trust_domain_ = std::move(trust_domain); }
   std::string ToPem() const { return key_pem_ + certificate_pem_; }  // Its private key, too.
 
   // With a key of its own.
@@ -57,6 +61,7 @@ class CertificateAuthority {
   absl::Status Parse(const std::string& key_pem);
   absl::StatusOr<std::string> Sign(EVP_PKEY* key, const CertificateRequest& request) const;
 
+  std::string trust_domain_ = std::string(kDefaultTrustDomain);
   std::string certificate_pem_;
   std::string key_pem_;
   std::shared_ptr<X509> certificate_;

@@ -6,6 +6,7 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
+#include "common/join_token.h"
 #include "common/private_file.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
@@ -110,14 +111,24 @@ absl::StatusOr<std::unique_ptr<CertificateAuthority>> OpenExternalAuthority(
   for (const CertificatePtr& certificate : ParseCertificates(trust_pem)) {
     absl::StatusOr<std::unique_ptr<CertificateAuthority>> authority =
         CertificateAuthority::FromPem(key_pem + PemOf(certificate.get()));
-    if (authority.ok()) return authority;
+    if (!authority.ok()) continue;
+    (*authority)->SetTrustDomain(files.trust_domain);
+    return authority;
   }
   return Wrong(kCaKey, files.ca_key,
                Concat("it is not the key of a certificate in ", files.ca_certificate));
 }
 
+absl::Status CheckTrustDomain(const ExternalIdentity& files) {
+  const std::string& domain = files.trust_domain;
+  // As SPIFFE has it: lower-case letters, digits, "-", "_" and ".".
+  const bool named = IsIdentityName(domain) && ToLower(domain) == domain;
+  if (!named) return Wrong("--trust-domain", domain, "must be a name such as example.org");
+  if (!files.empty() || domain == kDefaultTrustDomain) return absl::OkStatus();
+  return Wrong("--trust-domain", domain, "is for an authority of your own: give --ca-cert, too");
+}
+
 absl::Status UseExternal(const ExternalIdentity& files, Identity& identity) {
-  if (files.empty()) return absl::OkStatus();
   if (files.ca_certificate.empty() || files.server_certificate.empty() ||
       files.server_key.empty()) {
     return absl::InvalidArgumentError(

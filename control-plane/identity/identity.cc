@@ -57,11 +57,12 @@ CertificateRequest ServerRequest(const std::vector<std::string>& names) {
   return request;
 }
 
-CertificateRequest ClientRequest(const std::string& role, const std::string& name) {
+CertificateRequest ClientRequest(const CertificateAuthority& authority, const std::string& role,
+                                 const std::string& name) {
   CertificateRequest request;
   request.common_name = name;
   request.client = true;
-  request.uri = Concat("spiffe://apk/", role, "/", name);
+  request.uri = Concat(kScheme, authority.trust_domain(), "/", role, "/", name);
   return request;
 }
 
@@ -129,10 +130,11 @@ absl::StatusOr<Identity> OpenIdentity(const std::string& data_dir,
 
 absl::Status IssueFirstCertificates(const Identity& identity) {
   const std::string& directory = identity.directory;
-  RETURN_IF_ERROR(
-      ReadOrIssue(*identity.authority, directory + "/admin", ClientRequest("user", "admin"))
-          .status());
-  return ReadOrIssue(*identity.authority, directory + "/agent", ClientRequest("agent", "default"))
+  RETURN_IF_ERROR(ReadOrIssue(*identity.authority, directory + "/admin",
+                              ClientRequest(*identity.authority, "user", "admin"))
+                      .status());
+  return ReadOrIssue(*identity.authority, directory + "/agent",
+                     ClientRequest(*identity.authority, "agent", "default"))
       .status();
 }
 
@@ -145,7 +147,7 @@ absl::Status IssueClientCertificate(const CertificateAuthority& authority, const
       return absl::InvalidArgumentError(Concat("name ", name, ": letters, digits, - _ . only"));
   }
   if (name.empty() || name[0] == '.') return absl::InvalidArgumentError("a name is needed");
-  ASSIGN_OR_RETURN(const KeyPair pair, authority.Issue(ClientRequest(role, name)));
+  ASSIGN_OR_RETURN(const KeyPair pair, authority.Issue(ClientRequest(authority, role, name)));
   RETURN_IF_ERROR(MakeDirectory(out, 0700));
   RETURN_IF_ERROR(WriteFile(Concat(out, "/ca.crt"), authority.certificate_pem(), 0644));
   RETURN_IF_ERROR(WriteFile(Concat(out, "/", name, ".key"), pair.key_pem, 0600));

@@ -37,6 +37,7 @@ struct ExternalIdentity {
   std::string ca_key;          // Of one of them.
   std::string server_certificate;
   std::string server_key;
+  std::string trust_domain = std::string(kDefaultTrustDomain);  // Of the URIs in certificates.
 
   bool empty() const {
     return ca_certificate.empty() && ca_key.empty() && server_certificate.empty() &&
@@ -61,6 +62,8 @@ absl::StatusOr<Identity> OpenIdentity(const std::string& data_dir,
 // Makes those of the user "admin" and of the agent "default" where they are missing or about to
 // expire.
 absl::Status IssueFirstCertificates(const Identity& identity);
+// INVALID_ARGUMENT where it is no name, or there is no external authority that it could be of.
+absl::Status CheckTrustDomain(const ExternalIdentity& files);
 // Has agents, users and the APIs be certified by another authority than the built-in one.
 // INVALID_ARGUMENT, which names the flag, where the files are not what they should be.
 absl::Status UseExternal(const ExternalIdentity& files, Identity& identity);

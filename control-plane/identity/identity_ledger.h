@@ -15,6 +15,7 @@
 
 #include "apk/v1/identity.pb.h"
 #include "control-plane/identity/peer_certificate.h"
+#include "control-plane/identity/spiffe.h"
 #include "control-plane/store/records.h"
 
 namespace apk {
@@ -53,8 +54,11 @@ class RecordView {
 
 class IdentityLedger {
  public:
-  // `records` outlives it.
-  explicit IdentityLedger(Records& records) : records_(records) {}
+  // `records` outlives it. `trust_domain`: of the URIs in certificates, which are read by it.
+  explicit IdentityLedger(Records& records,
+                          std::string trust_domain = std::string(kDefaultTrustDomain))
+      : records_(records), trust_domain_(std::move(trust_domain)) {}
+  const std::string& trust_domain() const { return trust_domain_; }
 
   // Reads all of it again.
   absl::Status Load();
@@ -92,6 +96,7 @@ class IdentityLedger {
   std::optional<T> Find(const std::string& key) const;
 
   Records& records_;
+  const std::string trust_domain_;
   std::mutex changing_;       // One change at a time: those of a fleet that joins are of one token.
   mutable std::mutex mutex_;  // Over what is known; taken after it.
   std::map<std::string, Record> known_;

@@ -7,7 +7,7 @@
 
 namespace apk {
 
-// By the client certificate, whose chain gRPC has verified.
-PeerCertificate PeerOf(const grpc::AuthContext& context);
+// By the client certificate, whose chain gRPC has verified. `trust_domain` as for certificates.
+PeerCertificate PeerOf(const grpc::AuthContext& context, std::string_view trust_domain);
 
 }  // namespace apk

@@ -18,7 +18,8 @@
 namespace apk {
 namespace {
 
-std::string UriOf(const X509* certificate) {
+std::string UriOf(const X509* certificate, std::string_view trust_domain) {
+  const std::string prefix = Concat(kScheme, trust_domain, "/");
   const std::unique_ptr<GENERAL_NAMES, void (*)(GENERAL_NAMES*)> names(
       static_cast<GENERAL_NAMES*>(
           X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)),
@@ -29,7 +30,7 @@ std::string UriOf(const X509* certificate) {
     const ASN1_IA5STRING* const text = name->d.uniformResourceIdentifier;
     const std::string_view uri(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
                                static_cast<size_t>(ASN1_STRING_length(text)));
-    if (uri.starts_with(kTrustDomain)) return std::string(uri);
+    if (uri.starts_with(prefix)) return Concat(kTrustDomain, uri.substr(prefix.size()));
   }
   return "";
 }
@@ -71,10 +72,10 @@ std::string PeerCertificate::AgentName() const {
   return IsAgent() ? uri.substr(kAgentUri.size()) : "";
 }
 
-PeerCertificate PeerOf(const X509* certificate) {
+PeerCertificate PeerOf(const X509* certificate, std::string_view trust_domain) {
   PeerCertificate peer;
   if (certificate == nullptr) return peer;
-  peer.uri = UriOf(certificate);
+  peer.uri = UriOf(certificate, trust_domain);
   if (peer.uri.empty()) peer.uri = UriOfSubject(certificate);
   peer.expires_unix = UnixTime(X509_get0_notAfter(certificate));
   if (EVP_PKEY* const key = X509_get0_pubkey(certificate); key != nullptr) {
@@ -83,13 +84,13 @@ PeerCertificate PeerOf(const X509* certificate) {
   return peer;
 }
 
-PeerCertificate PeerOfPem(const std::string& pem) {
+PeerCertificate PeerOfPem(const std::string& pem, std::string_view trust_domain) {
   const std::unique_ptr<BIO, int (*)(BIO*)> bio(
       BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free);
   const std::unique_ptr<X509, void (*)(X509*)> certificate(
       PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), X509_free);
   ERR_clear_error();
-  return PeerOf(certificate.get());
+  return PeerOf(certificate.get(), trust_domain);
 }
 
 }  // namespace apk

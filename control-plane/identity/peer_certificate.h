@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 typedef struct x509_st X509;
 
@@ -10,7 +11,9 @@ namespace apk {
 
 // A value.
 struct PeerCertificate {
-  std::string uri;           // spiffe://apk/…; "" where it names nobody, or there is none.
+  // spiffe://apk/…, whatever the trust domain is called; "" where it names nobody, or there is
+  // none.
+  std::string uri;
   std::string key_hash;      // As HashOfKey has it.
   int64_t expires_unix = 0;  // When it ends.
 
@@ -19,8 +22,8 @@ struct PeerCertificate {
   std::string AgentName() const;  // "" for anybody else.
 };
 
-// Of `certificate`, which may be nullptr.
-PeerCertificate PeerOf(const X509* certificate);
-PeerCertificate PeerOfPem(const std::string& pem);
+// Of `certificate`, which may be nullptr. `trust_domain`: of the URIs that its authority writes.
+PeerCertificate PeerOf(const X509* certificate, std::string_view trust_domain);
+PeerCertificate PeerOfPem(const std::string& pem, std::string_view trust_domain);
 
 }  // namespace apk

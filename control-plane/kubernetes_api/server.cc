@@ -173,7 +173,7 @@ class KubernetesServer::Server {
         co_await connection->stream.async_handshake(asio::ssl::stream_base::server, kAwait);
     const std::unique_ptr<X509, void (*)(X509*)> certificate(
         SSL_get1_peer_certificate(connection->stream.native_handle()), X509_free);
-    connection->peer = PeerOf(certificate.get());
+    connection->peer = PeerOf(certificate.get(), identities_.ledger().trust_domain());
     bool more = !handshake_error;
     while (more) more = co_await ServeOne(connection);
   }

@@ -54,6 +54,7 @@ int Fail(const absl::Status& status) {
 }
 
 int IssueCertificate(const Flags& flags) {
+  if (const absl::Status named = CheckTrustDomain(flags.external); !named.ok()) return Fail(named);
   const absl::StatusOr<std::unique_ptr<CertificateAuthority>> authority =
       flags.external.empty() ? FindAuthority(flags.store, flags.data_dir)
                              : OpenExternalAuthority(flags.external);
@@ -176,6 +177,7 @@ SeedOptions SeedOf(const Flags& flags, const ListenAddress& token_listen, uint16
 }
 
 int Serve(const Flags& flags) {
+  if (const absl::Status named = CheckTrustDomain(flags.external); !named.ok()) return Fail(named);
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
@@ -208,7 +210,7 @@ int Serve(const Flags& flags) {
     if (!started.ok()) return Fail(started);
   }
 
-  IdentityLedger ledger(store->records());
+  IdentityLedger ledger(store->records(), flags.external.trust_domain);
   if (const absl::Status loaded = ledger.Load(); !loaded.ok()) return Fail(loaded);
   IdentityWatch identities(ledger);
   SnapshotCache snapshots;
@@ -299,6 +301,9 @@ void AddExternalFlags(CLI::App& app, ExternalIdentity& external) {
       "authority");
   app.add_option("--ca-key", external.ca_key,
                  "PEM file: the key of one of them, to sign for agents that join");
+  app.add_option("--trust-domain", external.trust_domain,
+                 "Of the URIs in its certificates: spiffe://DOMAIN/agent/NAME")
+      ->capture_default_str();
 }
 
 void AddFlags(CLI::App& app, Flags& flags) {

@@ -89,6 +89,20 @@ class ExternalAuthority(unittest.TestCase):
         frank = self.all.client_config(out / "apkctl.yaml", out / "ca.crt", out / "frank.crt", out / "frank.key")
         self.all.apkctl("get", "gateways", config=frank)
 
+    def test_its_uris_may_be_of_another_trust_domain(self):
+        self.start("--ca-key", self.authority.key, "--trust-domain", "example.org")
+        config = self.user(self.authority.issue("x", "URI:spiffe://example.org/user/dave"))
+        token = self.all.apkctl("agents", "token", "create", config=config).stdout.strip()
+        self.all.start_agent("joins", "--join-token", token, wait=False)
+        fleet = ("agents", "-o", "json")
+        eventually(lambda: '"connected": true' in self.all.apkctl(*fleet, config=config).stdout, "it is connected")
+        text = subprocess.run(["openssl", "x509", "-in", str(self.all.identity("joins") / "agent.pem"), "-noout",
+                               "-ext", "subjectAltName"], check=True, capture_output=True, text=True).stdout
+        self.assertIn("URI:spiffe://example.org/agent/joins", text)
+        refused = self.all.apkctl("get", "gateways", check=False,
+                                  config=self.user(self.authority.issue("x", "URI:spiffe://apk/user/dave")))
+        self.assertIn("needs a user's certificate", refused.stderr)
+
     def test_files_that_do_not_fit_are_refused_at_the_start(self):
         other = Authority("another authority")
         foreign = other.issue("control-plane", "IP:127.0.0.1")
@@ -102,7 +116,9 @@ class ExternalAuthority(unittest.TestCase):
                 (("--ca-cert", "/nowhere", "--server-cert", server.certificate, "--server-key", server.key),
                  "--ca-cert: can't read /nowhere"),
                 ((*ca, "--server-cert", server.certificate, "--server-key", server.key, "--ca-key", other.key),
-                 "it is not the key of a certificate in")):
+                 "it is not the key of a certificate in"),
+                (("--trust-domain", "example.org"), "give --ca-cert, too"),
+                ((*ca, "--trust-domain", "a/b"), "must be a name such as example.org")):
             with self.subTest(reason), tempfile.TemporaryDirectory() as directory:
                 run = subprocess.run(
                     [str(BIN / "apk-control-plane"), "--data-dir", directory, "--listen", f"127.0.0.1:{free_port()}",

@@ -57,9 +57,9 @@ TEST_F(EnrollmentTest, GivesACertificateForTheNameAndItsLife) {
   const std::string token = enrollment.CreateToken({}, "me", kNow)->token();
   const auto issued = enrollment.Enroll(Request(token, "n"), kNow);
   ASSERT_TRUE(issued.ok()) << std::string(issued.status().message());
-  EXPECT_EQ(PeerOfPem(issued->certificate_pem()).uri, "spiffe://apk/agent/n");
+  EXPECT_EQ(PeerOfPem(issued->certificate_pem(), "apk").uri, "spiffe://apk/agent/n");
   EXPECT_EQ(issued->trust_bundle_pem(), authority_->certificate_pem());
-  EXPECT_TRUE(ledger_.Check(PeerOfPem(issued->certificate_pem()), kNow).ok());
+  EXPECT_TRUE(ledger_.Check(PeerOfPem(issued->certificate_pem(), "apk"), kNow).ok());
 }
 
 TEST_F(EnrollmentTest, ARequestThatIsNoneCostsNoUse) {

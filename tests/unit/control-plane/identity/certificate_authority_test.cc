@@ -34,7 +34,7 @@ TEST_F(IssueForTest, CertifiesTheKeyAndWhatTheAuthorityWants) {
   ASSERT_TRUE(chain.ok());
   EXPECT_TRUE(CheckKeyPair(*chain, key_).ok());
   EXPECT_TRUE(chain->ends_with(authority_->certificate_pem()));
-  const PeerCertificate peer = PeerOfPem(*chain);
+  const PeerCertificate peer = PeerOfPem(*chain, "apk");
   EXPECT_EQ(peer.uri, "spiffe://apk/agent/n");
   EXPECT_EQ(peer.key_hash, request->key_hash);
   EXPECT_NEAR(static_cast<double>(peer.expires_unix), static_cast<double>(std::time(nullptr) + 100),
@@ -42,6 +42,15 @@ TEST_F(IssueForTest, CertifiesTheKeyAndWhatTheAuthorityWants) {
   const absl::StatusOr<Validity> validity = ValidityOf(*chain);
   ASSERT_TRUE(validity.ok());
   EXPECT_EQ(validity->ends - validity->begins, std::chrono::seconds(110));
+}
+
+TEST_F(IssueForTest, AUriIsReadByItsTrustDomain) {
+  const std::string chain = *authority_->IssueFor(
+      *ParseSigningRequest(der_), {.common_name = "n", .uri = "spiffe://example.org/agent/n"});
+  EXPECT_EQ(PeerOfPem(chain, "example.org").uri, "spiffe://apk/agent/n");
+  for (const char* other : {"apk", "example", "example.or"}) {
+    EXPECT_EQ(PeerOfPem(chain, other).uri, "") << other;
+  }
 }
 
 TEST_F(IssueForTest, RefusesARequestThatIsNotSignedByItsKey) {
@@ -62,9 +71,9 @@ TEST_F(IssueForTest, EveryKeyHasAnotherHash) {
 }
 
 TEST_F(IssueForTest, ACertificateOfNobodySaysNothing) {
-  EXPECT_EQ(PeerOfPem("").uri, "");
-  EXPECT_EQ(PeerOfPem(authority_->certificate_pem()).uri, "");
-  EXPECT_FALSE(PeerOfPem(authority_->certificate_pem()).IsUser());
+  EXPECT_EQ(PeerOfPem("", "apk").uri, "");
+  EXPECT_EQ(PeerOfPem(authority_->certificate_pem(), "apk").uri, "");
+  EXPECT_FALSE(PeerOfPem(authority_->certificate_pem(), "apk").IsUser());
   EXPECT_EQ(CertificateHash(authority_->certificate_pem()).size(), 64u);
   EXPECT_EQ(CertificateHash("x"), "");
 }
