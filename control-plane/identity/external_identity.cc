@@ -98,6 +98,28 @@ absl::StatusOr<std::string> FindAnchor(const ExternalIdentity& files, const std:
   return PemOf(sk_X509_value(path, sk_X509_num(path) - 1));
 }
 
+absl::StatusOr<KeyPair> ReadServer(const ExternalIdentity& files) {
+  KeyPair server;
+  ASSIGN_OR_RETURN(server.certificate_pem,
+                   ReadPem(kServerCertificate, files.server_certificate, false));
+  ASSIGN_OR_RETURN(server.key_pem, ReadPem(kServerKey, files.server_key, true));
+  RETURN_IF_ERROR(CheckServerKey(files, server));
+  return server;
+}
+
+// What was put into the files since. While they are replaced one after the other they don't belong
+// together, and the present one stays.
+absl::StatusOr<std::optional<KeyPair>> ReadOther(const ExternalIdentity& files,
+                                                 const std::string& trust_pem,
+                                                 const KeyPair& present) {
+  ASSIGN_OR_RETURN(KeyPair server, ReadServer(files));
+  if (server.certificate_pem == present.certificate_pem && server.key_pem == present.key_pem) {
+    return std::nullopt;
+  }
+  RETURN_IF_ERROR(FindAnchor(files, trust_pem, server.certificate_pem).status());
+  return server;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CertificateAuthority>> OpenExternalAuthority(
@@ -137,12 +159,13 @@ absl::Status UseExternal(const ExternalIdentity& files, Identity& identity) {
   }
   identity.external = true;
   ASSIGN_OR_RETURN(identity.trust_pem, ReadPem(kCaCertificate, files.ca_certificate, false));
-  ASSIGN_OR_RETURN(identity.server.certificate_pem,
-                   ReadPem(kServerCertificate, files.server_certificate, false));
-  ASSIGN_OR_RETURN(identity.server.key_pem, ReadPem(kServerKey, files.server_key, true));
-  RETURN_IF_ERROR(CheckServerKey(files, identity.server));
+  ASSIGN_OR_RETURN(const KeyPair server, ReadServer(files));
   ASSIGN_OR_RETURN(identity.anchor_pem,
-                   FindAnchor(files, identity.trust_pem, identity.server.certificate_pem));
+                   FindAnchor(files, identity.trust_pem, server.certificate_pem));
+  identity.server = std::make_shared<ServedCertificate>(
+      server, [files, trust_pem = identity.trust_pem](const KeyPair& present) {
+        return ReadOther(files, trust_pem, present);
+      });
   if (files.ca_key.empty()) return absl::OkStatus();
   ASSIGN_OR_RETURN(identity.external_signer, OpenExternalAuthority(files));
   return absl::OkStatus();

@@ -66,6 +66,15 @@ CertificateRequest ClientRequest(const CertificateAuthority& authority, const st
   return request;
 }
 
+// What the servers show is in memory alone: the files are of the start.
+absl::StatusOr<std::optional<KeyPair>> RenewServer(const CertificateAuthority& authority,
+                                                   const std::vector<std::string>& names,
+                                                   const KeyPair& present) {
+  if (ValidForDays(present.certificate_pem, kRenewDaysBefore)) return std::nullopt;
+  ASSIGN_OR_RETURN(KeyPair next, authority.Issue(ServerRequest(names)));
+  return next;
+}
+
 }  // namespace
 
 bool HasIdentity(const std::string& data_dir) {
@@ -115,12 +124,16 @@ absl::StatusOr<Identity> OpenIdentity(const std::string& data_dir,
   const std::string& directory = identity.directory;
   // Names may have changed since the last start: the server's certificate is cheap, so it is always
   // new. Its files are for people to look at: a full disk must not keep the server from starting.
-  ASSIGN_OR_RETURN(identity.server, identity.authority->Issue(ServerRequest(names)));
-  identity.development_server = identity.server;
+  ASSIGN_OR_RETURN(const KeyPair server, identity.authority->Issue(ServerRequest(names)));
+  identity.development_server = server;
+  identity.server = std::make_shared<ServedCertificate>(
+      server, [&authority = *identity.authority, names](const KeyPair& present) {
+        return RenewServer(authority, names, present);
+      });
   identity.trust_pem = identity.anchor_pem = identity.authority->certificate_pem();
-  absl::Status written = WriteFile(directory + "/server.key", identity.server.key_pem, 0600);
+  absl::Status written = WriteFile(directory + "/server.key", server.key_pem, 0600);
   if (written.ok()) {
-    written = WriteFile(directory + "/server.crt", identity.server.certificate_pem, 0644);
+    written = WriteFile(directory + "/server.crt", server.certificate_pem, 0644);
   }
   if (!written.ok()) {
     LogWarning("server certificate not written", {{"reason", std::string(written.message())}});

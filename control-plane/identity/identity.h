@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "control-plane/identity/certificate_authority.h"
+#include "control-plane/identity/served_certificate.h"
 
 namespace apk {
 
@@ -17,10 +18,10 @@ struct Identity {
   std::string directory;  // <data-dir>/pki
   // The built-in one, which signs for development, whoever signs for agents and users.
   std::unique_ptr<CertificateAuthority> authority;
-  KeyPair development_server;  // Of the token issuer.
-  KeyPair server;              // Of the APIs.
-  std::string trust_pem;       // Who signs the certificates of agents and users.
-  std::string anchor_pem;      // That one of them by which `server` is trusted.
+  KeyPair development_server;                 // Of the token issuer.
+  std::shared_ptr<ServedCertificate> server;  // Of the APIs.
+  std::string trust_pem;                      // Who signs the certificates of agents and users.
+  std::string anchor_pem;                     // That one of them by which `server` is trusted.
   // Where the authority of agents and users is another than the built-in one.
   bool external = false;
   std::unique_ptr<CertificateAuthority> external_signer;  // nullptr where its key is not here.

@@ -106,10 +106,13 @@ std::optional<ApiReply> AnswerTo(Unreadable why) {
 }
 
 struct Connection {
-  Connection(tcp::socket socket, asio::ssl::context& tls)
-      : stream(beast::tcp_stream(std::move(socket)), tls), news(stream.get_executor()) {}
+  Connection(tcp::socket socket, std::shared_ptr<asio::ssl::context> tls_of_it)
+      : tls(std::move(tls_of_it)),
+        stream(beast::tcp_stream(std::move(socket)), *tls),
+        news(stream.get_executor()) {}
   beast::tcp_stream& lowest() { return beast::get_lowest_layer(stream); }
 
+  const std::shared_ptr<asio::ssl::context> tls;  // That it began with.
   HttpsStream stream;
   beast::flat_buffer buffer;
   PeerCertificate peer;
@@ -119,11 +122,58 @@ struct Connection {
 
 using ConnectionPtr = std::shared_ptr<Connection>;
 
+absl::StatusOr<asio::ssl::context> MakeTls(const KeyPair& server, const std::string& trust_pem) {
+  ASSIGN_OR_RETURN(asio::ssl::context tls, MakeServerTls(server.certificate_pem, server.key_pem));
+  boost::system::error_code error;
+  tls.add_certificate_authority(asio::buffer(trust_pem), error);
+  if (!error) {
+    tls.set_verify_mode(asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert, error);
+  }
+  if (error) return absl::InternalError(Concat("the authority's certificate: ", error.message()));
+  // Resumed sessions would carry no certificate.
+  SSL_CTX_set_session_cache_mode(tls.native_handle(), SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_options(tls.native_handle(), SSL_OP_NO_TICKET);
+  return tls;
+}
+
+// What a new connection begins with: made anew when the server's certificate is another one.
+class TlsSource {
+ public:
+  static absl::StatusOr<std::unique_ptr<TlsSource>> Open(const Identity& identity) {
+    auto source = std::make_unique<TlsSource>();
+    source->certificate_ = identity.server;
+    source->trust_pem_ = identity.trust_pem;
+    RETURN_IF_ERROR(source->Renew());
+    return source;
+  }
+
+  std::shared_ptr<asio::ssl::context> Current() {
+    Renew().IgnoreError();  // Its files were checked: then the one before is as good as any.
+    return tls_;
+  }
+
+ private:
+  absl::Status Renew() {
+    std::shared_ptr<const KeyPair> now = certificate_->Current();
+    if (now == shown_) return absl::OkStatus();
+    ASSIGN_OR_RETURN(asio::ssl::context tls, MakeTls(*now, trust_pem_));
+    tls_ = std::make_shared<asio::ssl::context>(std::move(tls));
+    shown_ = std::move(now);
+    return absl::OkStatus();
+  }
+
+  std::shared_ptr<ServedCertificate> certificate_;
+  std::string trust_pem_;
+  std::shared_ptr<const KeyPair> shown_;
+  std::shared_ptr<asio::ssl::context> tls_;
+};
+
 }  // namespace
 
 class KubernetesServer::Server {
  public:
-  Server(KubernetesApi& api, ChangeFeed& feed, IdentityWatch& identities, asio::ssl::context tls)
+  Server(KubernetesApi& api, ChangeFeed& feed, IdentityWatch& identities,
+         std::unique_ptr<TlsSource> tls)
       : api_(api),
         feed_(feed),
         identities_(identities),
@@ -142,7 +192,7 @@ class KubernetesServer::Server {
     feed_.OnAppend([this] { asio::post(io_, [this] { WakeWatches(); }); });
     judge_ = identities_.Watch([this] { asio::post(io_, [this] { EndRefusedWatches(); }); });
     listener_.Start([this](tcp::socket socket) {
-      return Serve(std::make_shared<Connection>(std::move(socket), tls_));
+      return Serve(std::make_shared<Connection>(std::move(socket), tls_->Current()));
     });
     thread_ = Thread("kubernetes-api", 0, [this] { io_.run(); });
   }
@@ -283,7 +333,7 @@ class KubernetesServer::Server {
   IdentityWatch& identities_;
   int judge_ = 0;
   asio::io_context io_{1};
-  asio::ssl::context tls_;
+  const std::unique_ptr<TlsSource> tls_;
   HttpsListener listener_;
   std::set<Connection*> watching_;
   Thread thread_;
@@ -292,18 +342,7 @@ class KubernetesServer::Server {
 absl::StatusOr<std::unique_ptr<KubernetesServer>> KubernetesServer::Start(
     KubernetesApi& api, ChangeFeed& feed, IdentityWatch& identities, const Identity& identity,
     const std::string& address, uint16_t port) {
-  ASSIGN_OR_RETURN(asio::ssl::context tls,
-                   MakeServerTls(identity.server.certificate_pem, identity.server.key_pem));
-  boost::system::error_code error;
-  const std::string& authority = identity.trust_pem;
-  tls.add_certificate_authority(asio::buffer(authority), error);
-  if (!error) {
-    tls.set_verify_mode(asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert, error);
-  }
-  if (error) return absl::InternalError(Concat("the authority's certificate: ", error.message()));
-  // Resumed sessions would carry no certificate.
-  SSL_CTX_set_session_cache_mode(tls.native_handle(), SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_options(tls.native_handle(), SSL_OP_NO_TICKET);
+  ASSIGN_OR_RETURN(std::unique_ptr<TlsSource> tls, TlsSource::Open(identity));
   auto server = std::unique_ptr<KubernetesServer>(new KubernetesServer());
   server->server_ = std::make_unique<Server>(api, feed, identities, std::move(tls));
   HttpsListener& listener = server->server_->listener();

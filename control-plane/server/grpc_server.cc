@@ -9,6 +9,7 @@
 #include <chrono>
 
 #include "common/strings.h"
+#include "control-plane/server/reloading_credentials.h"
 
 namespace apk {
 namespace {
@@ -23,19 +24,16 @@ using ClientCertificates = GrpcServer::ClientCertificates;
 
 std::shared_ptr<grpc::ServerCredentials> Credentials(const Identity& identity,
                                                      ClientCertificates clients) {
-  grpc::SslServerCredentialsOptions options(
-      clients == ClientCertificates::kVerified
-          ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
-          : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
-  options.pem_root_certs = identity.trust_pem;
-  grpc::SslServerCredentialsOptions::PemKeyCertPair pair;
-  pair.private_key = identity.server.key_pem;
-  pair.cert_chain = identity.server.certificate_pem;
-  // Who knows no more of the authority than a hash must be shown it.
-  const bool shown = identity.server.certificate_pem.find(identity.anchor_pem) != std::string::npos;
-  if (clients == ClientCertificates::kNone && !shown) pair.cert_chain += identity.anchor_pem;
-  options.pem_key_cert_pairs.push_back(pair);
-  return grpc::SslServerCredentials(options);
+  ReloadingTls tls;
+  tls.certificate = identity.server;
+  tls.trust_pem = identity.trust_pem;
+  tls.clients = GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY;
+  if (clients == ClientCertificates::kNone) {
+    tls.clients = GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE;
+    // Who knows no more of the authority than a hash must be shown it.
+    tls.chain_end = identity.anchor_pem;
+  }
+  return ReloadingCredentials(std::move(tls));
 }
 
 void LimitStrangers(grpc::ServerBuilder& builder) {
@@ -58,7 +56,9 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(address, Credentials(identity, clients), &port);
+  auto server = std::unique_ptr<GrpcServer>(new GrpcServer());
+  server->credentials_ = Credentials(identity, clients);
+  builder.AddListeningPort(address, server->credentials_, &port);
   for (grpc::Service* const service : services) builder.RegisterService(service);
   builder.SetMaxSendMessageSize(-1);
   if (clients == ClientCertificates::kVerified) {
@@ -73,7 +73,6 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  auto server = std::unique_ptr<GrpcServer>(new GrpcServer());
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr || port == 0) {
     return absl::UnavailableError(Concat(

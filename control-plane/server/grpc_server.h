@@ -12,6 +12,7 @@
 
 namespace grpc {
 class Server;
+class ServerCredentials;
 class Service;
 }  // namespace grpc
 
@@ -34,6 +35,7 @@ class GrpcServer {
 
  private:
   GrpcServer() = default;
+  std::shared_ptr<grpc::ServerCredentials> credentials_;  // Asked at each handshake.
   std::unique_ptr<grpc::Server> server_;
   uint16_t port_ = 0;
 };

@@ -1,4 +1,6 @@
 """Certificates of an authority that others run, instead of the built-in one."""
+import socket
+import ssl
 import subprocess
 import tempfile
 import unittest
@@ -102,6 +104,40 @@ class ExternalAuthority(unittest.TestCase):
         refused = self.all.apkctl("get", "gateways", check=False,
                                   config=self.user(self.authority.issue("x", "URI:spiffe://apk/user/dave")))
         self.assertIn("needs a user's certificate", refused.stderr)
+
+    def shown(self, port, client):
+        """The certificate that the server shows on a new connection, as PEM."""
+        tls = ssl.create_default_context(cafile=str(self.authority.certificate))
+        tls.load_cert_chain(*client.files)
+        with socket.create_connection(("127.0.0.1", port), timeout=harness.PATIENCE) as connection:
+            with tls.wrap_socket(connection, server_hostname="localhost") as secured:
+                return ssl.DER_cert_to_PEM_cert(secured.getpeercert(binary_form=True))
+
+    def test_a_certificate_of_the_server_that_is_replaced_is_shown_from_then_on(self):
+        self.start("--ca-key", self.authority.key)
+        dave = self.authority.issue("x", "URI:spiffe://apk/user/dave")
+        config = self.user(dave)
+        token = self.all.apkctl("agents", "token", "create", config=config).stdout.strip()
+        self.all.start_agent("stays", "--join-token", token)
+        agents = ("agents", "-o", "json")
+        eventually(lambda: '"connected": true' in self.all.apkctl(*agents, config=config).stdout, "it is connected")
+        ports = (self.all.ports[1], self.all.kubernetes[1], self.all.enrollment[1])
+        before = self.server.pem.strip()
+        self.assertEqual({self.shown(port, dave).strip() for port in ports}, {before})
+        other = self.authority.issue("control-plane", "IP:127.0.0.1", "DNS:localhost")
+        self.server.key.write_text(other.key_pem)  # For a moment they do not belong together.
+        log = self.all.directory / "apk-control-plane.1.log"
+
+        def noticed():
+            self.assertEqual(self.shown(ports[0], dave).strip(), before)
+            return "the server's certificate is not renewed" in log.read_text()
+        eventually(noticed, "the key alone is noticed")
+        self.server.certificate.write_text(other.pem)
+        for port in ports:
+            eventually(lambda: self.shown(port, dave).strip() == other.pem.strip(), "the other one is shown")
+        self.assertEqual(log.read_text().count("agent came agent=stays"), 1)
+        self.assertNotIn("agent left", log.read_text())
+        self.all.apkctl("get", "gateways", config=config)
 
     def test_files_that_do_not_fit_are_refused_at_the_start(self):
         other = Authority("another authority")
