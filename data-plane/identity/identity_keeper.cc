@@ -102,6 +102,12 @@ bool IdentityKeeper::Join() {
       LogInfo("joined", {{"agent", options_.agent}, {"expires", Text(*expires())}});
       return true;
     }
+    // One that is somebody already does not wait for what will not be.
+    if (IsRefusal(joined) && Current().has_value()) {
+      LogError("the join token is refused, the identity from before is used on",
+               {{"reason", Reason(joined)}});
+      return true;
+    }
     LogWarning("not joined yet", {{"reason", Reason(joined)}});
     if (IsRefusal(joined) && options_.on_refused) options_.on_refused(joined);
     if (!PauseAfter(failures, kJoinLife)) return false;

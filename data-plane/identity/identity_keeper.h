@@ -28,8 +28,8 @@ struct IdentityOptions {
   std::vector<std::string> enrollment;  // host:port of control planes; at least one.
   std::string directory;
   std::optional<JoinToken> token;
-  // A control plane says that the agent can't join as it is; on the keeper's thread. It is tried
-  // again all the same.
+  // A control plane says that the agent, which has no identity yet, can't join as it is; on the
+  // keeper's thread. It is tried again all the same.
   std::function<void(const absl::Status&)> on_refused;
 };
 

@@ -135,6 +135,25 @@ class Enrolment(identities.WithBackend):
         self.assertEqual(self.all.ask(), 200)
         self.all.wait_log("waits", "not joined yet")
 
+    def test_a_token_that_is_refused_leaves_an_agent_what_it_is(self):
+        self.join("remains").stop()
+        used = self.all.token("--agent", "remains")
+        self.all.apkctl("agents", "token", "delete", used.split(".")[1])
+        self.all.start_agent("remains", "--join-token", used, wait=True)
+        self.all.wait_log("remains", "the join token is refused, the identity from before is used on")
+        self.all.wait_connected("remains")
+
+    def test_the_tokens_file_may_be_gone_once_the_agent_has_joined(self):
+        path = self.all.directory / "gone-token"
+        refused = self.all.start_agent("forgets", "--join-token-file", path)
+        self.assertEqual(self.exit_code(refused), 1)
+        self.assertIn(f"can't read {path}", self.all.log("forgets"))
+        path.write_text(self.all.token())
+        self.all.start_agent("forgets", "--join-token-file", path, wait=True).stop()
+        path.unlink()
+        self.all.start_agent("forgets", "--join-token-file", path, wait=True)
+        self.all.wait_connected("forgets")
+
     def test_flags_of_tokens_that_make_no_sense_are_refused(self):
         for flags, reason in ((("--ttl", "soon"), "--ttl: \"soon\" is no duration"),
                               (("--ttl", "1000h"), "the token's life: 1 s to 720 h"),
