@@ -5,8 +5,8 @@
 
 #include "common/strings.h"
 #include "control-plane/admin/admission.h"
+#include "control-plane/admin/caller.h"
 #include "control-plane/admin/label_selector.h"
-#include "control-plane/identity/peer.h"
 #include "control-plane/identity/token_issuer.h"
 #include "control-plane/resources/kind_registry.h"
 
@@ -15,23 +15,6 @@ namespace {
 
 constexpr int kWatchesMax = 64;
 constexpr std::chrono::milliseconds kWatchPatience{500};
-
-grpc::Status ToGrpc(const absl::Status& status) {
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
-}
-
-template <class Response>
-grpc::Status Take(absl::StatusOr<Response> result, Response* response) {
-  if (!result.ok()) return ToGrpc(result.status());
-  *response = *std::move(result);
-  return grpc::Status::OK;
-}
-
-grpc::Status CheckUser(const grpc::ServerContext& context) {
-  if (IsUser(*context.auth_context())) return grpc::Status::OK;
-  return {grpc::StatusCode::PERMISSION_DENIED,
-          "the admin API needs a user's certificate (spiffe://apk/user/…)"};
-}
 
 grpc::Status UnknownKind(const std::string& group, const std::string& kind) {
   return {grpc::StatusCode::INVALID_ARGUMENT,
@@ -62,19 +45,19 @@ void AdminService::Shutdown() {
 
 grpc::Status AdminService::Apply(grpc::ServerContext* context, const v1::ApplyRequest* request,
                                  v1::ApplyResponse* response) {
-  if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
-  return Take(configuration_.Apply(*request, PeerIdentity(*context->auth_context())), response);
+  if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
+  return Take(configuration_.Apply(*request, AuthorOf(*context, identities_)), response);
 }
 
 grpc::Status AdminService::Delete(grpc::ServerContext* context, const v1::DeleteRequest* request,
                                   v1::DeleteResponse* response) {
-  if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
-  return Take(configuration_.Delete(*request, PeerIdentity(*context->auth_context())), response);
+  if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
+  return Take(configuration_.Delete(*request, AuthorOf(*context, identities_)), response);
 }
 
 grpc::Status AdminService::Get(grpc::ServerContext* context, const v1::GetRequest* request,
                                v1::GetResponse* response) {
-  if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
+  if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
   const ResourceKey key = FromProto(request->key());
   if (FindKind(key.group, key.kind) == nullptr) return UnknownKind(key.group, key.kind);
   const Configuration::View view = configuration_.Current();
@@ -89,7 +72,7 @@ grpc::Status AdminService::Get(grpc::ServerContext* context, const v1::GetReques
 
 grpc::Status AdminService::List(grpc::ServerContext* context, const v1::ListRequest* request,
                                 v1::ListResponse* response) {
-  if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
+  if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
   if (FindKind(request->group(), request->kind()) == nullptr) {
     return UnknownKind(request->group(), request->kind());
   }
@@ -106,7 +89,7 @@ grpc::Status AdminService::List(grpc::ServerContext* context, const v1::ListRequ
 
 grpc::Status AdminService::Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
                                  grpc::ServerWriter<v1::WatchEvent>* writer) {
-  if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
+  if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
   if (FindKind(request->group(), request->kind()) == nullptr) {
     return UnknownKind(request->group(), request->kind());
   }
@@ -130,6 +113,7 @@ grpc::Status AdminService::Watch(grpc::ServerContext* context, const v1::WatchRe
     }
   }
   while (!context->IsCancelled() && !shut_down_.load()) {
+    if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
     const auto changes = feed_.After(revision, kWatchPatience);
     if (!changes.has_value()) {
       return {grpc::StatusCode::OUT_OF_RANGE, "that revision is too old: list, then watch anew"};
@@ -147,20 +131,20 @@ grpc::Status AdminService::Watch(grpc::ServerContext* context, const v1::WatchRe
 grpc::Status AdminService::ListRevisions(grpc::ServerContext* context,
                                          const v1::ListRevisionsRequest* request,
                                          v1::ListRevisionsResponse* response) {
-  if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
+  if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
   return Take(configuration_.ListRevisions(*request), response);
 }
 
 grpc::Status AdminService::Rollback(grpc::ServerContext* context,
                                     const v1::RollbackRequest* request,
                                     v1::RollbackResponse* response) {
-  if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
-  return Take(configuration_.Rollback(*request, PeerIdentity(*context->auth_context())), response);
+  if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
+  return Take(configuration_.Rollback(*request, AuthorOf(*context, identities_)), response);
 }
 
 grpc::Status AdminService::ListAgents(grpc::ServerContext* context, const v1::ListAgentsRequest*,
                                       v1::ListAgentsResponse* response) {
-  if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
+  if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
   const SnapshotPtr newest = snapshots_.Newest();
   response->set_snapshot_version(newest->version);
   response->set_revision(configuration_.Current().revision);
@@ -173,7 +157,7 @@ grpc::Status AdminService::ListAgents(grpc::ServerContext* context, const v1::Li
 grpc::Status AdminService::IssueToken(grpc::ServerContext* context,
                                       const v1::IssueTokenRequest* request,
                                       v1::IssueTokenResponse* response) {
-  if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
+  if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
   if (issuer_ == nullptr) {
     return {grpc::StatusCode::FAILED_PRECONDITION,
             "the development token issuer is turned off (--development-token-issuer)"};
@@ -192,7 +176,7 @@ grpc::Status AdminService::IssueToken(grpc::ServerContext* context,
 grpc::Status AdminService::GetServerInfo(grpc::ServerContext* context,
                                          const v1::GetServerInfoRequest*,
                                          v1::ServerInfo* response) {
-  if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
+  if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
   response->set_version(APK_VERSION);
   response->set_revision(configuration_.Current().revision);
   response->set_snapshot_version(snapshots_.Newest()->version);

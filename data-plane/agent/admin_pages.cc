@@ -3,6 +3,7 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -140,6 +141,10 @@ AdminResponse AdminPages::Metrics() const {
     sources.snapshot.age = duration_cast<microseconds>(std::chrono::steady_clock::now() - *since);
   }
   if (access_log_ != nullptr) sources.access_log = access_log_->figures();
+  if (const std::optional<SystemTime> expires = certificate_expires_(); expires.has_value()) {
+    sources.certificate_expires_unix =
+        static_cast<uint64_t>(std::max<time_t>(std::chrono::system_clock::to_time_t(*expires), 0));
+  }
   AdminResponse response = Text(200, RenderMetrics(sources));
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
   return response;

@@ -116,6 +116,12 @@ void AddWorkers(Exposition& out, const MetricsSources& sources) {
     out.SampleTime("apk_snapshot_age_seconds", {},
                    static_cast<uint64_t>(sources.snapshot.age->count()));
   }
+  constexpr char kExpires[] = "apk_certificate_expires_timestamp_seconds";
+  out.Family(kExpires, "gauge",
+             "When the agent's certificate for control planes ends; absent where it has none.");
+  if (sources.certificate_expires_unix.has_value()) {
+    out.Sample(kExpires, {}, *sources.certificate_expires_unix);
+  }
 }
 
 }  // namespace apk

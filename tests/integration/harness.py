@@ -269,6 +269,13 @@ def http_get(address, path):
     return data.split(b"\r\n\r\n", 1)[1].decode()
 
 
+def status_of(address, port, path="/", host="a.example"):
+    """The status of an answer over plain HTTP; OSError where there is none."""
+    with RawClient(address, port) as client:
+        client.send(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
+        return client.read_response()[0]
+
+
 class Received:
     """A request as it arrived at a fake backend."""
 
