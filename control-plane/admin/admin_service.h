@@ -10,6 +10,7 @@
 
 namespace apk {
 
+class IdentityLedger;
 class TokenIssuer;
 
 // What is asked of who calls; empty: everybody may.
@@ -24,9 +25,11 @@ class AdminService final : public v1::AdminService::Service {
  public:
   // `issuer` is nullptr where the development issuer is turned off. All outlive it.
   // `kubernetes_address` is where kubectl is answered, "" where nobody does.
-  AdminService(Configuration& configuration, ChangeFeed& feed, AgentRegistry& agents,
-               SnapshotCache& snapshots, const TokenIssuer* issuer, std::string kubernetes_address)
-      : configuration_(configuration),
+  AdminService(const IdentityLedger& identities, Configuration& configuration, ChangeFeed& feed,
+               AgentRegistry& agents, SnapshotCache& snapshots, const TokenIssuer* issuer,
+               std::string kubernetes_address)
+      : identities_(identities),
+        configuration_(configuration),
         feed_(feed),
         agents_(agents),
         snapshots_(snapshots),
@@ -60,6 +63,7 @@ class AdminService final : public v1::AdminService::Service {
                              v1::ServerInfo* response) override;
 
  private:
+  const IdentityLedger& identities_;
   Configuration& configuration_;
   ChangeFeed& feed_;
   AgentRegistry& agents_;

@@ -5,7 +5,6 @@
 #include "common/time_format.h"
 #include "control-plane/admin/caller.h"
 #include "control-plane/admin/export.h"
-#include "control-plane/admin/guard.h"
 
 namespace apk {
 namespace {
@@ -19,8 +18,7 @@ constexpr size_t kFileBytesMax = 1 << 30;
 
 grpc::Status BackupService::Export(grpc::ServerContext* context, const v1::ExportRequest* request,
                                    grpc::ServerWriter<v1::ExportResponse>* writer) {
-  if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
-  GuardedRequest exporting(gate_, *context, "export", !request->secrets());
+  GuardedRequest exporting(guard_, *context, "export", !request->secrets());
   AccessRequest access =
       AccessTo(exporting.user(), "list", "exports", request->secrets() ? Need::kEdit : Need::kRead);
   access.namespace_name = request->namespace_();
@@ -33,8 +31,7 @@ grpc::Status BackupService::Export(grpc::ServerContext* context, const v1::Expor
 
 grpc::Status BackupService::Backup(grpc::ServerContext* context, const v1::BackupRequest*,
                                    grpc::ServerWriter<v1::BackupResponse>* writer) {
-  if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
-  GuardedRequest change(gate_, *context, "backup", false);
+  GuardedRequest change(guard_, *context, "backup", false);
   change.Needs(AccessTo(change.user(), "create", "backups", Need::kAdmin));
   if (const grpc::Status begun = change.Begin(); !begun.ok()) return begun;
   // What others have been told is stored must be in it.
@@ -57,11 +54,10 @@ grpc::Status BackupService::Backup(grpc::ServerContext* context, const v1::Backu
 grpc::Status BackupService::Restore(grpc::ServerContext* context,
                                     grpc::ServerReader<v1::RestoreRequest>* reader,
                                     v1::RestoreResponse* response) {
-  if (const grpc::Status user = CheckUser(*context); !user.ok()) return user;
   v1::RestoreRequest part;
   reader->Read(&part);
   const v1::RestoreOptions options = part.options();
-  GuardedRequest change(gate_, *context, "restore", options.dry_run());
+  GuardedRequest change(guard_, *context, "restore", options.dry_run());
   change.Needs(AccessTo(change.user(), "create", "restores", Need::kAdmin));
   if (const grpc::Status begun = change.Begin(); !begun.ok()) return begun;
   std::string file;

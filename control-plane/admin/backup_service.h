@@ -2,16 +2,16 @@
 #pragma once
 
 #include "apk/v1/backup.grpc.pb.h"
-#include "control-plane/access/gate.h"
 #include "control-plane/admin/configuration.h"
+#include "control-plane/admin/guard.h"
 
 namespace apk {
 
 class BackupService final : public v1::BackupService::Service {
  public:
-  // Both outlive it.
-  BackupService(Configuration& configuration, const Gate& gate)
-      : configuration_(configuration), gate_(gate) {}
+  // It outlives this.
+  BackupService(Configuration& configuration, const Guard& guard)
+      : configuration_(configuration), guard_(guard) {}
 
   grpc::Status Export(grpc::ServerContext* context, const v1::ExportRequest* request,
                       grpc::ServerWriter<v1::ExportResponse>* writer) override;
@@ -22,7 +22,7 @@ class BackupService final : public v1::BackupService::Service {
 
  private:
   Configuration& configuration_;
-  const Gate& gate_;
+  const Guard guard_;
 };
 
 }  // namespace apk

@@ -8,12 +8,15 @@
 #include <string>
 #include <utility>
 
+#include "control-plane/identity/identity_ledger.h"
+
 namespace apk {
 
-// PERMISSION_DENIED where the certificate is no user's.
-grpc::Status CheckUser(const grpc::ServerContext& context);
+// PERMISSION_DENIED where the certificate is no user's or is revoked, UNAUTHENTICATED where it has
+// expired since the connection began.
+grpc::Status CheckUser(const grpc::ServerContext& context, const IdentityLedger& identities);
 // Whom changes are noted of: the URI of the certificate.
-std::string AuthorOf(const grpc::ServerContext& context);
+std::string AuthorOf(const grpc::ServerContext& context, const IdentityLedger& identities);
 
 grpc::Status ToGrpc(const absl::Status& status);
 

@@ -23,6 +23,10 @@ std::string AddressOf(const grpc::ServerContext& context) {
 
 }  // namespace
 
+std::string Guard::UserOf(const grpc::ServerContext& context) const {
+  return AuthorOf(context, identities);
+}
+
 absl::Status CheckObject(const Gate& gate, const std::string& user, const std::string& verb,
                          const ResourceKey& key) {
   const Kind* const kind = FindKind(key.group, key.kind);
@@ -45,10 +49,10 @@ std::vector<ResourceKey> KeysOf(const v1::ApplyRequest& request) {
   return keys;
 }
 
-GuardedRequest::GuardedRequest(const Gate& gate, const grpc::ServerContext& context,
+GuardedRequest::GuardedRequest(const Guard& guard, const grpc::ServerContext& context,
                                std::string verb, bool dry_run)
-    : gate_(gate), dry_run_(dry_run) {
-  entry_.user = AuthorOf(context);
+    : gate_(guard.gate), dry_run_(dry_run), let_in_(CheckUser(context, guard.identities)) {
+  entry_.user = guard.UserOf(context);
   entry_.address = AddressOf(context);
   entry_.api = "grpc";
   entry_.verb = std::move(verb);
@@ -64,6 +68,7 @@ void GuardedRequest::About(const std::vector<ResourceKey>& keys) {
 void GuardedRequest::Needs(const AccessRequest& request) { verdict_.Update(gate_.Check(request)); }
 
 grpc::Status GuardedRequest::Begin() {
+  if (!let_in_.ok()) return End(let_in_, 0, {});
   if (!verdict_.ok()) {
     entry_.result = ResultWord(verdict_.code());
     entry_.message = std::string(verdict_.message());
@@ -82,7 +87,7 @@ grpc::Status GuardedRequest::End(const grpc::Status& status, uint64_t revision,
   }
   entry_.result = ResultWord(absl::StatusCode::kOk);
   entry_.revision = revision;
-  entry_.objects.clear();
+  if (!results.empty()) entry_.objects.clear();
   for (const v1::ObjectResult& result : results) entry_.objects.push_back(ForAudit(result));
   gate_.NoteChange(entry_);
   return status;

@@ -8,9 +8,19 @@
 #include <vector>
 
 #include "control-plane/access/gate.h"
+#include "control-plane/identity/identity_ledger.h"
 #include "control-plane/resources/resource_set.h"
 
 namespace apk {
+
+// What a service needs for both: who asks, and whether they may. A value; what it has outlives it.
+struct Guard {
+  const Gate& gate;
+  const IdentityLedger& identities;
+
+  // The URI of the certificate.
+  std::string UserOf(const grpc::ServerContext& context) const;
+};
 
 // Whether the user may do it to an object. OK for kinds that don't exist: they are refused anyway.
 absl::Status CheckObject(const Gate& gate, const std::string& user, const std::string& verb,
@@ -25,8 +35,7 @@ class GuardedRequest {
  public:
   using Results = google::protobuf::RepeatedPtrField<v1::ObjectResult>;
 
-  // `gate` outlives it.
-  GuardedRequest(const Gate& gate, const grpc::ServerContext& context, std::string verb,
+  GuardedRequest(const Guard& guard, const grpc::ServerContext& context, std::string verb,
                  bool dry_run);
 
   const std::string& user() const { return entry_.user; }
@@ -36,9 +45,10 @@ class GuardedRequest {
   // It is about no objects of its own.
   void Needs(const AccessRequest& request);
 
-  // PERMISSION_DENIED where the roles don't allow it, UNAVAILABLE where it could not be noted.
+  // As CheckUser; PERMISSION_DENIED where the roles don't allow it, UNAVAILABLE where it could not
+  // be noted.
   grpc::Status Begin();
-  // Notes what became of it, and gives `status` back.
+  // Notes what became of it, and gives `status` back. Without results its own objects are noted.
   grpc::Status End(const grpc::Status& status, uint64_t revision, const Results& results);
   // Notes that it was refused for what is in it.
   void Refuse(const std::string& result, const std::string& message);
@@ -46,6 +56,7 @@ class GuardedRequest {
  private:
   const Gate& gate_;
   const bool dry_run_;
+  const grpc::Status let_in_;
   absl::Status verdict_;
   AuditEntry entry_;
 };

@@ -25,30 +25,30 @@ std::string ViolationsOf(const v1::ApplyResponse& response) {
 
 }  // namespace
 
-GuardedAdminService::GuardedAdminService(AdminService& admin, const Gate& gate)
-    : admin_(admin), gate_(gate) {
+GuardedAdminService::GuardedAdminService(AdminService& admin, const Guard& guard)
+    : admin_(admin), guard_(guard) {
   admin_.Ask(
-      {.may_delete = [&gate](const grpc::ServerContext& context) -> Configuration::MayDelete {
-         return [&gate, user = AuthorOf(context)](const ResourceKey& key) {
-           return CheckObject(gate, user, "delete", key);
+      {.may_delete = [guard](const grpc::ServerContext& context) -> Configuration::MayDelete {
+         return [guard, user = guard.UserOf(context)](const ResourceKey& key) {
+           return CheckObject(guard.gate, user, "delete", key);
          };
        },
        .may_watch =
-           [&gate](const grpc::ServerContext& context, const ResourceKey& key) {
-             return CheckObject(gate, AuthorOf(context), "watch", key);
+           [guard](const grpc::ServerContext& context, const ResourceKey& key) {
+             return CheckObject(guard.gate, guard.UserOf(context), "watch", key);
            }});
 }
 
 grpc::Status GuardedAdminService::Apply(grpc::ServerContext* context,
                                         const v1::ApplyRequest* request,
                                         v1::ApplyResponse* response) {
-  GuardedRequest change(gate_, *context, "apply", request->dry_run());
-  if (gate_.has_roles()) change.About(KeysOf(*request));
+  GuardedRequest change(guard_, *context, "apply", request->dry_run());
+  if (guard_.gate.has_roles()) change.About(KeysOf(*request));
   if (const grpc::Status begun = change.Begin(); !begun.ok()) return begun;
   const grpc::Status status = admin_.Apply(context, request, response);
   const std::string wrong = ViolationsOf(*response);
   const bool refused = !status.ok() || !wrong.empty();
-  if (refused && !gate_.has_roles()) change.About(KeysOf(*request));
+  if (refused && !guard_.gate.has_roles()) change.About(KeysOf(*request));
   if (wrong.empty()) return change.End(status, response->revision(), response->results());
   change.Refuse("Invalid", wrong);
   return status;
@@ -57,7 +57,7 @@ grpc::Status GuardedAdminService::Apply(grpc::ServerContext* context,
 grpc::Status GuardedAdminService::Delete(grpc::ServerContext* context,
                                          const v1::DeleteRequest* request,
                                          v1::DeleteResponse* response) {
-  GuardedRequest change(gate_, *context, "delete", request->dry_run());
+  GuardedRequest change(guard_, *context, "delete", request->dry_run());
   std::vector<ResourceKey> keys;
   for (const v1::ObjectKey& key : request->keys()) keys.push_back(FromProto(key));
   change.About(keys);
@@ -69,7 +69,7 @@ grpc::Status GuardedAdminService::Delete(grpc::ServerContext* context,
 grpc::Status GuardedAdminService::Rollback(grpc::ServerContext* context,
                                            const v1::RollbackRequest* request,
                                            v1::RollbackResponse* response) {
-  GuardedRequest change(gate_, *context, "rollback", request->dry_run());
+  GuardedRequest change(guard_, *context, "rollback", request->dry_run());
   change.Needs(AccessTo(change.user(), "create", "rollbacks", Need::kAdmin));
   if (const grpc::Status begun = change.Begin(); !begun.ok()) return begun;
   const grpc::Status status = admin_.Rollback(context, request, response);
@@ -78,14 +78,15 @@ grpc::Status GuardedAdminService::Rollback(grpc::ServerContext* context,
 
 grpc::Status GuardedAdminService::Get(grpc::ServerContext* context, const v1::GetRequest* request,
                                       v1::GetResponse* response) {
-  const absl::Status may = CheckObject(gate_, AuthorOf(*context), "get", FromProto(request->key()));
+  const absl::Status may =
+      CheckObject(guard_.gate, guard_.UserOf(*context), "get", FromProto(request->key()));
   return may.ok() ? admin_.Get(context, request, response) : ToGrpc(may);
 }
 
 grpc::Status GuardedAdminService::List(grpc::ServerContext* context, const v1::ListRequest* request,
                                        v1::ListResponse* response) {
   const absl::Status may =
-      CheckObject(gate_, AuthorOf(*context), "list",
+      CheckObject(guard_.gate, guard_.UserOf(*context), "list",
                   {request->group(), request->kind(), request->namespace_(), ""});
   return may.ok() ? admin_.List(context, request, response) : ToGrpc(may);
 }
@@ -100,7 +101,7 @@ grpc::Status GuardedAdminService::ListRevisions(grpc::ServerContext* context,
                                                 const v1::ListRevisionsRequest* request,
                                                 v1::ListRevisionsResponse* response) {
   const absl::Status may =
-      gate_.Check(AccessTo(AuthorOf(*context), "list", "revisions", Need::kRead));
+      guard_.gate.Check(AccessTo(guard_.UserOf(*context), "list", "revisions", Need::kRead));
   return may.ok() ? admin_.ListRevisions(context, request, response) : ToGrpc(may);
 }
 
@@ -108,7 +109,7 @@ grpc::Status GuardedAdminService::ListAgents(grpc::ServerContext* context,
                                              const v1::ListAgentsRequest* request,
                                              v1::ListAgentsResponse* response) {
   const absl::Status may =
-      gate_.Check(AccessTo(AuthorOf(*context), "list", "agents", Need::kAnyRole));
+      guard_.gate.Check(AccessTo(guard_.UserOf(*context), "list", "agents", Need::kAnyRole));
   return may.ok() ? admin_.ListAgents(context, request, response) : ToGrpc(may);
 }
 
@@ -116,7 +117,7 @@ grpc::Status GuardedAdminService::IssueToken(grpc::ServerContext* context,
                                              const v1::IssueTokenRequest* request,
                                              v1::IssueTokenResponse* response) {
   const absl::Status may =
-      gate_.Check(AccessTo(AuthorOf(*context), "create", "tokens", Need::kAnyRole));
+      guard_.gate.Check(AccessTo(guard_.UserOf(*context), "create", "tokens", Need::kAnyRole));
   return may.ok() ? admin_.IssueToken(context, request, response) : ToGrpc(may);
 }
 

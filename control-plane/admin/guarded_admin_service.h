@@ -8,8 +8,8 @@ namespace apk {
 
 class GuardedAdminService final : public v1::AdminService::Service {
  public:
-  // Both outlive it.
-  GuardedAdminService(AdminService& admin, const Gate& gate);
+  // It outlives this.
+  GuardedAdminService(AdminService& admin, const Guard& guard);
 
   grpc::Status Apply(grpc::ServerContext* context, const v1::ApplyRequest* request,
                      v1::ApplyResponse* response) override;
@@ -37,7 +37,7 @@ class GuardedAdminService final : public v1::AdminService::Service {
 
  private:
   AdminService& admin_;
-  const Gate& gate_;
+  const Guard guard_;
 };
 
 }  // namespace apk

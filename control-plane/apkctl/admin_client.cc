@@ -13,6 +13,7 @@
 
 #include "apk/v1/admin.grpc.pb.h"
 #include "apk/v1/backup.grpc.pb.h"
+#include "apk/v1/identity.grpc.pb.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 
@@ -92,6 +93,10 @@ struct Peer {
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<v1::AdminService::Stub> admin;
   std::unique_ptr<v1::BackupService::Stub> backup;
+  std::unique_ptr<v1::IdentityService::Stub> identity;
+
+  v1::AdminService::Stub& StubOf(const v1::AdminService::Stub*) const { return *admin; }
+  v1::IdentityService::Stub& StubOf(const v1::IdentityService::Stub*) const { return *identity; }
 
   // `connected`: there was a connection to send the call on, so that it may be the control plane
   // that says it is not available.
@@ -168,13 +173,16 @@ struct AdminClient::Stub {
     return absl::IsUnavailable(status) ? absl::UnavailableError(reasons) : status;
   }
 
-  template <class Request, class Response, class Method>
-  absl::StatusOr<Response> Call(Method method, const Request& request) {
+  template <class Request, class Response, class Service>
+  absl::StatusOr<Response> Call(grpc::Status (Service::*method)(grpc::ClientContext*,
+                                                                const Request&, Response*),
+                                const Request& request) {
     ASSIGN_OR_RETURN(const Peer* const peer, Connect());
     grpc::ClientContext call;
     call.set_deadline(std::chrono::system_clock::now() + kDeadline);
     Response response;
-    RETURN_IF_ERROR(peer->ToStatus((peer->admin.get()->*method)(&call, request, &response), true));
+    Service& stub = peer->StubOf(static_cast<const Service*>(nullptr));
+    RETURN_IF_ERROR(peer->ToStatus((stub.*method)(&call, request, &response), true));
     return response;
   }
 };
@@ -205,6 +213,7 @@ absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::Open(const ClientConte
         grpc::CreateCustomChannel(peer.context.server, grpc::SslCredentials(tls), arguments);
     peer.admin = v1::AdminService::NewStub(peer.channel);
     peer.backup = v1::BackupService::NewStub(peer.channel);
+    peer.identity = v1::IdentityService::NewStub(peer.channel);
   }
   return client;
 }
@@ -242,6 +251,46 @@ absl::StatusOr<v1::RollbackResponse> AdminClient::Rollback(const v1::RollbackReq
 absl::StatusOr<v1::ListAgentsResponse> AdminClient::ListAgents() {
   return stub_->Call<v1::ListAgentsRequest, v1::ListAgentsResponse>(
       &v1::AdminService::Stub::ListAgents, v1::ListAgentsRequest());
+}
+
+absl::StatusOr<v1::CreateJoinTokenResponse> AdminClient::CreateJoinToken(
+    const v1::CreateJoinTokenRequest& request) {
+  return stub_->Call<v1::CreateJoinTokenRequest, v1::CreateJoinTokenResponse>(
+      &v1::IdentityService::Stub::CreateJoinToken, request);
+}
+
+absl::StatusOr<v1::ListJoinTokensResponse> AdminClient::ListJoinTokens() {
+  return stub_->Call<v1::ListJoinTokensRequest, v1::ListJoinTokensResponse>(
+      &v1::IdentityService::Stub::ListJoinTokens, v1::ListJoinTokensRequest());
+}
+
+absl::Status AdminClient::DeleteJoinToken(const std::string& id) {
+  v1::DeleteJoinTokenRequest request;
+  request.set_id(id);
+  return stub_
+      ->Call<v1::DeleteJoinTokenRequest, v1::DeleteJoinTokenResponse>(
+          &v1::IdentityService::Stub::DeleteJoinToken, request)
+      .status();
+}
+
+absl::Status AdminClient::Revoke(const v1::RevokeRequest& request) {
+  return stub_
+      ->Call<v1::RevokeRequest, v1::RevokeResponse>(&v1::IdentityService::Stub::Revoke, request)
+      .status();
+}
+
+absl::Status AdminClient::Unrevoke(const v1::Subject& subject) {
+  v1::UnrevokeRequest request;
+  *request.mutable_subject() = subject;
+  return stub_
+      ->Call<v1::UnrevokeRequest, v1::UnrevokeResponse>(&v1::IdentityService::Stub::Unrevoke,
+                                                        request)
+      .status();
+}
+
+absl::StatusOr<v1::ListRevocationsResponse> AdminClient::ListRevocations() {
+  return stub_->Call<v1::ListRevocationsRequest, v1::ListRevocationsResponse>(
+      &v1::IdentityService::Stub::ListRevocations, v1::ListRevocationsRequest());
 }
 
 absl::StatusOr<v1::IssueTokenResponse> AdminClient::IssueToken(const std::string& scope) {

@@ -11,6 +11,7 @@
 
 #include "apk/v1/admin.pb.h"
 #include "apk/v1/backup.pb.h"
+#include "apk/v1/identity.pb.h"
 #include "control-plane/apkctl/client_config.h"
 
 namespace apk {
@@ -29,6 +30,13 @@ class AdminClient {
   absl::StatusOr<v1::ListRevisionsResponse> ListRevisions(const v1::ListRevisionsRequest& request);
   absl::StatusOr<v1::RollbackResponse> Rollback(const v1::RollbackRequest& request);
   absl::StatusOr<v1::ListAgentsResponse> ListAgents();
+  absl::StatusOr<v1::CreateJoinTokenResponse> CreateJoinToken(
+      const v1::CreateJoinTokenRequest& request);
+  absl::StatusOr<v1::ListJoinTokensResponse> ListJoinTokens();
+  absl::Status DeleteJoinToken(const std::string& id);
+  absl::Status Revoke(const v1::RevokeRequest& request);
+  absl::Status Unrevoke(const v1::Subject& subject);
+  absl::StatusOr<v1::ListRevocationsResponse> ListRevocations();
   absl::StatusOr<v1::IssueTokenResponse> IssueToken(const std::string& scope);
   absl::StatusOr<v1::ServerInfo> GetServerInfo();
   // Gives the parts to `take`, until it says that one is wrong, which is returned then.

@@ -165,36 +165,52 @@ class Parser {
   std::vector<std::string> arguments_;
 };
 
-// The command whose name the words begin with.
-const Command* CommandOf(const Program& program, const std::vector<std::string>& words) {
-  if (words.empty()) return nullptr;
-  for (const Command& command : program.commands) {
-    if (command.name == words[0]) return &command;
-    if (words.size() > 1 && command.name == Concat(words[0], " ", words[1])) return &command;
-  }
-  return nullptr;
-}
-
 size_t WordsOf(const Command& command) { return Split(command.name, ' ').size(); }
 
-std::string UnknownCommand(const Program& program, const std::vector<std::string>& words) {
-  std::vector<std::string> within;  // "config" alone: its second words.
-  std::vector<std::string> names;
+// The command whose name the words begin with; of several the one with the longest name.
+const Command* CommandOf(const Program& program, const std::vector<std::string>& words) {
+  const Command* found = nullptr;
   for (const Command& command : program.commands) {
-    const std::vector<std::string_view> parts = Split(command.name, ' ');
-    if (parts.size() > 1 && parts[0] == words[0]) within.emplace_back(parts[1]);
-    names.push_back(command.name);
+    const std::vector<std::string_view> name = Split(command.name, ' ');
+    const bool begins =
+        words.size() >= name.size() && std::equal(name.begin(), name.end(), words.begin());
+    if (begins && (found == nullptr || name.size() > WordsOf(*found))) found = &command;
   }
-  if (!within.empty()) {
-    return Concat("\"", words[0], "\" needs one of ", Join(within, ", "),
-                  words.size() > 1 ? Concat(", not \"", words[1], "\"") : "");
+  return found;
+}
+
+// Of words that a command's name begins with and that are not all of it: what they lack. "" where
+// there is none.
+std::string NeedsMore(const Program& program, const std::vector<std::string>& words) {
+  for (size_t known = words.size(); known > 0; --known) {
+    const std::vector<std::string> begin(words.begin(),
+                                         words.begin() + static_cast<ptrdiff_t>(known));
+    const std::vector<std::string> next = NextWords(program, begin);
+    if (next.empty()) continue;
+    return Concat("\"", Join(begin, " "), "\" needs one of ", Join(next, ", "),
+                  known < words.size() ? Concat(", not \"", words[known], "\"") : "");
   }
+  return "";
+}
+
+std::string UnknownCommand(const Program& program, const std::vector<std::string>& words) {
+  const std::string needs = NeedsMore(program, words);
+  if (!needs.empty()) return needs;
+  std::vector<std::string> names;
+  for (const Command& command : program.commands) names.push_back(command.name);
   const std::string nearest = Suggest(words[0], names);
   return Concat("unknown command \"", words[0], "\" for \"", program.name, "\"",
                 nearest.empty() ? "" : Concat("\n\nDid you mean this?\n  ", nearest));
 }
 
-std::string CheckArguments(const Command& command, const std::vector<std::string>& arguments) {
+std::string CheckArguments(const Program& program, const Command& command,
+                           const std::vector<std::string>& arguments) {
+  if (arguments.size() > command.arguments_max) {
+    std::vector<std::string> words;
+    for (const std::string_view part : Split(command.name, ' ')) words.emplace_back(part);
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    if (const std::string needs = NeedsMore(program, words); !needs.empty()) return needs;
+  }
   if (arguments.size() < command.arguments_min)
     return Concat("an argument is missing: ", command.name, " ", command.arguments);
   if (arguments.size() > command.arguments_max)
@@ -219,6 +235,19 @@ std::string FlagLines(const std::vector<Flag>& flags) {
 }
 
 }  // namespace
+
+std::vector<std::string> NextWords(const Program& program, const std::vector<std::string>& words) {
+  std::vector<std::string> next;
+  for (const Command& command : program.commands) {
+    const std::vector<std::string_view> name = Split(command.name, ' ');
+    const bool longer =
+        name.size() > words.size() && std::equal(words.begin(), words.end(), name.begin());
+    if (longer && (next.empty() || next.back() != name[words.size()])) {
+      next.emplace_back(name[words.size()]);
+    }
+  }
+  return next;
+}
 
 const Flag* FindFlag(const Program& program, const Command* command, std::string_view name) {
   const auto in = [name](const std::vector<Flag>& flags) -> const Flag* {
@@ -313,7 +342,7 @@ Invocation ParseCommandLine(const Program& program, const std::vector<std::strin
   }
   std::vector<std::string>& plain = parser.arguments();
   plain.erase(plain.begin(), plain.begin() + static_cast<ptrdiff_t>(WordsOf(command)));
-  const std::string wrong = CheckArguments(command, plain);
+  const std::string wrong = CheckArguments(program, command, plain);
   if (!wrong.empty()) return see(wrong, Concat(" ", command.name));
   invocation.command = &command;
   invocation.arguments = std::move(plain);

@@ -24,7 +24,7 @@ struct Flag {
 };
 
 struct Command {
-  std::string name = {};       // "get", or of two words: "config use-context".
+  std::string name = {};       // "get", or of more words: "config use-context".
   std::string arguments = {};  // For the usage line: "KIND [NAME…]".
   std::string help = {};       // One line.
   std::vector<Flag> flags = {};
@@ -60,6 +60,9 @@ struct PartialCommand {
   const Flag* open_flag = nullptr;  // The last word is a flag that waits for its value.
 };
 PartialCommand FindCommand(const Program& program, const std::vector<std::string>& words);
+
+// What may follow these words in commands' names: after "agents" revoke, token, …
+std::vector<std::string> NextWords(const Program& program, const std::vector<std::string>& words);
 
 // "--output" of a command, one of the program's included; nullptr where there is none.
 const Flag* FindFlag(const Program& program, const Command* command, std::string_view name);

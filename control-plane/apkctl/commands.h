@@ -121,6 +121,21 @@ std::optional<std::chrono::milliseconds> ParsePatience(const std::string& text);
 int WaitForAgents(const Session& session, uint64_t revision, std::chrono::milliseconds patience);
 
 int RunAgents(const GlobalFlags& global, const std::string& output);
+
+struct JoinTokenFlags {
+  std::string ttl = "15m";
+  std::string uses = "1";
+  std::string agent;  // "": any that is new.
+  std::string output = "table";
+};
+// Prints the token alone, for scripts.
+int RunCreateJoinToken(const GlobalFlags& global, const JoinTokenFlags& flags);
+int RunListJoinTokens(const GlobalFlags& global, const std::string& output);
+int RunDeleteJoinToken(const GlobalFlags& global, const std::string& id);
+int RunRevoke(const GlobalFlags& global, v1::Subject::Role role, const std::string& name,
+              const std::string& reason);
+int RunUnrevoke(const GlobalFlags& global, v1::Subject::Role role, const std::string& name);
+int RunRevocations(const GlobalFlags& global, const std::string& output);
 int RunToken(const GlobalFlags& global, const std::string& scope);
 // `output` is "text", "yaml" or "json".
 int RunVersion(const GlobalFlags& global, bool client_only, const std::string& output);

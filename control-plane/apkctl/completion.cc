@@ -135,22 +135,10 @@ Words FlagsOf(const Program& program, const Command* command) {
   return words;
 }
 
-// The first or second words of the commands.
-Words CommandWords(const Program& program, const Words& before) {
-  Words words;
-  for (const Command& command : program.commands) {
-    const std::vector<std::string_view> parts = Split(command.name, ' ');
-    if (before.empty() && (words.empty() || words.back() != parts[0])) words.emplace_back(parts[0]);
-    if (before.size() == 1 && parts.size() > 1 && parts[0] == before[0])
-      words.emplace_back(parts[1]);
-  }
-  return words;
-}
-
 Words ArgumentsOf(const Program& program, const PartialCommand& partial,
                   const std::string& current) {
   const Words& before = partial.arguments;
-  if (partial.command == nullptr) return CommandWords(program, before);
+  if (partial.command == nullptr) return NextWords(program, before);
   switch (partial.command->argument) {
     case Command::Argument::kResource: {
       const size_t slash = current.find('/');
@@ -169,7 +157,11 @@ Words ArgumentsOf(const Program& program, const PartialCommand& partial,
     case Command::Argument::kNone:
       break;
   }
-  return {};
+  // "agents" is a command and begins the names of others.
+  Words words;
+  for (const std::string_view part : Split(partial.command->name, ' ')) words.emplace_back(part);
+  words.insert(words.end(), before.begin(), before.end());
+  return NextWords(program, words);
 }
 
 // bash takes "--output=json" for three words.

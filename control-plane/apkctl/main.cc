@@ -31,6 +31,9 @@ struct Flags {
   std::string rollback_to;
   std::string rollback_dry_run = "none";
   std::string agents_output = "table";
+  JoinTokenFlags join_token;
+  std::string revoke_reason;
+  std::string revocations_output = "table";
   std::string scope;
   bool client_only = false;
   bool flatten = false;
@@ -281,6 +284,70 @@ Command AgentsCommand(Flags& flags) {
   return command;
 }
 
+std::vector<Command> JoinTokenCommands(Flags& flags) {
+  Command create{.name = "agents token create",
+                 .help = "Print a token that lets an agent join and get its certificate"};
+  create.flags = {
+      {.name = "ttl", .help = "How long it can be used, 15m else", .text = &flags.join_token.ttl},
+      {.name = "uses", .help = "How many agents may join, 1 else", .text = &flags.join_token.uses},
+      {.name = "agent",
+       .help = "For the agent with this id alone, also where one has joined by it already",
+       .text = &flags.join_token.agent}};
+  create.run = [&flags](Arguments) { return RunCreateJoinToken(flags.global, flags.join_token); };
+  Command list{.name = "agents token list", .help = "Which tokens there are, without the secrets"};
+  AddOutput(flags.join_token.output, {"table", "yaml", "json"}, list);
+  list.run = [&flags](Arguments) {
+    return RunListJoinTokens(flags.global, flags.join_token.output);
+  };
+  Command remove{.name = "agents token delete",
+                 .arguments = "ID",
+                 .help = "Make a token worthless",
+                 .arguments_min = 1,
+                 .arguments_max = 1};
+  remove.run = [&flags](Arguments ids) { return RunDeleteJoinToken(flags.global, ids[0]); };
+  return {create, list, remove};
+}
+
+// Of agents or of users.
+std::vector<Command> RevokeCommands(Flags& flags, const std::string& whose,
+                                    v1::Subject::Role role) {
+  Command revoke{.name = whose + " revoke",
+                 .arguments = "NAME",
+                 .help = "Shut out whoever has a certificate for the name, at once",
+                 .flags = {{.name = "reason",
+                            .help = "What they and others are told",
+                            .text = &flags.revoke_reason}},
+                 .arguments_min = 1,
+                 .arguments_max = 1};
+  revoke.run = [&flags, role](Arguments names) {
+    return RunRevoke(flags.global, role, names[0], flags.revoke_reason);
+  };
+  Command unrevoke{.name = whose + " unrevoke",
+                   .arguments = "NAME",
+                   .help = "Let them in again",
+                   .arguments_min = 1,
+                   .arguments_max = 1};
+  unrevoke.run = [&flags, role](Arguments names) {
+    return RunUnrevoke(flags.global, role, names[0]);
+  };
+  return {revoke, unrevoke};
+}
+
+std::vector<Command> IdentityCommands(Flags& flags) {
+  std::vector<Command> commands = JoinTokenCommands(flags);
+  for (Command& command : RevokeCommands(flags, "agents", v1::Subject::AGENT)) {
+    commands.push_back(std::move(command));
+  }
+  for (Command& command : RevokeCommands(flags, "users", v1::Subject::USER)) {
+    commands.push_back(std::move(command));
+  }
+  Command list{.name = "revocations", .help = "Who is shut out, since when and why"};
+  AddOutput(flags.revocations_output, {"table", "yaml", "json"}, list);
+  list.run = [&flags](Arguments) { return RunRevocations(flags.global, flags.revocations_output); };
+  commands.push_back(std::move(list));
+  return commands;
+}
+
 Command TokenCommand(Flags& flags) {
   Command command{.name = "token", .help = "Print an access token of the development issuer"};
   command.flags.push_back(
@@ -333,8 +400,12 @@ Program MakeProgram(Flags& flags) {
   program.commands = {ApplyCommand(flags),    DeleteCommand(flags),   GetCommand(flags),
                       DescribeCommand(flags), ValidateCommand(flags), DiffCommand(flags),
                       HistoryCommand(flags),  RollbackCommand(flags), ExportCommand(flags),
-                      BackupCommand(flags),   RestoreCommand(flags),  AgentsCommand(flags),
-                      TokenCommand(flags),    VersionCommand(flags),  KubeconfigCommand(flags)};
+                      BackupCommand(flags),   RestoreCommand(flags),  AgentsCommand(flags)};
+  for (Command& command : IdentityCommands(flags)) program.commands.push_back(std::move(command));
+  for (Command& command :
+       std::vector<Command>{TokenCommand(flags), VersionCommand(flags), KubeconfigCommand(flags)}) {
+    program.commands.push_back(std::move(command));
+  }
   for (Command& command : ConfigCommands(flags)) program.commands.push_back(std::move(command));
   program.commands.push_back({.name = "completion",
                               .arguments = "bash|zsh|fish",

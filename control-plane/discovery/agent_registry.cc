@@ -152,6 +152,13 @@ std::map<std::string, const v1::AgentStatus*> AgentRegistry::All() const {
   return all;
 }
 
+bool AgentRegistry::IsConnected(const std::string& id) const {
+  const std::lock_guard lock(mutex_);
+  const std::map<std::string, const v1::AgentStatus*> all = All();
+  const auto found = all.find(id);
+  return found != all.end() && found->second->connected();
+}
+
 FleetReport AgentRegistry::Report() const {
   FleetReport report;
   std::set<std::string> addresses;

@@ -42,6 +42,8 @@ class AgentRegistry {
   // What other control planes quote; replaces what they did before.
   void SetElsewhere(std::vector<v1::AgentStatus> statuses);
 
+  // To this control plane or to another one.
+  bool IsConnected(const std::string& id) const;
   // Of all agents, here and elsewhere.
   FleetReport Report() const;
   // Sorted by id; `newest` decides what is up to date.

@@ -2,6 +2,7 @@
 // order of locks is the cache's, then the stream's.
 #include "control-plane/discovery/discovery_service.h"
 
+#include <ctime>
 #include <deque>
 
 #include "common/log.h"
@@ -29,12 +30,13 @@ class RefusedStream final : public Reactor {
 
 class AgentStream final : public Reactor {
  public:
-  AgentStream(DiscoveryService& service, std::string certificate)
+  AgentStream(DiscoveryService& service, PeerCertificate peer)
       : service_(service),
         cache_(service.cache_),
         registry_(service.registry_),
         number_(service.next_stream_.fetch_add(1)),
-        certificate_(std::move(certificate)),
+        peer_(std::move(peer)),
+        certificate_(peer_.AgentName()),
         subscription_(service.store_) {
     if (service_.Enter(this)) {
       StartRead(&request_);
@@ -45,6 +47,22 @@ class AgentStream final : public Reactor {
 
   // The control plane stops.
   void Stop() { End({grpc::StatusCode::UNAVAILABLE, "the control plane stops"}); }
+
+  // The agent was revoked, say, or its certificate has ended.
+  void Judge() {
+    const absl::Status status = LetIn();
+    if (status.ok()) return;
+    bool ended = false;
+    std::string id;
+    {
+      const std::lock_guard lock(mutex_);
+      ended = ended_;
+      id = id_;
+    }
+    if (ended) return;
+    LogWarning("agent shut out", {{"agent", id}, {"reason", std::string(status.message())}});
+    End({static_cast<grpc::StatusCode>(status.code()), std::string(status.message())});
+  }
 
   void OnReadDone(bool ok) override {
     if (!ok) return End(grpc::Status::OK);
@@ -89,6 +107,9 @@ class AgentStream final : public Reactor {
            Concat("the certificate is that of agent ", certificate_, ", which may not call itself ",
                   id, ": start it with --id ", certificate_, ", or issue a certificate for ", id)});
     }
+    if (const absl::Status let_in = CheckNameUnderShared(id); !let_in.ok()) {
+      return Refuse({grpc::StatusCode::PERMISSION_DENIED, std::string(let_in.message())});
+    }
     if (subscription_.IsAhead(request_, cache_.Newest())) {
       service_.behind_();
       return Refuse(
@@ -101,7 +122,10 @@ class AgentStream final : public Reactor {
     if (!connected.ok()) {
       return Refuse({grpc::StatusCode::ALREADY_EXISTS, std::string(connected.message())});
     }
-    id_ = id;
+    {
+      const std::lock_guard lock(mutex_);
+      id_ = id;
+    }
     LogInfo("agent came", {{"agent", id_}, {"version", request_.version()}});
     SnapshotPtr newest = cache_.Newest();
     Enqueue([&] { return subscription_.OnHello(request_, newest); });
@@ -111,6 +135,19 @@ class AgentStream final : public Reactor {
     newest = cache_.Newest();  // Published between the lines above.
     Enqueue([&] { return subscription_.OnPublish(newest); });
     return grpc::Status::OK;
+  }
+
+  absl::Status LetIn() {
+    const IdentityLedger& ledger = service_.identities_.ledger();
+    const absl::Status status = ledger.Check(peer_, std::time(nullptr));
+    const std::lock_guard lock(mutex_);
+    return status.ok() ? CheckNameUnderShared(id_) : status;
+  }
+
+  // A revoked name is shut out under the shared certificate, too.
+  absl::Status CheckNameUnderShared(const std::string& id) const {
+    if (certificate_ != kSharedCertificate) return absl::OkStatus();
+    return service_.identities_.ledger().CheckAgentName(id);
   }
 
   grpc::Status Refuse(grpc::Status status) const {
@@ -125,7 +162,7 @@ class AgentStream final : public Reactor {
       answer = subscription_.OnAnswer(request_);
       return answer.next;
     });
-    if (answer.stale) return;
+    if (answer.stale || answer.told) return;
     if (answer.accepted) {
       registry_.Acknowledge(id_, request_);
     } else {
@@ -164,25 +201,46 @@ class AgentStream final : public Reactor {
   SnapshotCache& cache_;
   AgentRegistry& registry_;
   const uint64_t number_;
+  const PeerCertificate peer_;
   const std::string certificate_;  // The agent's name in it.
   v1::DiscoveryRequest request_;
   v1::DiscoveryResponse response_;
-  std::string id_;
   int watch_ = 0;
 
   std::recursive_mutex mutex_;
+  std::string id_;  // Written under it by the thread that reads, which alone reads it without.
   Subscription subscription_;
   std::deque<v1::DiscoveryResponse> outbox_;  // At most one: the subscription sees to that.
   bool writing_ = false;
   bool ended_ = false;
 };
 
+DiscoveryService::DiscoveryService(SnapshotCache& cache, AgentRegistry& registry,
+                                   IdentityWatch& identities, std::string store,
+                                   std::function<void()> behind)
+    : cache_(cache),
+      registry_(registry),
+      identities_(identities),
+      store_(std::move(store)),
+      behind_(std::move(behind)),
+      watch_(identities.Watch([this] { Judge(); })) {}
+
+DiscoveryService::~DiscoveryService() { identities_.Unwatch(watch_); }
+
 Reactor* DiscoveryService::Stream(grpc::CallbackServerContext* context) {
-  if (!IsAgent(*context->auth_context())) {
+  PeerCertificate peer = PeerOf(*context->auth_context(), identities_.ledger().trust_domain());
+  if (!peer.IsAgent()) {
     return new RefusedStream({grpc::StatusCode::PERMISSION_DENIED,
                               "only agents may stream snapshots: use an agent's certificate"});
   }
-  return new AgentStream(*this, AgentName(*context->auth_context()));
+  const absl::Status let_in = identities_.ledger().Check(peer, std::time(nullptr));
+  if (!let_in.ok()) {
+    LogWarning("agent not let in",
+               {{"certificate", peer.uri}, {"reason", std::string(let_in.message())}});
+    return new RefusedStream(
+        {static_cast<grpc::StatusCode>(let_in.code()), std::string(let_in.message())});
+  }
+  return new AgentStream(*this, std::move(peer));
 }
 
 bool DiscoveryService::Enter(AgentStream* stream) {
@@ -194,6 +252,14 @@ bool DiscoveryService::Enter(AgentStream* stream) {
 void DiscoveryService::Leave(AgentStream* stream) {
   const std::lock_guard lock(mutex_);
   streams_.erase(stream);
+}
+
+void DiscoveryService::Judge() {
+  const std::lock_guard lock(mutex_);
+  const std::set<AgentStream*> streams = streams_;
+  for (AgentStream* const stream : streams) {
+    if (streams_.contains(stream)) stream->Judge();
+  }
 }
 
 void DiscoveryService::Shutdown() {

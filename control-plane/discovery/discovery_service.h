@@ -10,6 +10,7 @@
 #include "apk/v1/discovery.grpc.pb.h"
 #include "control-plane/discovery/agent_registry.h"
 #include "control-plane/discovery/snapshot_cache.h"
+#include "control-plane/identity/identity_watch.h"
 
 namespace apk {
 
@@ -19,9 +20,9 @@ class DiscoveryService final : public v1::DiscoveryService::CallbackService {
  public:
   // `store`: as in DiscoveryResponse. `behind` is called when an agent comes that has seen a newer
   // revision than this control plane, on any thread; it must not wait.
-  DiscoveryService(SnapshotCache& cache, AgentRegistry& registry, std::string store,
-                   std::function<void()> behind)
-      : cache_(cache), registry_(registry), store_(std::move(store)), behind_(std::move(behind)) {}
+  DiscoveryService(SnapshotCache& cache, AgentRegistry& registry, IdentityWatch& identities,
+                   std::string store, std::function<void()> behind);
+  ~DiscoveryService() override;
 
   grpc::ServerBidiReactor<v1::DiscoveryRequest, v1::DiscoveryResponse>* Stream(
       grpc::CallbackServerContext* context) override;
@@ -35,9 +36,12 @@ class DiscoveryService final : public v1::DiscoveryService::CallbackService {
   // False after Shutdown.
   bool Enter(AgentStream* stream);
   void Leave(AgentStream* stream);
+  // Ends the streams of those who are not let in any more.
+  void Judge();
 
   SnapshotCache& cache_;
   AgentRegistry& registry_;
+  IdentityWatch& identities_;
   const std::string store_;
   const std::function<void()> behind_;
   std::atomic<uint64_t> next_stream_{1};
@@ -45,6 +49,7 @@ class DiscoveryService final : public v1::DiscoveryService::CallbackService {
   std::recursive_mutex mutex_;  // A stream may leave while it is being ended.
   std::set<AgentStream*> streams_;
   bool shut_down_ = false;
+  int watch_ = 0;
 };
 
 }  // namespace apk

@@ -1,5 +1,8 @@
-// Differences are taken against what this stream saw acknowledged; anything else gets the whole.
+// Differences are taken against what this stream saw acknowledged, or the agent told; anything else
+// gets the whole.
 #include "control-plane/discovery/subscription.h"
+
+#include "common/snapshot_version.h"
 
 namespace apk {
 namespace {
@@ -13,7 +16,16 @@ std::optional<v1::DiscoveryResponse> Subscription::OnHello(const v1::DiscoveryRe
   acknowledged_ = request.version();
   newest_ = newest;
   if (newest->version == acknowledged_) base_ = newest;
-  return SendIfDue();
+  const bool ask = request.can_tell_held() && !acknowledged_.empty() && base_ == nullptr;
+  return ask ? Ask() : SendIfDue();
+}
+
+v1::DiscoveryResponse Subscription::Ask() {
+  asked_ = true;
+  v1::DiscoveryResponse response;
+  response.set_nonce(std::to_string(++last_nonce_));
+  response.set_held_wanted(true);
+  return response;
 }
 
 std::optional<v1::DiscoveryResponse> Subscription::OnPublish(const SnapshotPtr& newest) {
@@ -23,6 +35,14 @@ std::optional<v1::DiscoveryResponse> Subscription::OnPublish(const SnapshotPtr& 
 
 Subscription::Answer Subscription::OnAnswer(const v1::DiscoveryRequest& request) {
   Answer answer;
+  if (asked_ && request.has_held() && request.response_nonce() == std::to_string(last_nonce_)) {
+    asked_ = false;
+    const auto& fingerprints = request.held().fingerprints();
+    held_.emplace(fingerprints.begin(), fingerprints.end());
+    answer.told = true;
+    answer.next = SendIfDue();
+    return answer;
+  }
   if (in_flight_ == nullptr || request.response_nonce() != std::to_string(last_nonce_)) {
     answer.stale = true;
     return answer;
@@ -32,6 +52,10 @@ Subscription::Answer Subscription::OnAnswer(const v1::DiscoveryRequest& request)
   if (answer.accepted) {
     base_ = in_flight_;
     acknowledged_ = in_flight_->version;
+    held_.reset();
+  } else if (request.whole_wanted() && (base_ != nullptr || held_.has_value())) {
+    base_ = nullptr;
+    held_.reset();
   } else {
     if (refused_.size() == kRefusedMax) refused_.clear();
     refused_.insert(in_flight_->version);
@@ -42,12 +66,15 @@ Subscription::Answer Subscription::OnAnswer(const v1::DiscoveryRequest& request)
 }
 
 std::optional<v1::DiscoveryResponse> Subscription::SendIfDue() {
-  if (in_flight_ != nullptr || newest_ == nullptr || newest_->version.empty()) return std::nullopt;
+  if (in_flight_ != nullptr || asked_ || newest_ == nullptr || newest_->version.empty()) {
+    return std::nullopt;
+  }
   if (newest_->version == acknowledged_ || refused_.contains(newest_->version)) {
     return std::nullopt;
   }
   in_flight_ = newest_;
-  v1::DiscoveryResponse response = Difference();
+  v1::DiscoveryResponse response =
+      base_ == nullptr && held_.has_value() ? DifferenceToHeld() : Difference();
   response.set_nonce(std::to_string(++last_nonce_));
   response.set_version(newest_->version);
   response.set_revision(newest_->revision);
@@ -76,6 +103,16 @@ v1::DiscoveryResponse Subscription::Difference() const {
     ++before;
   }
   for (; before != held.end(); ++before) response.add_removed((*before)->name());
+  return response;
+}
+
+v1::DiscoveryResponse Subscription::DifferenceToHeld() const {
+  v1::DiscoveryResponse response;
+  absl::flat_hash_set<uint64_t> left = *held_;
+  for (const SharedResource& resource : newest_->resources) {
+    if (left.erase(FingerprintOf(resource->hash())) == 0) *response.add_resources() = *resource;
+  }
+  response.mutable_removed_held()->Add(left.begin(), left.end());
   return response;
 }
 

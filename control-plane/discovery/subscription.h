@@ -1,7 +1,10 @@
 // What one agent has, and what is on its way to it. Pure; one per stream. At most one response is
 // in flight: a newer snapshot waits for the answer, so that a slow agent skips versions. A version
-// that the agent refused is not sent to it again.
+// that the agent refused is not sent to it again. An agent that comes with another version is asked
+// what it holds, and sent the difference.
 #pragma once
+
+#include <absl/container/flat_hash_set.h>
 
 #include <cstdint>
 #include <memory>
@@ -33,6 +36,7 @@ class Subscription {
 
   struct Answer {
     bool stale = false;  // Its nonce is not the one in flight: ignored.
+    bool told = false;   // It only says what the agent holds.
     bool accepted = false;
     std::string version;  // Of the snapshot that it answers.
     std::optional<v1::DiscoveryResponse> next;
@@ -43,11 +47,17 @@ class Subscription {
 
  private:
   std::optional<v1::DiscoveryResponse> SendIfDue();
+  v1::DiscoveryResponse Ask();
   v1::DiscoveryResponse Difference() const;
+  // Against what the agent said that it holds.
+  v1::DiscoveryResponse DifferenceToHeld() const;
 
   const std::string store_;
   std::string acknowledged_;  // Version.
   SnapshotPtr base_;          // The acknowledged snapshot where this stream sent it.
+  // Where it told, and nothing was acknowledged since: fingerprints, see HeldResources.
+  std::optional<absl::flat_hash_set<uint64_t>> held_;
+  bool asked_ = false;  // What it holds; its answer is awaited.
   SnapshotPtr newest_;
   SnapshotPtr in_flight_;
   uint64_t last_nonce_ = 0;

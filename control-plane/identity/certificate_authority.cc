@@ -11,6 +11,8 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
+
 #include "common/private_file.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
@@ -18,7 +20,8 @@
 namespace apk {
 namespace {
 
-constexpr int kCaDays = 3650;
+constexpr std::chrono::hours kCaLife{24 * 3650};
+constexpr std::chrono::seconds kClocksDiffer{300};
 constexpr char kRestore[] =
     "restore both from a back-up, or remove the directory to begin with a new authority, which "
     "every agent and user then needs a new certificate of";
@@ -76,7 +79,7 @@ bool AddExtension(X509* certificate, X509* issuer, int nid, const std::string& v
 }
 
 // Serial, validity, subject and key: what a CA and a leaf share.
-X509Ptr StartCertificate(const std::string& common_name, int days, EVP_PKEY* key) {
+X509Ptr StartCertificate(const std::string& common_name, std::chrono::seconds life, EVP_PKEY* key) {
   X509Ptr certificate(X509_new(), &X509_free);
   unsigned char serial[16];
   RAND_bytes(serial, sizeof serial);
@@ -85,8 +88,10 @@ X509Ptr StartCertificate(const std::string& common_name, int days, EVP_PKEY* key
   BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate.get()));
   BN_free(number);
   X509_set_version(certificate.get(), X509_VERSION_3);
-  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -300);  // Clocks differ.
-  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 86400L * days);
+  // A short life does not begin long ago: it is renewed by its length.
+  const std::chrono::seconds before = std::min(kClocksDiffer, life / 10);
+  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -before.count());
+  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), life.count());
   X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate.get()), "CN", MBSTRING_UTF8,
                              reinterpret_cast<const unsigned char*>(common_name.data()),
                              static_cast<int>(common_name.size()), -1, 0);
@@ -175,7 +180,7 @@ absl::Status CertificateAuthority::Parse(const std::string& key_pem) {
 absl::Status CertificateAuthority::Generate() {
   key_ = NewKey();
   if (key_ == nullptr) return OpenSslError("CA key");
-  certificate_ = StartCertificate("APK gateway CA", kCaDays, key_.get());
+  certificate_ = StartCertificate("APK gateway CA", kCaLife, key_.get());
   X509* const certificate = certificate_.get();
   X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
   if (!AddExtension(certificate, certificate, NID_basic_constraints,
@@ -190,10 +195,9 @@ absl::Status CertificateAuthority::Generate() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<KeyPair> CertificateAuthority::Issue(const CertificateRequest& request) const {
-  const KeyPtr key = NewKey();
-  if (key == nullptr) return OpenSslError("key");
-  const X509Ptr leaf = StartCertificate(request.common_name, request.days, key.get());
+absl::StatusOr<std::string> CertificateAuthority::Sign(EVP_PKEY* key,
+                                                       const CertificateRequest& request) const {
+  const X509Ptr leaf = StartCertificate(request.common_name, request.life, key);
   X509_set_issuer_name(leaf.get(), X509_get_subject_name(certificate_.get()));
   X509* const issuer = certificate_.get();
   if (!AddExtension(leaf.get(), issuer, NID_basic_constraints, "critical,CA:FALSE") ||
@@ -205,10 +209,21 @@ absl::StatusOr<KeyPair> CertificateAuthority::Issue(const CertificateRequest& re
       X509_sign(leaf.get(), key_.get(), EVP_sha256()) == 0) {
     return OpenSslError(Concat("certificate for ", request.common_name));
   }
+  return CertificatePem(leaf.get()) + certificate_pem_;
+}
+
+absl::StatusOr<KeyPair> CertificateAuthority::Issue(const CertificateRequest& request) const {
+  const KeyPtr key = NewKey();
+  if (key == nullptr) return OpenSslError("key");
   KeyPair pair;
-  pair.certificate_pem = CertificatePem(leaf.get()) + certificate_pem_;
+  ASSIGN_OR_RETURN(pair.certificate_pem, Sign(key.get(), request));
   pair.key_pem = KeyPem(key.get());
   return pair;
+}
+
+absl::StatusOr<std::string> CertificateAuthority::IssueFor(
+    const SigningRequest& key, const CertificateRequest& request) const {
+  return Sign(key.key.get(), request);
 }
 
 bool ValidForDays(const std::string& certificate_pem, int days) {
@@ -216,6 +231,16 @@ bool ValidForDays(const std::string& certificate_pem, int days) {
   if (certificate == nullptr) return false;
   time_t then = time(nullptr) + 86400L * days;
   return X509_cmp_time(X509_get0_notAfter(certificate.get()), &then) > 0;
+}
+
+std::string CertificateHash(const std::string& certificate_pem) {
+  const X509Ptr certificate = ParseCertificate(certificate_pem);
+  unsigned char hash[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  if (certificate == nullptr || X509_digest(certificate.get(), EVP_sha256(), hash, &size) != 1) {
+    return "";
+  }
+  return Hex(std::string_view(reinterpret_cast<const char*>(hash), size));
 }
 
 }  // namespace apk

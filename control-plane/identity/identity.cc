@@ -57,12 +57,22 @@ CertificateRequest ServerRequest(const std::vector<std::string>& names) {
   return request;
 }
 
-CertificateRequest ClientRequest(const std::string& role, const std::string& name) {
+CertificateRequest ClientRequest(const CertificateAuthority& authority, const std::string& role,
+                                 const std::string& name) {
   CertificateRequest request;
   request.common_name = name;
   request.client = true;
-  request.uri = Concat("spiffe://apk/", role, "/", name);
+  request.uri = Concat(kScheme, authority.trust_domain(), "/", role, "/", name);
   return request;
+}
+
+// What the servers show is in memory alone: the files are of the start.
+absl::StatusOr<std::optional<KeyPair>> RenewServer(const CertificateAuthority& authority,
+                                                   const std::vector<std::string>& names,
+                                                   const KeyPair& present) {
+  if (ValidForDays(present.certificate_pem, kRenewDaysBefore)) return std::nullopt;
+  ASSIGN_OR_RETURN(KeyPair next, authority.Issue(ServerRequest(names)));
+  return next;
 }
 
 }  // namespace
@@ -114,21 +124,31 @@ absl::StatusOr<Identity> OpenIdentity(const std::string& data_dir,
   const std::string& directory = identity.directory;
   // Names may have changed since the last start: the server's certificate is cheap, so it is always
   // new. Its files are for people to look at: a full disk must not keep the server from starting.
-  ASSIGN_OR_RETURN(identity.server, identity.authority->Issue(ServerRequest(names)));
-  absl::Status written = WriteFile(directory + "/server.key", identity.server.key_pem, 0600);
+  ASSIGN_OR_RETURN(const KeyPair server, identity.authority->Issue(ServerRequest(names)));
+  identity.development_server = server;
+  identity.server = std::make_shared<ServedCertificate>(
+      server, [&authority = *identity.authority, names](const KeyPair& present) {
+        return RenewServer(authority, names, present);
+      });
+  identity.trust_pem = identity.anchor_pem = identity.authority->certificate_pem();
+  absl::Status written = WriteFile(directory + "/server.key", server.key_pem, 0600);
   if (written.ok()) {
-    written = WriteFile(directory + "/server.crt", identity.server.certificate_pem, 0644);
+    written = WriteFile(directory + "/server.crt", server.certificate_pem, 0644);
   }
   if (!written.ok()) {
     LogWarning("server certificate not written", {{"reason", std::string(written.message())}});
   }
-  RETURN_IF_ERROR(
-      ReadOrIssue(*identity.authority, directory + "/admin", ClientRequest("user", "admin"))
-          .status());
-  RETURN_IF_ERROR(
-      ReadOrIssue(*identity.authority, directory + "/agent", ClientRequest("agent", "default"))
-          .status());
   return identity;
+}
+
+absl::Status IssueFirstCertificates(const Identity& identity) {
+  const std::string& directory = identity.directory;
+  RETURN_IF_ERROR(ReadOrIssue(*identity.authority, directory + "/admin",
+                              ClientRequest(*identity.authority, "user", "admin"))
+                      .status());
+  return ReadOrIssue(*identity.authority, directory + "/agent",
+                     ClientRequest(*identity.authority, "agent", "default"))
+      .status();
 }
 
 absl::Status IssueClientCertificate(const CertificateAuthority& authority, const std::string& role,
@@ -140,7 +160,7 @@ absl::Status IssueClientCertificate(const CertificateAuthority& authority, const
       return absl::InvalidArgumentError(Concat("name ", name, ": letters, digits, - _ . only"));
   }
   if (name.empty() || name[0] == '.') return absl::InvalidArgumentError("a name is needed");
-  ASSIGN_OR_RETURN(const KeyPair pair, authority.Issue(ClientRequest(role, name)));
+  ASSIGN_OR_RETURN(const KeyPair pair, authority.Issue(ClientRequest(authority, role, name)));
   RETURN_IF_ERROR(MakeDirectory(out, 0700));
   RETURN_IF_ERROR(WriteFile(Concat(out, "/ca.crt"), authority.certificate_pem(), 0644));
   RETURN_IF_ERROR(WriteFile(Concat(out, "/", name, ".key"), pair.key_pem, 0600));

@@ -1,4 +1,5 @@
-// The certificates that the control plane makes on its first start, in <data-dir>/pki.
+// The certificates of the control plane: those that it makes on its first start, in <data-dir>/pki,
+// or those of an authority that others run.
 #pragma once
 
 #include <absl/status/status.h>
@@ -9,13 +10,40 @@
 #include <vector>
 
 #include "control-plane/identity/certificate_authority.h"
+#include "control-plane/identity/served_certificate.h"
 
 namespace apk {
 
 struct Identity {
   std::string directory;  // <data-dir>/pki
+  // The built-in one, which signs for development, whoever signs for agents and users.
   std::unique_ptr<CertificateAuthority> authority;
-  KeyPair server;
+  KeyPair development_server;                 // Of the token issuer.
+  std::shared_ptr<ServedCertificate> server;  // Of the APIs.
+  std::string trust_pem;                      // Who signs the certificates of agents and users.
+  std::string anchor_pem;                     // That one of them by which `server` is trusted.
+  // Where the authority of agents and users is another than the built-in one.
+  bool external = false;
+  std::unique_ptr<CertificateAuthority> external_signer;  // nullptr where its key is not here.
+
+  // Who signs for agents that join; nullptr: nobody here.
+  const CertificateAuthority* signer() const {
+    return external ? external_signer.get() : authority.get();
+  }
+};
+
+// Paths of PEM files; "": not given.
+struct ExternalIdentity {
+  std::string ca_certificate;  // One or several.
+  std::string ca_key;          // Of one of them.
+  std::string server_certificate;
+  std::string server_key;
+  std::string trust_domain = std::string(kDefaultTrustDomain);  // Of the URIs in certificates.
+
+  bool empty() const {
+    return ca_certificate.empty() && ca_key.empty() && server_certificate.empty() &&
+           server_key.empty();
+  }
 };
 
 // The authority in <data-dir>/pki, made where there is none and it may be. DATA_LOSS where it is
@@ -27,11 +55,22 @@ absl::StatusOr<std::unique_ptr<CertificateAuthority>> OpenAuthority(const std::s
 absl::Status KeepForeignAuthority(const std::string& data_dir,
                                   const CertificateAuthority& authority);
 
-// Makes what is missing or about to expire: server, admin and agent. `names`: further DNS names or IP
+// Makes the server's certificate. `names`: further DNS names or IP
 // addresses that the server is reached by.
 absl::StatusOr<Identity> OpenIdentity(const std::string& data_dir,
                                       std::unique_ptr<CertificateAuthority> authority,
                                       const std::vector<std::string>& names);
+// Makes those of the user "admin" and of the agent "default" where they are missing or about to
+// expire.
+absl::Status IssueFirstCertificates(const Identity& identity);
+// INVALID_ARGUMENT where it is no name, or there is no external authority that it could be of.
+absl::Status CheckTrustDomain(const ExternalIdentity& files);
+// Has agents, users and the APIs be certified by another authority than the built-in one.
+// INVALID_ARGUMENT, which names the flag, where the files are not what they should be.
+absl::Status UseExternal(const ExternalIdentity& files, Identity& identity);
+// The signer alone.
+absl::StatusOr<std::unique_ptr<CertificateAuthority>> OpenExternalAuthority(
+    const ExternalIdentity& files);
 // True where there is an authority, or what is left of one.
 bool HasIdentity(const std::string& data_dir);
 
@@ -39,7 +78,8 @@ bool HasIdentity(const std::string& data_dir);
 absl::Status IssueClientCertificate(const CertificateAuthority& authority, const std::string& role,
                                     const std::string& name, const std::string& out);
 
-// <data-dir>/apkctl.yaml where it is not the same already, so that apkctl on this machine needs no flags but --config.
+// <data-dir>/apkctl.yaml where it is not the same already, so that apkctl on this machine needs no
+// flags but --config.
 absl::Status WriteClientConfig(const std::string& data_dir, const std::string& server);
 
 }  // namespace apk

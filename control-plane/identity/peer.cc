@@ -1,35 +1,15 @@
-// gRPC has verified the chain; the identity is read off the leaf.
+// gRPC hands the leaf over as PEM.
 #include "control-plane/identity/peer.h"
 
-#include <string_view>
-
-#include "control-plane/identity/spiffe.h"
+#include <grpc/grpc_security_constants.h>
 
 namespace apk {
 
-std::string PeerIdentity(const grpc::AuthContext& context) {
-  for (const grpc::string_ref& value : context.FindPropertyValues("peer_spiffe_id")) {
-    return std::string(value.data(), value.size());
+PeerCertificate PeerOf(const grpc::AuthContext& context, std::string_view trust_domain) {
+  for (const grpc::string_ref& pem : context.FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME)) {
+    return PeerOfPem(std::string(pem.data(), pem.size()), trust_domain);
   }
-  for (const grpc::string_ref& value :
-       context.FindPropertyValues("x509_subject_alternative_name")) {
-    const std::string_view name(value.data(), value.size());
-    if (name.starts_with(kTrustDomain)) return std::string(name);
-  }
-  return "";
-}
-
-bool IsUser(const grpc::AuthContext& context) {
-  return PeerIdentity(context).starts_with(kUserUri);
-}
-
-bool IsAgent(const grpc::AuthContext& context) {
-  return PeerIdentity(context).starts_with(kAgentUri);
-}
-
-std::string AgentName(const grpc::AuthContext& context) {
-  const std::string identity = PeerIdentity(context);
-  return identity.starts_with(kAgentUri) ? identity.substr(kAgentUri.size()) : "";
+  return {};
 }
 
 }  // namespace apk

@@ -1,18 +1,13 @@
-// Who is at the other end of a gRPC connection, by the URI in its client certificate.
+// Who is at the other end of a gRPC connection.
 #pragma once
 
 #include <grpcpp/security/auth_context.h>
 
-#include <string>
+#include "control-plane/identity/peer_certificate.h"
 
 namespace apk {
 
-// spiffe://apk/user/<name> may use the admin API; spiffe://apk/agent/<name> may stream snapshots.
-bool IsUser(const grpc::AuthContext& context);
-bool IsAgent(const grpc::AuthContext& context);
-// The <name> of an agent's certificate, "" for anybody else.
-std::string AgentName(const grpc::AuthContext& context);
-// The URI, "" where there is none.
-std::string PeerIdentity(const grpc::AuthContext& context);
+// By the client certificate, whose chain gRPC has verified. `trust_domain` as for certificates.
+PeerCertificate PeerOf(const grpc::AuthContext& context, std::string_view trust_domain);
 
 }  // namespace apk

@@ -152,6 +152,16 @@ Answer ServeResource(Configuration& configuration, const Gate& gate, const ApiRe
 
 }  // namespace
 
+ApiReply KubernetesApi::Refuse(const ApiRequest& request, const absl::Status& why) {
+  ApiReply reply = ErrorReply(why);
+  const absl::StatusOr<ApiTarget> target = ParseTarget(request.target);
+  if (request.method == "GET" || !target.ok()) return reply;
+  const absl::StatusOr<ResourcePath> path = ParseResourcePath(*target);
+  if (!path.ok() || path->kind == nullptr) return reply;
+  NoteWrite(gate_, request, *target, *path, VerbOf(request, *target, *path), reply);
+  return reply;
+}
+
 Answer KubernetesApi::Serve(const ApiRequest& request) {
   const absl::StatusOr<ApiTarget> target = ParseTarget(request.target);
   if (!target.ok()) return ErrorReply(target.status());

@@ -22,6 +22,9 @@ class KubernetesApi {
   // A reply, or a watch whose events are to be sent as they come.
   std::variant<ApiReply, std::unique_ptr<Watch>> Serve(const ApiRequest& request);
 
+  // The answer to who is not let in at all; it is noted where they would have changed something.
+  ApiReply Refuse(const ApiRequest& request, const absl::Status& why);
+
  private:
   Configuration& configuration_;
   const Gate& gate_;

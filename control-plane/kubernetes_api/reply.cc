@@ -23,6 +23,7 @@ struct Known {
 
 constexpr Known kKnown[] = {
     {absl::StatusCode::kInvalidArgument, 400, "BadRequest"},
+    {absl::StatusCode::kUnauthenticated, 401, "Unauthorized"},
     {absl::StatusCode::kPermissionDenied, 403, "Forbidden"},
     {absl::StatusCode::kNotFound, 404, "NotFound"},
     {absl::StatusCode::kUnimplemented, 405, "MethodNotAllowed"},

@@ -18,6 +18,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <chrono>
+#include <ctime>
 #include <optional>
 #include <set>
 
@@ -25,8 +26,7 @@
 #include "common/strings.h"
 #include "common/thread.h"
 #include "control-plane/https/https_listener.h"
-#include "control-plane/identity/certificate_uri.h"
-#include "control-plane/identity/spiffe.h"
+#include "control-plane/identity/peer_certificate.h"
 
 namespace apk {
 namespace {
@@ -116,26 +116,81 @@ std::optional<ApiReply> AnswerTo(Unreadable why) {
 }
 
 struct Connection {
-  Connection(tcp::socket socket, asio::ssl::context& tls)
-      : stream(beast::tcp_stream(std::move(socket)), tls), news(stream.get_executor()) {}
+  Connection(tcp::socket socket, std::shared_ptr<asio::ssl::context> tls_of_it)
+      : tls(std::move(tls_of_it)),
+        stream(beast::tcp_stream(std::move(socket)), *tls),
+        news(stream.get_executor()) {}
   beast::tcp_stream& lowest() { return beast::get_lowest_layer(stream); }
 
+  const std::shared_ptr<asio::ssl::context> tls;  // That it began with.
   HttpsStream stream;
   beast::flat_buffer buffer;
-  std::string user;
+  PeerCertificate peer;
   asio::steady_timer news;  // Cancelled when there may be events, or the client has gone.
   bool gone = false;
 };
 
 using ConnectionPtr = std::shared_ptr<Connection>;
 
+absl::StatusOr<asio::ssl::context> MakeTls(const KeyPair& server, const std::string& trust_pem) {
+  ASSIGN_OR_RETURN(asio::ssl::context tls, MakeServerTls(server.certificate_pem, server.key_pem));
+  boost::system::error_code error;
+  tls.add_certificate_authority(asio::buffer(trust_pem), error);
+  if (!error) {
+    tls.set_verify_mode(asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert, error);
+  }
+  if (error) return absl::InternalError(Concat("the authority's certificate: ", error.message()));
+  // Resumed sessions would carry no certificate.
+  SSL_CTX_set_session_cache_mode(tls.native_handle(), SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_options(tls.native_handle(), SSL_OP_NO_TICKET);
+  return tls;
+}
+
+// What a new connection begins with: made anew when the server's certificate is another one.
+class TlsSource {
+ public:
+  static absl::StatusOr<std::unique_ptr<TlsSource>> Open(const Identity& identity) {
+    auto source = std::make_unique<TlsSource>();
+    source->certificate_ = identity.server;
+    source->trust_pem_ = identity.trust_pem;
+    RETURN_IF_ERROR(source->Renew());
+    return source;
+  }
+
+  std::shared_ptr<asio::ssl::context> Current() {
+    Renew().IgnoreError();  // Its files were checked: then the one before is as good as any.
+    return tls_;
+  }
+
+ private:
+  absl::Status Renew() {
+    std::shared_ptr<const KeyPair> now = certificate_->Current();
+    if (now == shown_) return absl::OkStatus();
+    ASSIGN_OR_RETURN(asio::ssl::context tls, MakeTls(*now, trust_pem_));
+    tls_ = std::make_shared<asio::ssl::context>(std::move(tls));
+    shown_ = std::move(now);
+    return absl::OkStatus();
+  }
+
+  std::shared_ptr<ServedCertificate> certificate_;
+  std::string trust_pem_;
+  std::shared_ptr<const KeyPair> shown_;
+  std::shared_ptr<asio::ssl::context> tls_;
+};
+
 }  // namespace
 
 class KubernetesServer::Server {
  public:
-  Server(KubernetesApi& api, ChangeFeed& feed, asio::ssl::context tls)
-      : api_(api), feed_(feed), tls_(std::move(tls)), listener_(io_, kConnectionsMax) {}
+  Server(KubernetesApi& api, ChangeFeed& feed, IdentityWatch& identities,
+         std::unique_ptr<TlsSource> tls)
+      : api_(api),
+        feed_(feed),
+        identities_(identities),
+        tls_(std::move(tls)),
+        listener_(io_, kConnectionsMax) {}
   ~Server() {
+    identities_.Unwatch(judge_);
     feed_.OnAppend(nullptr);
     io_.stop();
     thread_.Join();
@@ -145,8 +200,9 @@ class KubernetesServer::Server {
 
   void Run() {
     feed_.OnAppend([this] { asio::post(io_, [this] { WakeWatches(); }); });
+    judge_ = identities_.Watch([this] { asio::post(io_, [this] { EndRefusedWatches(); }); });
     listener_.Start([this](tcp::socket socket) {
-      return Serve(std::make_shared<Connection>(std::move(socket), tls_));
+      return Serve(std::make_shared<Connection>(std::move(socket), tls_->Current()));
     });
     thread_ = Thread("kubernetes-api", 0, [this] { io_.run(); });
   }
@@ -156,13 +212,28 @@ class KubernetesServer::Server {
     for (Connection* const connection : watching_) connection->news.cancel();
   }
 
+  void EndRefusedWatches() {
+    for (Connection* const connection : watching_) {
+      if (!LetIn(*connection).ok()) connection->news.cancel();
+    }
+  }
+
+  // Users alone, and while they are not revoked: a connection may outlast its rights.
+  absl::Status LetIn(const Connection& connection) const {
+    if (!connection.peer.IsUser()) {
+      return absl::PermissionDeniedError(
+          "this API needs a user's certificate (spiffe://apk/user/…)");
+    }
+    return identities_.ledger().Check(connection.peer, std::time(nullptr));
+  }
+
   asio::awaitable<void> Serve(ConnectionPtr connection) {
     connection->lowest().expires_after(kHandshakeTimeout);
     const auto [handshake_error] =
         co_await connection->stream.async_handshake(asio::ssl::stream_base::server, kAwait);
     const std::unique_ptr<X509, void (*)(X509*)> certificate(
         SSL_get1_peer_certificate(connection->stream.native_handle()), X509_free);
-    connection->user = UriOf(certificate.get());
+    connection->peer = PeerOf(certificate.get(), identities_.ledger().trust_domain());
     bool more = !handshake_error;
     while (more) more = co_await ServeOne(connection);
   }
@@ -186,7 +257,7 @@ class KubernetesServer::Server {
     const unsigned version = message.version();
     const bool is_head = message.method() == http::verb::head;
     std::variant<ApiReply, std::unique_ptr<Watch>> answer =
-        Answer(*connection, ToRequest(message, connection->user));
+        Answer(*connection, ToRequest(message, connection->peer.uri));
     if (auto* const watch = std::get_if<std::unique_ptr<Watch>>(&answer)) {
       co_await ServeWatch(connection, std::move(*watch));
       co_return false;
@@ -203,9 +274,8 @@ class KubernetesServer::Server {
   std::variant<ApiReply, std::unique_ptr<Watch>> Answer(Connection& connection,
                                                         ApiRequest request) {
     request.address = AddressOf(connection.lowest().socket());
-    if (!request.user.starts_with(kUserUri)) {
-      return ErrorReply(
-          absl::PermissionDeniedError("this API needs a user's certificate (spiffe://apk/user/…)"));
+    if (const absl::Status let_in = LetIn(connection); !let_in.ok()) {
+      return api_.Refuse(request, let_in);
     }
     std::variant<ApiReply, std::unique_ptr<Watch>> answer = api_.Serve(request);
     if (std::holds_alternative<std::unique_ptr<Watch>>(answer) && watching_.size() >= kWatchesMax) {
@@ -233,7 +303,7 @@ class KubernetesServer::Server {
       watching_.erase(watching);
     };
     const Clock::time_point end = Clock::now() + watch->timeout();
-    while (!connection->gone && !watch->ended() && Clock::now() < end) {
+    while (!connection->gone && !watch->ended() && Clock::now() < end && LetIn(*connection).ok()) {
       std::string events = watch->Next(feed_);
       if (events.empty()) events = co_await Wait(connection, watch.get(), end);
       if (!events.empty() && !co_await WriteChunk(connection, std::move(events))) break;
@@ -273,30 +343,21 @@ class KubernetesServer::Server {
 
   KubernetesApi& api_;
   ChangeFeed& feed_;
+  IdentityWatch& identities_;
+  int judge_ = 0;
   asio::io_context io_{1};
-  asio::ssl::context tls_;
+  const std::unique_ptr<TlsSource> tls_;
   HttpsListener listener_;
   std::set<Connection*> watching_;
   Thread thread_;
 };
 
 absl::StatusOr<std::unique_ptr<KubernetesServer>> KubernetesServer::Start(
-    KubernetesApi& api, ChangeFeed& feed, const Identity& identity, const std::string& address,
-    uint16_t port) {
-  ASSIGN_OR_RETURN(asio::ssl::context tls,
-                   MakeServerTls(identity.server.certificate_pem, identity.server.key_pem));
-  boost::system::error_code error;
-  const std::string& authority = identity.authority->certificate_pem();
-  tls.add_certificate_authority(asio::buffer(authority), error);
-  if (!error) {
-    tls.set_verify_mode(asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert, error);
-  }
-  if (error) return absl::InternalError(Concat("the authority's certificate: ", error.message()));
-  // Resumed sessions would carry no certificate.
-  SSL_CTX_set_session_cache_mode(tls.native_handle(), SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_options(tls.native_handle(), SSL_OP_NO_TICKET);
+    KubernetesApi& api, ChangeFeed& feed, IdentityWatch& identities, const Identity& identity,
+    const std::string& address, uint16_t port) {
+  ASSIGN_OR_RETURN(std::unique_ptr<TlsSource> tls, TlsSource::Open(identity));
   auto server = std::unique_ptr<KubernetesServer>(new KubernetesServer());
-  server->server_ = std::make_unique<Server>(api, feed, std::move(tls));
+  server->server_ = std::make_unique<Server>(api, feed, identities, std::move(tls));
   HttpsListener& listener = server->server_->listener();
   RETURN_IF_ERROR(listener.Listen(address, port));
   server->port_ = listener.port();

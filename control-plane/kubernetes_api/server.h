@@ -10,6 +10,7 @@
 
 #include "control-plane/admin/change_feed.h"
 #include "control-plane/identity/identity.h"
+#include "control-plane/identity/identity_watch.h"
 #include "control-plane/kubernetes_api/kubernetes_api.h"
 
 namespace apk {
@@ -17,12 +18,10 @@ namespace apk {
 class KubernetesServer {
  public:
   // Listens and serves until destroyed. Port 0 takes a free one. UNAVAILABLE where the port is
-  // taken. `api` and `feed` outlive it.
-  static absl::StatusOr<std::unique_ptr<KubernetesServer>> Start(KubernetesApi& api,
-                                                                 ChangeFeed& feed,
-                                                                 const Identity& identity,
-                                                                 const std::string& address,
-                                                                 uint16_t port);
+  // taken. `api`, `feed` and `identities` outlive it.
+  static absl::StatusOr<std::unique_ptr<KubernetesServer>> Start(
+      KubernetesApi& api, ChangeFeed& feed, IdentityWatch& identities, const Identity& identity,
+      const std::string& address, uint16_t port);
   ~KubernetesServer();
   uint16_t port() const { return port_; }
 

@@ -21,12 +21,13 @@ constexpr Milliseconds kCollect{50};
 }  // namespace
 
 Replica::Replica(EtcdClient& client, EtcdLog& log, const std::string& prefix,
-                 Configuration& configuration, AgentRegistry& agents)
+                 Configuration& configuration, AgentRegistry& agents, IdentityLedger& identities)
     : client_(client),
       log_(log),
       keys_(prefix),
       configuration_(configuration),
       agents_(agents),
+      identities_(identities),
       name_(NewUuid()),
       fleet_(client, keys_, name_, agents),
       leadership_(client, keys_, name_) {
@@ -96,9 +97,25 @@ void Replica::Watch() {
   } while (!StopsWithin(Milliseconds(jitter(random))));
 }
 
+// Here and now: who is revoked must not wait for a translation.
+bool Replica::TakeRecord(const EtcdEvent& event) {
+  const std::string folder = keys_.Records();
+  if (!event.pair.key.starts_with(folder)) return false;
+  identities_.Take({.key = event.pair.key.substr(folder.size()),
+                    .value = event.pair.value,
+                    .version = event.pair.mod_revision,
+                    .gone = event.deleted});
+  return true;
+}
+
 void Replica::OnEvents(const std::vector<EtcdEvent>& events) {
-  const std::lock_guard lock(mutex_);
+  std::vector<EtcdEvent> others;
   for (const EtcdEvent& event : events) {
+    if (!TakeRecord(event)) others.push_back(event);
+  }
+  if (others.empty()) return;
+  const std::lock_guard lock(mutex_);
+  for (const EtcdEvent& event : others) {
     if (event.pair.key == keys_.Head()) {
       head_moved_ = true;
     } else if (event.pair.key == keys_.Leader()) {
@@ -132,7 +149,8 @@ void Replica::Follow() {
     const bool fleet_due = read_all || fleet_read == decltype(fleet_read)::min() ||
                            now - fleet_read >= kReadFleetAnyway;
     if (fleet_due) {
-      read = fleet_.Read();
+      read = identities_.Load();
+      if (read.ok()) read = fleet_.Read();
       if (read.ok()) fleet_read = now;
     }
     for (const EtcdEvent& report : reports) fleet_.Take(report);

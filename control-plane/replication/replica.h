@@ -12,6 +12,7 @@
 
 #include "common/thread.h"
 #include "control-plane/admin/configuration.h"
+#include "control-plane/identity/identity_ledger.h"
 #include "control-plane/replication/fleet_exchange.h"
 #include "control-plane/replication/leadership.h"
 #include "control-plane/store/etcd_log.h"
@@ -23,7 +24,7 @@ class Replica {
   // `prefix` as in EtcdUrl. All of them outlive it. From here on statuses are written by the leader
   // alone.
   Replica(EtcdClient& client, EtcdLog& log, const std::string& prefix, Configuration& configuration,
-          AgentRegistry& agents);
+          AgentRegistry& agents, IdentityLedger& identities);
   ~Replica() { Stop(); }
 
   // REQUIRES: the configuration is loaded.
@@ -39,6 +40,7 @@ class Replica {
   void Participate();
   void ShowLead();
   void OnEvents(const std::vector<EtcdEvent>& events);
+  bool TakeRecord(const EtcdEvent& event);
   bool StopsWithin(std::chrono::milliseconds duration);
   // One line for the first of several errors alike, one when it is over.
   void Note(bool& failing, const absl::Status& status, std::string_view what) const;
@@ -48,6 +50,7 @@ class Replica {
   const EtcdKeys keys_;
   Configuration& configuration_;
   AgentRegistry& agents_;
+  IdentityLedger& identities_;
   const std::string name_;
   FleetExchange fleet_;
   Leadership leadership_;

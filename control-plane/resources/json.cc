@@ -182,6 +182,11 @@ void AppendYaml(std::string& out, const Json& value, size_t indent, bool in_list
   }
 }
 
+// Lists whose being empty tells something: a listener that admits no kind of route.
+bool IsShownEmpty(const FieldDescriptor& list) {
+  return list.full_name() == "apk.v1.ListenerStatus.supported_kinds";
+}
+
 }  // namespace
 
 Json ToJson(const Message& message) {
@@ -199,7 +204,7 @@ Json ToJson(const Message& message) {
         object[field.json_name()] = MapValue(message, field);
     } else if (field.is_repeated()) {
       const int size = reflection.FieldSize(message, &field);
-      if (size == 0) continue;
+      if (size == 0 && !IsShownEmpty(field)) continue;
       Json list = Json::array();
       for (int j = 0; j < size; ++j) list.push_back(ItemValue(message, field, j));
       object[field.json_name()] = std::move(list);

@@ -8,7 +8,8 @@
 
 namespace apk {
 
-// Only fields that are set, in the order of the schema; int64 as numbers, bytes as base64.
+// Only fields that are set, and supportedKinds of a listener's status, which may be empty; in the
+// order of the schema; int64 as numbers, bytes as base64.
 nlohmann::ordered_json ToJson(const google::protobuf::Message& message);
 
 // The same as YAML, quoted where a reader would take a string for something else.

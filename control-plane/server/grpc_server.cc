@@ -4,48 +4,75 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 
 #include <chrono>
 
 #include "common/strings.h"
+#include "control-plane/server/reloading_credentials.h"
 
 namespace apk {
 namespace {
 
 constexpr int kMessageBytesMax = 64 << 20;
+// Of those who show no certificate.
+constexpr int kStrangersMessageBytesMax = 64 << 10;
+constexpr int kStrangersThreadsMax = 16;
+constexpr size_t kStrangersBytesMax = 64 << 20;
 
-std::shared_ptr<grpc::ServerCredentials> Credentials(const Identity& identity) {
-  grpc::SslServerCredentialsOptions options(
-      GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-  options.pem_root_certs = identity.authority->certificate_pem();
-  grpc::SslServerCredentialsOptions::PemKeyCertPair pair;
-  pair.private_key = identity.server.key_pem;
-  pair.cert_chain = identity.server.certificate_pem;
-  options.pem_key_cert_pairs.push_back(pair);
-  return grpc::SslServerCredentials(options);
+using ClientCertificates = GrpcServer::ClientCertificates;
+
+std::shared_ptr<grpc::ServerCredentials> Credentials(const Identity& identity,
+                                                     ClientCertificates clients) {
+  ReloadingTls tls;
+  tls.certificate = identity.server;
+  tls.trust_pem = identity.trust_pem;
+  tls.clients = GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY;
+  if (clients == ClientCertificates::kNone) {
+    tls.clients = GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE;
+    // Who knows no more of the authority than a hash must be shown it.
+    tls.chain_end = identity.anchor_pem;
+  }
+  return ReloadingCredentials(std::move(tls));
+}
+
+void LimitStrangers(grpc::ServerBuilder& builder) {
+  grpc::ResourceQuota quota("strangers");
+  quota.SetMaxThreads(kStrangersThreadsMax).Resize(kStrangersBytesMax);
+  builder.SetResourceQuota(quota);
+  builder.SetMaxReceiveMessageSize(kStrangersMessageBytesMax);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 4);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 10'000);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, 60'000);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, 5'000);
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
-    const std::string& address, const Identity& identity,
+    const std::string& address, const Identity& identity, ClientCertificates clients,
     const std::vector<grpc::Service*>& services) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(address, Credentials(identity), &port);
+  auto server = std::unique_ptr<GrpcServer>(new GrpcServer());
+  server->credentials_ = Credentials(identity, clients);
+  builder.AddListeningPort(address, server->credentials_, &port);
   for (grpc::Service* const service : services) builder.RegisterService(service);
-  builder.SetMaxReceiveMessageSize(kMessageBytesMax);
   builder.SetMaxSendMessageSize(-1);
+  if (clients == ClientCertificates::kVerified) {
+    builder.SetMaxReceiveMessageSize(kMessageBytesMax);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 100);
+  } else {
+    LimitStrangers(builder);
+  }
   // Without this two control planes would share a port and take turns.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 100);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  auto server = std::unique_ptr<GrpcServer>(new GrpcServer());
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr || port == 0) {
     return absl::UnavailableError(Concat(

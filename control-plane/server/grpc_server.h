@@ -1,4 +1,4 @@
-// The gRPC port: admin API, discovery, health and reflection, mutual TLS on all of them.
+// A gRPC port: its services, health and reflection, over TLS.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -12,6 +12,7 @@
 
 namespace grpc {
 class Server;
+class ServerCredentials;
 class Service;
 }  // namespace grpc
 
@@ -19,9 +20,12 @@ namespace apk {
 
 class GrpcServer {
  public:
+  // kVerified: nobody gets further than the handshake without a certificate of the authority.
+  // kNone: anybody may ask, so that requests are small, few at a time, and connections short.
+  enum class ClientCertificates { kVerified, kNone };
   // Serves until Shutdown. "127.0.0.1:7443"; port 0 takes a free one. The services outlive it.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(
-      const std::string& address, const Identity& identity,
+      const std::string& address, const Identity& identity, ClientCertificates clients,
       const std::vector<grpc::Service*>& services);
   ~GrpcServer();
 
@@ -31,6 +35,7 @@ class GrpcServer {
 
  private:
   GrpcServer() = default;
+  std::shared_ptr<grpc::ServerCredentials> credentials_;  // Asked at each handshake.
   std::unique_ptr<grpc::Server> server_;
   uint16_t port_ = 0;
 };

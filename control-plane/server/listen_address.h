@@ -10,7 +10,7 @@
 namespace apk {
 
 struct ListenAddress {
-  std::string host;  // An IP address, without brackets.
+  std::string host;   // An IP address, without brackets.
   uint16_t port = 0;  // 0: a free one.
 
   std::string ToString() const;  // "127.0.0.1:7443", "[::1]:7443"

@@ -14,10 +14,15 @@
 #include "control-plane/admin/admin_service.h"
 #include "control-plane/admin/backup_service.h"
 #include "control-plane/admin/guarded_admin_service.h"
+#include "control-plane/admin/identity_service.h"
 #include "control-plane/discovery/discovery_service.h"
+#include "control-plane/enrollment/enrollment_service.h"
+#include "control-plane/identity/identity_ledger.h"
+#include "control-plane/identity/identity_watch.h"
 #include "control-plane/identity/token_server.h"
 #include "control-plane/kubernetes_api/server.h"
 #include "control-plane/replication/replica.h"
+#include "control-plane/resources/duration.h"
 #include "control-plane/server/grpc_server.h"
 #include "control-plane/server/listen_address.h"
 #include "control-plane/server/open_store.h"
@@ -29,10 +34,13 @@ namespace {
 
 struct Flags {
   StoreFlags store;
+  ExternalIdentity external;
   std::string data_dir = "/var/lib/apk/control-plane";
   std::string listen = "127.0.0.1:7443";
   std::string token_listen = "127.0.0.1:7444";
   std::string kubernetes_listen = "127.0.0.1:7445";
+  std::string enrollment_listen = "off";
+  std::string agent_certificate_ttl = "24h";
   bool token_issuer = true;
   std::string defaults = "apk";
   uint16_t gateway_port = 9095;
@@ -54,8 +62,10 @@ int Fail(const absl::Status& status) {
 }
 
 int IssueCertificate(const Flags& flags) {
+  if (const absl::Status named = CheckTrustDomain(flags.external); !named.ok()) return Fail(named);
   const absl::StatusOr<std::unique_ptr<CertificateAuthority>> authority =
-      FindAuthority(flags.store, flags.data_dir);
+      flags.external.empty() ? FindAuthority(flags.store, flags.data_dir)
+                             : OpenExternalAuthority(flags.external);
   if (absl::IsNotFound(authority.status())) {
     return Fail(absl::NotFoundError(
         Concat(std::string(authority.status().message()),
@@ -93,7 +103,7 @@ absl::Status StartTokenIssuer(const ListenAddress& listen, const Identity& ident
   absl::StatusOr<std::unique_ptr<TokenIssuer>> issuer = store.Issuer();
   if (!issuer.ok()) return issuer.status();
   absl::StatusOr<std::unique_ptr<TokenServer>> server =
-      TokenServer::Start(**issuer, identity.server, listen.host, listen.port);
+      TokenServer::Start(**issuer, identity.development_server, listen.host, listen.port);
   if (!server.ok()) {
     return absl::Status(server.status().code(),
                         Concat("--token-issuer-listen: ", std::string(server.status().message())));
@@ -104,15 +114,19 @@ absl::Status StartTokenIssuer(const ListenAddress& listen, const Identity& ident
 }
 
 constexpr char kKubernetesListen[] = "--kubernetes-listen";
+constexpr char kEnrollmentListen[] = "--enrollment-listen";
+constexpr char kAgentCertificateTtl[] = "--agent-certificate-ttl";
 
-// Nothing where it is turned off. `api` and `feed` outlive the server.
+// Nothing where it is turned off. What it is given outlives the server.
 absl::StatusOr<std::unique_ptr<KubernetesServer>> StartKubernetesServer(const std::string& listen,
                                                                         const Identity& identity,
+                                                                        IdentityWatch& identities,
                                                                         KubernetesApi& api,
                                                                         ChangeFeed& feed) {
   if (listen == "off") return nullptr;
   ASSIGN_OR_RETURN(const ListenAddress address, ParseListenAddress(kKubernetesListen, listen));
-  auto server = KubernetesServer::Start(api, feed, identity, address.host, address.port);
+  auto server =
+      KubernetesServer::Start(api, feed, identities, identity, address.host, address.port);
   if (server.ok()) return server;
   return absl::Status(server.status().code(),
                       Concat(kKubernetesListen, ": ", std::string(server.status().message()),
@@ -159,6 +173,52 @@ void WaitForTheEnd(const sigset_t& signals, AuditLog* audit) {
   }
 }
 
+absl::StatusOr<EnrollmentOptions> EnrollmentOf(const Flags& flags, const Identity& identity,
+                                               const AgentRegistry& agents) {
+  EnrollmentOptions options;
+  if (flags.enrollment_listen == "off") {
+    options.off = "start the control plane with --enrollment-listen, for example 0.0.0.0:7446";
+  }
+  options.authority = identity.signer();
+  if (options.authority == nullptr) {
+    options.off =
+        "this control plane has no key of the authority to sign certificates with (--ca-key); get "
+        "them from whoever runs the authority";
+  }
+  options.trust_bundle_pem = identity.trust_pem;
+  options.anchor_pem = identity.anchor_pem;
+  options.is_connected = [&agents](const std::string& id) { return agents.IsConnected(id); };
+  constexpr uint32_t kShortestMs = 5'000;
+  const std::optional<uint32_t> life = ParseDurationMs(flags.agent_certificate_ttl);
+  if (!life.has_value() || *life < kShortestMs) {
+    return absl::InvalidArgumentError(Concat(kAgentCertificateTtl, " ", flags.agent_certificate_ttl,
+                                             ": must be a duration of at least 5s, such as 24h"));
+  }
+  options.certificate_life = std::chrono::seconds(*life / 1000);
+  return options;
+}
+
+// Nothing where it is turned off. The service outlives the server.
+absl::StatusOr<std::unique_ptr<GrpcServer>> StartEnrollmentServer(const std::string& listen,
+                                                                  const Identity& identity,
+                                                                  EnrollmentService& service) {
+  if (listen == "off") return nullptr;
+  ASSIGN_OR_RETURN(const ListenAddress address, ParseListenAddress(kEnrollmentListen, listen));
+  auto server = GrpcServer::Start(address.ToString(), identity,
+                                  GrpcServer::ClientCertificates::kNone, {&service});
+  if (server.ok()) return server;
+  return absl::Status(server.status().code(),
+                      Concat(kEnrollmentListen, ": ", std::string(server.status().message())));
+}
+
+// For people and scripts, on standard output: what listens where.
+void SayReady(const std::string& grpc, const std::string& tokens, const std::string& kubernetes,
+              const std::string& enrollment) {
+  std::printf("ready grpc=%s token-issuer=%s kubernetes=%s enrollment=%s\n", grpc.c_str(),
+              tokens.c_str(), kubernetes.empty() ? "off" : kubernetes.c_str(), enrollment.c_str());
+  std::fflush(stdout);
+}
+
 SeedOptions SeedOf(const Flags& flags, const ListenAddress& token_listen, uint16_t token_port,
                    bool alone) {
   SeedOptions options;
@@ -173,6 +233,7 @@ SeedOptions SeedOf(const Flags& flags, const ListenAddress& token_listen, uint16
 }
 
 int Serve(const Flags& flags) {
+  if (const absl::Status named = CheckTrustDomain(flags.external); !named.ok()) return Fail(named);
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
@@ -198,15 +259,21 @@ int Serve(const Flags& flags) {
   if (!store.ok()) return Fail(store.status());
   absl::StatusOr<std::unique_ptr<CertificateAuthority>> authority = store->Authority();
   if (!authority.ok()) return Fail(authority.status());
-  const absl::StatusOr<Identity> identity =
+  absl::StatusOr<Identity> identity =
       OpenIdentity(flags.data_dir, *std::move(authority), flags.advertise);
   if (!identity.ok()) return Fail(identity.status());
+  const absl::Status certified = flags.external.empty() ? IssueFirstCertificates(*identity)
+                                                        : UseExternal(flags.external, *identity);
+  if (!certified.ok()) return Fail(certified);
   TokenIssuing tokens;
   if (flags.token_issuer) {
     const absl::Status started = StartTokenIssuer(*token_listen, *identity, *store, tokens);
     if (!started.ok()) return Fail(started);
   }
 
+  IdentityLedger ledger(store->records(), flags.external.trust_domain);
+  if (const absl::Status loaded = ledger.Load(); !loaded.ok()) return Fail(loaded);
+  IdentityWatch identities(ledger);
   SnapshotCache snapshots;
   AgentRegistry agents;
   ChangeFeed feed;
@@ -214,7 +281,7 @@ int Serve(const Flags& flags) {
   std::unique_ptr<Replica> replica;
   if (store->etcd_log() != nullptr) {
     replica = std::make_unique<Replica>(*store->etcd(), *store->etcd_log(), store->etcd_prefix(),
-                                        configuration, agents);
+                                        configuration, agents, ledger);
   }
   if (const absl::Status loaded = configuration.Load(); !loaded.ok()) return Fail(loaded);
   const SeedOptions seed = SeedOf(flags, *token_listen, tokens.port(), replica == nullptr);
@@ -224,39 +291,56 @@ int Serve(const Flags& flags) {
   if (replica != nullptr) replica->Start();
   KubernetesApi kubernetes_api(configuration, gate);
   const absl::StatusOr<std::unique_ptr<KubernetesServer>> kubernetes =
-      StartKubernetesServer(flags.kubernetes_listen, *identity, kubernetes_api, feed);
+      StartKubernetesServer(flags.kubernetes_listen, *identity, identities, kubernetes_api, feed);
   if (!kubernetes.ok()) return Fail(kubernetes.status());
   const std::string kubernetes_address = AddressOf(flags.kubernetes_listen, kubernetes->get());
-  AdminService admin(configuration, feed, agents, snapshots, tokens.issuer.get(),
+  const absl::StatusOr<EnrollmentOptions> enrolling = EnrollmentOf(flags, *identity, agents);
+  if (!enrolling.ok()) return Fail(enrolling.status());
+  Enrollment enrollment(ledger, *enrolling);
+  AdminService admin(ledger, configuration, feed, agents, snapshots, tokens.issuer.get(),
                      kubernetes_address);
-  GuardedAdminService guarded_admin(admin, gate);
-  BackupService backup(configuration, gate);
-  DiscoveryService discovery(snapshots, agents, store->id(), [&replica] {
+  const Guard guard{gate, ledger};
+  GuardedAdminService guarded_admin(admin, guard);
+  BackupService backup(configuration, guard);
+  IdentityService identity_service(ledger, enrollment, guard);
+  DiscoveryService discovery(snapshots, agents, identities, store->id(), [&replica] {
     if (replica != nullptr) replica->ReadSoon();
   });
+  EnrollmentService enrollment_service(enrollment);
+  absl::StatusOr<std::unique_ptr<GrpcServer>> enrollment_server =
+      StartEnrollmentServer(flags.enrollment_listen, *identity, enrollment_service);
+  if (!enrollment_server.ok()) return Fail(enrollment_server.status());
   absl::StatusOr<std::unique_ptr<GrpcServer>> server =
-      GrpcServer::Start(listen->ToString(), *identity, {&guarded_admin, &backup, &discovery});
+      GrpcServer::Start(listen->ToString(), *identity, GrpcServer::ClientCertificates::kVerified,
+                        {&guarded_admin, &backup, &identity_service, &discovery});
   if (!server.ok()) {
     return Fail(
         absl::UnavailableError(Concat("--listen: ", std::string(server.status().message()))));
   }
   const std::string for_clients =
       HostAndPort(listen->IsWildcard() ? listen->Reachable({}) : listen->host, (*server)->port());
-  if (const absl::Status written = WriteClientConfig(flags.data_dir, for_clients); !written.ok()) {
+  const absl::Status written = identity->external
+                                   ? absl::FailedPreconditionError(
+                                         "users' certificates are another authority's: write one "
+                                         "that names yours")
+                                   : WriteClientConfig(flags.data_dir, for_clients);
+  if (!written.ok()) {
     LogWarning("apkctl.yaml not written", {{"reason", std::string(written.message())}});
   }
   const std::string token_address =
       tokens.server == nullptr ? "off" : HostAndPort(seed.defaults.token_host, tokens.port());
-  std::printf("ready grpc=%s token-issuer=%s kubernetes=%s\n",
-              HostAndPort(listen->host, (*server)->port()).c_str(), token_address.c_str(),
-              kubernetes_address.empty() ? "off" : kubernetes_address.c_str());
-  std::fflush(stdout);
+  SayReady(HostAndPort(listen->host, (*server)->port()), token_address, kubernetes_address,
+           *enrollment_server == nullptr
+               ? "off"
+               : HostAndPort(ParseListenAddress(kEnrollmentListen, flags.enrollment_listen)->host,
+                             (*enrollment_server)->port()));
 
   WaitForTheEnd(signals, guards->audit.get());
   LogInfo("stopping");
   if (replica != nullptr) replica->Stop();
   admin.Shutdown();
   discovery.Shutdown();
+  if (*enrollment_server != nullptr) (*enrollment_server)->Shutdown();
   (*server)->Shutdown();
   return 0;
 }
@@ -273,11 +357,28 @@ void AddStoreFlags(CLI::App& app, StoreFlags& store) {
   app.add_option("--store-key", store.key, "PEM file: its key");
 }
 
+void AddExternalFlags(CLI::App& app, ExternalIdentity& external) {
+  app.add_option(
+      "--ca-cert", external.ca_certificate,
+      "PEM file: who signs the certificates of agents and users, instead of the built-in "
+      "authority");
+  app.add_option("--ca-key", external.ca_key,
+                 "PEM file: the key of one of them, to sign for agents that join");
+  app.add_option("--trust-domain", external.trust_domain,
+                 "Of the URIs in its certificates: spiffe://DOMAIN/agent/NAME")
+      ->capture_default_str();
+}
+
 void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--data-dir", flags.data_dir,
                  "Embedded store, certificates, apkctl.yaml; each control plane has its own")
       ->capture_default_str();
   AddStoreFlags(app, flags.store);
+  AddExternalFlags(app, flags.external);
+  app.add_option(
+      "--server-cert", flags.external.server_certificate,
+      "PEM file: the certificate of the APIs, signed by one of --ca-cert, and its chain");
+  app.add_option("--server-key", flags.external.server_key, "PEM file: its key");
   app.add_option("--listen", flags.listen, "gRPC: admin API and discovery, address:port")
       ->capture_default_str();
   app.add_option("--token-issuer-listen", flags.token_listen,
@@ -285,6 +386,14 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   app.add_option(kKubernetesListen, flags.kubernetes_listen,
                  "HTTPS for kubectl, address:port, or off")
+      ->capture_default_str();
+  app.add_option(kEnrollmentListen, flags.enrollment_listen,
+                 "gRPC for agents that join by a token and renew their certificates, address:port, "
+                 "or off")
+      ->capture_default_str();
+  app.add_option(kAgentCertificateTtl, flags.agent_certificate_ttl,
+                 "How long certificates of agents that joined by a token are valid; they renew "
+                 "them by themselves")
       ->capture_default_str();
   app.add_option(
          "--development-token-issuer", flags.token_issuer,
@@ -324,6 +433,7 @@ int main(int argc, char** argv) {
       app.add_subcommand("issue-certificate", "Write a client certificate and its key");
   issue->add_option("--data-dir", flags.data_dir, "Of the control plane")->capture_default_str();
   apk::AddStoreFlags(*issue, flags.store);
+  apk::AddExternalFlags(*issue, flags.external);
   CLI::Option_group* const subject = issue->add_option_group("subject", "Whom it is for");
   subject->add_option("--agent", flags.agent, "An agent, by its --id");
   subject->add_option("--user", flags.user, "A user of the admin API");

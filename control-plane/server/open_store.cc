@@ -97,6 +97,7 @@ absl::Status Store::OpenEtcd(const StoreFlags& flags) {
   const bool uses_tls = !options.ca_pem.empty();
   etcd_ = std::make_unique<EtcdClient>(std::move(options));
   secrets_ = std::make_unique<SharedSecrets>(*etcd_, url_.prefix);
+  etcd_records_ = std::make_unique<EtcdRecords>(*etcd_, url_.prefix);
   const std::string what = Concat("--store ", flags.store);
   absl::StatusOr<std::unique_ptr<EtcdLog>> log = EtcdLog::Open(*etcd_, url_.prefix);
   if (absl::IsUnavailable(log.status())) {

@@ -13,6 +13,7 @@
 #include "control-plane/identity/identity.h"
 #include "control-plane/identity/token_issuer.h"
 #include "control-plane/store/etcd_log.h"
+#include "control-plane/store/etcd_records.h"
 #include "control-plane/store/etcd_url.h"
 #include "control-plane/store/shared_secrets.h"
 #include "control-plane/store/sqlite_log.h"
@@ -35,6 +36,9 @@ class Store {
   static absl::StatusOr<Store> OpenNew(const StoreFlags& flags, const std::string& data_dir);
 
   Log& log() { return etcd_log_ != nullptr ? static_cast<Log&>(*etcd_log_) : *embedded_; }
+  Records& records() {
+    return etcd_ != nullptr ? static_cast<Records&>(*etcd_records_) : *embedded_;
+  }
   // nullptr where the store is embedded.
   EtcdLog* etcd_log() { return etcd_log_.get(); }
   EtcdClient* etcd() { return etcd_.get(); }
@@ -55,11 +59,12 @@ class Store {
   std::string data_dir_;
   EtcdUrl url_;
   std::string id_;
-  std::unique_ptr<Log> embedded_;
+  std::unique_ptr<SqliteLog> embedded_;
   uint64_t head_ = 0;  // As it was found.
   std::unique_ptr<EtcdClient> etcd_;
   std::unique_ptr<SharedSecrets> secrets_;
   std::unique_ptr<EtcdLog> etcd_log_;
+  std::unique_ptr<EtcdRecords> etcd_records_;
 };
 
 // The authority alone, which must be there: for issuing certificates beside a control plane that

@@ -3,12 +3,14 @@
 //   now/head                  the newest revision; every append compares and writes it
 //   now/leader                who writes statuses and looks after the rest, under a lease
 //   now/fleet/REPLICA/AGENT   what an agent told the control plane it is connected to, under a
-//   lease log/REVISION              a change-set id/ID                     which revision a
-//   change-set became, so that none is appended twice blob/HASH                 what does not fit
-//   into a change-set or a checkpoint, by its SHA-256 blobs-of/REVISION         the blobs of a
-//   change-set that has some checkpoint/REVISION       everything at that revision, as a list of
-//   blobs shared/NAME               the certificate authority and what else all control planes
-//   share
+//                             lease
+//   now/record/KEY            a record: who may join, who has joined, who is shut out
+//   log/REVISION              a change-set
+//   id/ID                     which revision a change-set became, so that none is appended twice
+//   blob/HASH                 what does not fit into a change-set or a checkpoint, by its SHA-256
+//   blobs-of/REVISION         the blobs of a change-set that has some
+//   checkpoint/REVISION       everything at that revision, as a list of blobs
+//   shared/NAME               the certificate authority and what else all control planes share
 #pragma once
 
 #include <cstdint>
@@ -32,6 +34,8 @@ class EtcdKeys {
   std::string Agent(std::string_view replica, std::string_view agent) const {
     return Concat(Fleet(), replica, "/", agent);
   }
+  std::string Records() const { return Concat(prefix_, "/now/record/"); }
+  std::string Record(std::string_view key) const { return Concat(Records(), key); }
   std::string Log(uint64_t revision) const { return Numbered("/log/", revision); }
   std::string LogEnd() const { return Concat(prefix_, "/log0"); }
   std::string Id(std::string_view id) const { return Concat(prefix_, "/id/", id); }

@@ -9,6 +9,7 @@
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "control-plane/resources/object_bytes.h"
+#include "control-plane/store/sqlite_statement.h"
 
 namespace apk {
 namespace {
@@ -28,87 +29,15 @@ CREATE TABLE IF NOT EXISTS state (
   object BLOB NOT NULL, PRIMARY KEY (api_group, kind, namespace, name)) WITHOUT ROWID;
 )";
 
+// What older programs do not know and need not know: no version of its own.
+constexpr char kRecordSchema[] = R"(
+CREATE TABLE IF NOT EXISTS record (
+  version INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, value BLOB NOT NULL);
+)";
+
 // What files of versions 1 and 2 lack.
 constexpr char kFromVersion2[] =
     "ALTER TABLE operation ADD COLUMN status_only INTEGER NOT NULL DEFAULT 0";
-
-absl::Status ErrorOf(sqlite3* database, int code, std::string_view what) {
-  const std::string message = Concat(what, ": ", sqlite3_errmsg(database));
-  switch (code & 0xff) {
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-      return absl::DataLossError(
-          Concat(message, ": the file is damaged; restore a back-up of it, without its -wal file"));
-    case SQLITE_FULL:
-      return absl::ResourceExhaustedError(
-          Concat(message, ": nothing was changed; make room and try again"));
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      return absl::FailedPreconditionError(message);
-    default:
-      return absl::UnavailableError(message);
-  }
-}
-
-class Statement {
- public:
-  Statement(sqlite3* database, const char* sql) : database_(database) {
-    code_ = sqlite3_prepare_v2(database, sql, -1, &statement_, nullptr);
-  }
-  ~Statement() { sqlite3_finalize(statement_); }
-  Statement(const Statement&) = delete;
-  Statement& operator=(const Statement&) = delete;
-
-  Statement& Text(int index, const std::string& value) {
-    sqlite3_bind_text(statement_, index, value.data(), static_cast<int>(value.size()),
-                      SQLITE_TRANSIENT);
-    return *this;
-  }
-  Statement& Blob(int index, const std::string& value) {
-    sqlite3_bind_blob(statement_, index, value.data(), static_cast<int>(value.size()),
-                      SQLITE_TRANSIENT);
-    return *this;
-  }
-  Statement& Number(int index, int64_t value) {
-    sqlite3_bind_int64(statement_, index, value);
-    return *this;
-  }
-  // True while there is a row; OK-ness in status().
-  bool Next() {
-    if (code_ != SQLITE_OK && code_ != SQLITE_ROW) return false;
-    code_ = sqlite3_step(statement_);
-    return code_ == SQLITE_ROW;
-  }
-  absl::Status Run() {
-    while (Next()) {
-    }
-    sqlite3_reset(statement_);
-    sqlite3_clear_bindings(statement_);
-    const absl::Status status = Status();
-    if (status.ok()) code_ = SQLITE_OK;
-    return status;
-  }
-  absl::Status Status() const {
-    if (code_ == SQLITE_OK || code_ == SQLITE_DONE || code_ == SQLITE_ROW) return absl::OkStatus();
-    return ErrorOf(database_, code_, "store");
-  }
-  int64_t NumberAt(int column) { return sqlite3_column_int64(statement_, column); }
-  std::string TextAt(int column) {
-    const void* const bytes = sqlite3_column_blob(statement_, column);
-    const auto size = static_cast<size_t>(sqlite3_column_bytes(statement_, column));
-    return std::string(static_cast<const char*>(bytes), size);
-  }
-
- private:
-  sqlite3* database_;
-  sqlite3_stmt* statement_ = nullptr;
-  int code_ = SQLITE_OK;
-};
-
-absl::Status Execute(sqlite3* database, const char* sql) {
-  const int code = sqlite3_exec(database, sql, nullptr, nullptr, nullptr);
-  return code == SQLITE_OK ? absl::OkStatus() : ErrorOf(database, code, "store");
-}
 
 // Rows of group, kind, bytes.
 absl::StatusOr<ResourceSet> ReadObjects(Statement& rows) {
@@ -138,7 +67,7 @@ absl::StatusOr<std::unique_ptr<SqliteLog>> SqliteLog::Open(const std::string& pa
   const int code =
       sqlite3_open_v2(path.c_str(), &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
   auto log = std::unique_ptr<SqliteLog>(new SqliteLog(database));
-  if (code != SQLITE_OK) return ErrorOf(database, code, path);
+  if (code != SQLITE_OK) return SqliteError(database, code, path);
   if (const absl::Status prepared = log->Prepare(); !prepared.ok()) {
     return absl::Status(prepared.code(), Concat(path, ": ", std::string(prepared.message())));
   }
@@ -164,9 +93,10 @@ absl::Status SqliteLog::Prepare() {
     return absl::FailedPreconditionError("written by a newer version of this program");
   }
   // Not written again and again: a full disk must not keep the program from starting.
-  if (found == kSchemaVersion) return absl::OkStatus();
+  if (found == kSchemaVersion) return Execute(database_, kRecordSchema);
   RETURN_IF_ERROR(Execute(database_, "BEGIN IMMEDIATE"));
   RETURN_IF_ERROR(Execute(database_, kSchema));
+  RETURN_IF_ERROR(Execute(database_, kRecordSchema));
   if (found == 1 || found == 2) RETURN_IF_ERROR(Execute(database_, kFromVersion2));
   RETURN_IF_ERROR(
       Execute(database_, Concat("PRAGMA user_version=", std::to_string(kSchemaVersion)).c_str()));
@@ -174,20 +104,28 @@ absl::Status SqliteLog::Prepare() {
 }
 
 absl::StatusOr<uint64_t> SqliteLog::Head() {
+  const std::lock_guard lock(mutex_);
+  return ReadHead();
+}
+
+// REQUIRES: mutex_ is held.
+absl::StatusOr<uint64_t> SqliteLog::ReadHead() {
   Statement head(database_, "SELECT coalesce(max(revision), 0) FROM change_set");
   if (!head.Next()) return head.Status();
   return static_cast<uint64_t>(head.NumberAt(0));
 }
 
 absl::StatusOr<StoredState> SqliteLog::Load() {
+  const std::lock_guard lock(mutex_);
   StoredState state;
-  ASSIGN_OR_RETURN(state.revision, Head());
+  ASSIGN_OR_RETURN(state.revision, ReadHead());
   Statement rows(database_, "SELECT api_group, kind, object FROM state");
   ASSIGN_OR_RETURN(state.resources, ReadObjects(rows));
   return state;
 }
 
 absl::StatusOr<ResourceSet> SqliteLog::StateAt(uint64_t revision) {
+  const std::lock_guard lock(mutex_);
   Statement rows(database_,
                  "SELECT o.api_group, o.kind, o.object FROM operation o JOIN"
                  " (SELECT api_group, kind, namespace, name, max(revision) AS newest"
@@ -200,6 +138,7 @@ absl::StatusOr<ResourceSet> SqliteLog::StateAt(uint64_t revision) {
 }
 
 absl::StatusOr<std::vector<ChangeRecord>> SqliteLog::History(size_t limit, bool statuses) {
+  const std::lock_guard lock(mutex_);
   Statement rows(
       database_,
       "SELECT c.revision, c.author, c.unix_ms, c.status_only, o.api_group, o.kind,"
@@ -230,20 +169,18 @@ absl::StatusOr<std::vector<ChangeRecord>> SqliteLog::History(size_t limit, bool 
 }
 
 absl::Status SqliteLog::Append(uint64_t expected_head, const ChangeSet& change_set) {
-  RETURN_IF_ERROR(Execute(database_, "BEGIN IMMEDIATE"));
-  absl::Status written = [&] {
-    ASSIGN_OR_RETURN(const uint64_t head, Head());
+  const std::lock_guard lock(mutex_);
+  return InTransaction(database_, [&] {
+    ASSIGN_OR_RETURN(const uint64_t head, ReadHead());
     if (head != expected_head) {
       return absl::AbortedError(Concat("the store is at revision ", std::to_string(head), ", not ",
                                        std::to_string(expected_head)));
     }
     return Write(head + 1, change_set);
-  }();
-  if (written.ok()) written = Execute(database_, "COMMIT");
-  if (!written.ok()) Execute(database_, "ROLLBACK").IgnoreError();
-  return written;
+  });
 }
 
+// REQUIRES: mutex_ is held.
 absl::Status SqliteLog::Write(uint64_t revision, const ChangeSet& change_set) {
   const auto number = static_cast<int64_t>(revision);
   Statement header(database_, "INSERT INTO change_set VALUES (?, ?, ?, ?, ?)");

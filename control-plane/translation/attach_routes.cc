@@ -72,7 +72,7 @@ class Attacher {
         continue;
       }
       ++allowed;
-      const std::vector<std::string> common = IntersectHostnames(listener.hostname, hostnames_);
+      const std::vector<std::string> common = HostnamesOn(listener.hostname, hostnames_);
       if (common.empty() || !listener.Attachable()) continue;
       if (TakenByOtherKind(listener, common)) {
         ++taken;

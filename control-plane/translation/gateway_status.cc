@@ -98,11 +98,11 @@ Problem ProgrammedProblem(const GatewayState& state, const ListenerState& listen
 // The reason of a conflict stands in Accepted too where a ListenerSet lost; a Gateway's own
 // listener is invalid.
 Problem AcceptedProblem(const ListenerState& listener, const BindFailures& failures) {
+  if (listener.set != nullptr && !listener.conflicted.empty()) return listener.conflicted;
   if (!listener.accepted.empty()) return listener.accepted;
   if (listener.conflicted.empty()) return failures.port;
   Problem problem;
-  problem.Add(listener.set == nullptr ? "Invalid" : listener.conflicted.reason(),
-              listener.conflicted.message());
+  problem.Add("Invalid", listener.conflicted.message());
   return problem;
 }
 

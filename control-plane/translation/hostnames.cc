@@ -13,30 +13,20 @@ bool Covers(const std::string& wildcard, const std::string& name) {
   return name.size() > suffix.size() && name.ends_with(suffix);
 }
 
-// "" where there is no common name.
-std::string Intersect(const std::string& a, const std::string& b) {
-  if (a == b) return a;
-  if (Covers(a, b)) return b;
-  if (Covers(b, a)) return a;
-  return "";
-}
-
 }  // namespace
 
-std::vector<std::string> IntersectHostnames(const std::string& listener,
-                                            const std::vector<std::string>& route) {
-  if (route.empty()) return {listener};
-  if (listener.empty()) return route;
+std::vector<std::string> HostnamesOn(const std::string& listener,
+                                     const std::vector<std::string>& route) {
+  if (route.empty()) return {""};
   std::vector<std::string> common;
   for (const std::string& hostname : route) {
-    const std::string shared = Intersect(listener, hostname);
-    if (!shared.empty()) common.push_back(shared);
+    if (HostnamesOverlap(listener, hostname)) common.push_back(hostname);
   }
   return common;
 }
 
 bool HostnamesOverlap(const std::string& a, const std::string& b) {
-  return a.empty() || b.empty() || !Intersect(a, b).empty();
+  return a.empty() || b.empty() || a == b || Covers(a, b) || Covers(b, a);
 }
 
 bool OverlapsAny(const std::string& hostname, const std::vector<std::string>& others) {

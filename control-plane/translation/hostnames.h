@@ -6,9 +6,10 @@
 
 namespace apk {
 
-// What a listener and a route have in common; "" stands for any. Empty: nothing.
-std::vector<std::string> IntersectHostnames(const std::string& listener,
-                                            const std::vector<std::string>& route);
+// Those of a route that take a host of the listener, as the route has them: how specific they are
+// decides between routes. {""}, any, where it has none; empty: they have nothing in common.
+std::vector<std::string> HostnamesOn(const std::string& listener,
+                                     const std::vector<std::string>& route);
 
 // Some host is taken by both.
 bool HostnamesOverlap(const std::string& a, const std::string& b);

@@ -14,16 +14,31 @@ std::string NameFor(const ListenerState& listener, const ListenerState& other) {
                                    : "a listener of the same Gateway that goes before it";
 }
 
+// Where hostnames tell connections apart: HTTP by the Host field, HTTPS and TLS by SNI.
+bool CanSharePort(const std::string& a, const std::string& b) {
+  return UsesTls(a) ? UsesTls(b) : a == "HTTP" && b == "HTTP";
+}
+
 // Adds to `loser` what keeps both from being served.
 void Compare(ListenerState& loser, const ListenerState& other) {
-  if (loser.spec->port() != other.spec->port()) return;
-  if (UsesTls(loser.spec->protocol()) != UsesTls(other.spec->protocol())) {
+  const auto& own = *loser.spec;
+  if (own.port() != other.spec->port()) return;
+  if (!CanSharePort(own.protocol(), other.spec->protocol())) {
     loser.conflicted.Add("ProtocolConflict",
                          Concat(NameFor(other, loser), " has the same port and another protocol"));
   } else if (loser.hostname == other.hostname) {
-    loser.conflicted.Add("HostnameConflict",
-                         Concat(NameFor(other, loser), " has the same port and hostname"));
+    const bool same = own.protocol() == other.spec->protocol();
+    loser.conflicted.Add(same ? "HostnameConflict" : "ProtocolConflict",
+                         Concat(NameFor(other, loser), " has the same port and hostname",
+                                same ? "" : " and another protocol"));
   }
+}
+
+// That of a set which can lose: it is valid, or of TCP, which nothing here serves and which would
+// take the port of others.
+bool CanLose(const ListenerState& listener) {
+  return listener.set != nullptr &&
+         (listener.accepted.empty() || listener.spec->protocol() == "TCP");
 }
 
 void FindOverlaps(GatewayState& state) {
@@ -55,7 +70,7 @@ void FindConflictsWithin(GatewayState& state) {
 void FindConflictsBelow(GatewayState& state) {
   std::vector<ListenerState>& listeners = state.listeners;
   for (size_t i = 0; i < listeners.size(); ++i) {
-    if (listeners[i].set == nullptr || !listeners[i].accepted.empty()) continue;
+    if (!CanLose(listeners[i])) continue;
     for (size_t j = 0; j < i; ++j) {
       const ListenerState& other = listeners[j];
       const bool counts = other.set == nullptr ? other.accepted.empty() : other.Attachable();
@@ -73,11 +88,14 @@ void FindConflictsAcross(GatewayState& state, TakenPorts& taken) {
     if (!listener.Attachable()) continue;
     for (const std::string& address : addresses) {
       for (const TakenListener& other : taken[{address, listener.spec->port()}]) {
-        if (UsesTls(other.protocol) != UsesTls(listener.spec->protocol())) {
+        const std::string& protocol = listener.spec->protocol();
+        const bool same_hostname = other.hostname == listener.hostname;
+        if (!CanSharePort(other.protocol, protocol) ||
+            (same_hostname && other.protocol != protocol)) {
           listener.conflicted.Add(
               "ProtocolConflict",
               "an older Gateway serves this address and port with another protocol");
-        } else if (other.hostname == listener.hostname) {
+        } else if (same_hostname) {
           listener.conflicted.Add("HostnameConflict",
                                   "an older Gateway has the same address, port and hostname");
         }

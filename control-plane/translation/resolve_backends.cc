@@ -132,6 +132,24 @@ void AddCredentials(const ResourceSet& resources, const v1::Backend& backend, Pr
   }
 }
 
+// No connection at all is no limit that anything could be served under: one is the least.
+void FillCircuitBreaker(const v1::BackendCircuitBreaker& breaker,
+                        v1::CircuitBreakerConfig* config) {
+  config->set_max_connections(static_cast<uint32_t>(std::max(breaker.max_connections(), 1)));
+  config->set_max_pending_requests(
+      static_cast<uint32_t>(std::max(breaker.max_pending_requests(), 0)));
+  config->set_max_requests(static_cast<uint32_t>(std::max(breaker.max_requests(), 0)));
+  config->set_max_retries(static_cast<uint32_t>(std::max(breaker.max_retries(), 0)));
+}
+
+void FillRetry(const v1::BackendRetry& retry, v1::RetryConfig* config) {
+  constexpr uint32_t kCode = 504;  // Where none is named.
+  config->set_attempts(static_cast<uint32_t>(retry.count()));
+  config->set_backoff_ms(static_cast<uint32_t>(std::max(retry.base_interval_millis(), 1)));
+  for (const int32_t code : retry.status_codes()) config->add_codes(static_cast<uint32_t>(code));
+  if (config->codes().empty()) config->add_codes(kCode);
+}
+
 void FillBackend(const ResourceSet& resources, const v1::Backend& backend, Problem& problem,
                  v1::BackendConfig* config) {
   const v1::BackendSpec& spec = backend.spec();
@@ -155,9 +173,9 @@ void FillBackend(const ResourceSet& resources, const v1::Backend& backend, Probl
     config->set_idle_timeout_ms(Milliseconds(spec.timeout().downstream_request_idle_timeout()));
   }
   if (spec.has_circuit_breaker()) {
-    config->set_max_connections(
-        static_cast<uint32_t>(std::max(spec.circuit_breaker().max_connections(), 0)));
+    FillCircuitBreaker(spec.circuit_breaker(), config->mutable_circuit_breaker());
   }
+  if (spec.retry().count() > 0) FillRetry(spec.retry(), config->mutable_retry());
   if (spec.has_health_check()) {
     const v1::BackendHealthCheck& check = spec.health_check();
     v1::HealthCheckConfig* const health_check = config->mutable_health_check();

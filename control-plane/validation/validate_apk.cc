@@ -50,15 +50,18 @@ bool IsBasePath(std::string_view path) {
   return true;
 }
 
-void WarnOfUnusedSettings(const v1::BackendSpec& spec, IssueList& issues) {
-  const v1::BackendCircuitBreaker& breaker = spec.circuit_breaker();
-  if (breaker.has_max_pending_requests() || breaker.has_max_requests() ||
-      breaker.has_max_retries() || breaker.has_max_connection_pools()) {
-    issues.Warning("spec.circuitBreaker", "only maxConnections has an effect in this version");
+void WarnOfLimits(const v1::BackendCircuitBreaker& breaker, IssueList& issues) {
+  if (breaker.has_max_connection_pools()) {
+    issues.Warning("spec.circuitBreaker.maxConnectionPools",
+                   "has no effect: an endpoint has one pool in each worker", "use maxConnections");
   }
-  if (spec.has_retry()) {
-    issues.Warning("spec.retry", "has no effect in this version",
-                   "use retry in the rule of an HTTPRoute");
+  if (breaker.has_max_requests() && breaker.max_requests() == 0) {
+    issues.Warning("spec.circuitBreaker.maxRequests", "0 lets no request through");
+  }
+  if (breaker.has_max_pending_requests() && breaker.max_pending_requests() == 0) {
+    issues.Warning("spec.circuitBreaker.maxPendingRequests",
+                   "0 lets no request wait for a connection, not even for the first one",
+                   "use 1 or more");
   }
 }
 
@@ -82,7 +85,7 @@ void CheckBackend(const v1::Backend& backend, IssueList& issues) {
                  "must be a path: no query, fragment, white space or bytes beyond ASCII",
                  "write other bytes as %XX");
   }
-  WarnOfUnusedSettings(spec, issues);
+  WarnOfLimits(spec.circuit_breaker(), issues);
   if (spec.security().has_basic() && spec.security().has_api_key()) {
     issues.Error("spec.security", "basic and apiKey are both set", "keep one");
   }

@@ -3,6 +3,7 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -22,7 +23,7 @@ constexpr std::string_view kWrite = "POST";
 
 std::vector<std::string> FailureNames() {
   std::vector<std::string> names;
-  for (int i = 0; i <= static_cast<int>(Failure::kUpgrade); ++i) {
+  for (int i = 0; i <= static_cast<int>(Failure::kPendingOverflow); ++i) {
     names.emplace_back(FailureName(static_cast<Failure>(i)));
   }
   return names;
@@ -137,10 +138,13 @@ AdminResponse AdminPages::Metrics() const {
   sources.snapshot.revision = agent_.revision();
   sources.snapshot.endpoints_down = workers_.endpoints_down();
   if (const std::optional<TimePoint> since = agent_.in_force_since(); since.has_value()) {
-    sources.snapshot.age =
-        duration_cast<microseconds>(std::chrono::steady_clock::now() - *since);
+    sources.snapshot.age = duration_cast<microseconds>(std::chrono::steady_clock::now() - *since);
   }
   if (access_log_ != nullptr) sources.access_log = access_log_->figures();
+  if (const std::optional<SystemTime> expires = certificate_expires_(); expires.has_value()) {
+    sources.certificate_expires_unix =
+        static_cast<uint64_t>(std::max<time_t>(std::chrono::system_clock::to_time_t(*expires), 0));
+  }
   AdminResponse response = Text(200, RenderMetrics(sources));
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
   return response;
@@ -156,8 +160,8 @@ AdminResponse AdminPages::ConfigDump() const {
   for (const v1::SnapshotResource& resource : snapshot.resources()) {
     std::string text;
     const auto status = google::protobuf::util::MessageToJsonString(resource, &text);
-    dump["resources"].push_back(
-        status.ok() ? Json::parse(text, nullptr, false) : Json{{"name", resource.name()}});
+    dump["resources"].push_back(status.ok() ? Json::parse(text, nullptr, false)
+                                            : Json{{"name", resource.name()}});
   }
   return JsonPage(dump);
 }
@@ -174,10 +178,13 @@ AdminResponse AdminPages::Clusters() const {
     Json endpoints = Json::array();
     for (size_t j = 0; j < figures.size(); ++j) {
       const EndpointFigures& now = figures[j];
-      const bool up = workers_.IsUp(backend, j);
+      const std::string_view health = !workers_.IsUp(backend, j) ? "down"
+                                      : now.ejected              ? "ejected"
+                                      : now.backs_off            ? "refusing"
+                                                                 : "up";
       endpoints.push_back({{"host", backend.endpoints[j].host},
                            {"port", backend.endpoints[j].port},
-                           {"health", !up ? "down" : now.ejected ? "ejected" : "up"},
+                           {"health", health},
                            {"open", now.open},
                            {"idle", now.idle},
                            {"pending", now.pending},

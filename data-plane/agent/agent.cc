@@ -83,17 +83,26 @@ void Agent::StartFromDisk() {
 v1::DiscoveryRequest Agent::Take(const v1::DiscoveryResponse& response) {
   v1::DiscoveryRequest request;
   request.set_response_nonce(response.nonce());
-  const v1::Snapshot snapshot = builder_.Next(response);
-  const Outcome outcome = Serve(snapshot);
-  if (outcome.table != nullptr) {
-    ReportPortErrors(*outcome.table, outcome.port_errors, request);
-    const absl::Status saved = disk_.Save(snapshot);
-    if (!saved.ok()) LogWarning("snapshot not saved", {{"reason", std::string(saved.message())}});
-    LogInfo("snapshot in force", {{"version", snapshot.version()},
-                                  {"revision", std::to_string(snapshot.revision())},
-                                  {"resources", std::to_string(snapshot.resources_size())}});
-    if (on_ready_) std::exchange(on_ready_, nullptr)();
+  if (response.held_wanted()) {
+    *request.mutable_held() = builder_.Held();
+  } else if (const auto snapshot = builder_.Next(response); snapshot.ok()) {
+    TakeSnapshot(*snapshot, request);
   } else {
+    request.set_error(std::string(snapshot.status().message()));
+    request.set_whole_wanted(true);
+  }
+  if (!request.error().empty()) {
+    LogError("snapshot refused, still serving the one before",
+             {{"version", response.version()}, {"reason", request.error()}});
+  }
+  request.set_version(version());
+  request.set_revision(revision());
+  return request;
+}
+
+void Agent::TakeSnapshot(const v1::Snapshot& snapshot, v1::DiscoveryRequest& request) {
+  const Outcome outcome = Serve(snapshot);
+  if (outcome.table == nullptr) {
     std::string reason;
     for (const CompileError& error : outcome.errors) {
       v1::ResourceError* const entry = request.add_resource_errors();
@@ -104,12 +113,15 @@ v1::DiscoveryRequest Agent::Take(const v1::DiscoveryResponse& response) {
           error.resource.empty() ? error.message : Concat(error.resource, ": ", error.message);
     }
     request.set_error(reason);
-    LogError("snapshot refused, still serving the one before",
-             {{"version", snapshot.version()}, {"reason", reason}});
+    return;
   }
-  request.set_version(version());
-  request.set_revision(revision());
-  return request;
+  ReportPortErrors(*outcome.table, outcome.port_errors, request);
+  const absl::Status saved = disk_.Save(snapshot);
+  if (!saved.ok()) LogWarning("snapshot not saved", {{"reason", std::string(saved.message())}});
+  LogInfo("snapshot in force", {{"version", snapshot.version()},
+                                {"revision", std::to_string(snapshot.revision())},
+                                {"resources", std::to_string(snapshot.resources_size())}});
+  if (on_ready_) std::exchange(on_ready_, nullptr)();
 }
 
 std::string Agent::version() const {
@@ -129,8 +141,8 @@ std::string Agent::store() const {
 
 bool Agent::IsOlder(const v1::DiscoveryResponse& response) const {
   const std::lock_guard lock(mutex_);
-  return table_ != nullptr && !store_.empty() && response.store() == store_ &&
-         response.revision() < table_->revision();
+  return table_ != nullptr && !response.held_wanted() && !store_.empty() &&
+         response.store() == store_ && response.revision() < table_->revision();
 }
 
 std::shared_ptr<const RouteTable> Agent::table() const {

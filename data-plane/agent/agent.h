@@ -28,7 +28,8 @@ class Agent {
   // Serves from disk where there is a good snapshot. Called once, before anything is received.
   void StartFromDisk();
 
-  // Takes a response whole or not at all, and says which: the request to send back, nonce included.
+  // Takes a response whole or not at all, and says which, or tells what is asked: the request to send
+  // back, nonce included.
   v1::DiscoveryRequest Take(const v1::DiscoveryResponse& response);
 
   // "" where there is none yet. Thread-safe.
@@ -59,6 +60,8 @@ class Agent {
     std::shared_ptr<const RouteTable> table;
   };
   Outcome Serve(const v1::Snapshot& snapshot);
+  // Writes what came of it into the request.
+  void TakeSnapshot(const v1::Snapshot& snapshot, v1::DiscoveryRequest& request);
 
   WorkerGroup& workers_;
   LastGoodSnapshot& disk_;

@@ -1,4 +1,4 @@
-// The only file of the data plane that includes gRPC.
+// The stream itself; gRPC stays in here.
 #include "data-plane/agent/discovery_client.h"
 
 #include <grpcpp/grpcpp.h>
@@ -16,6 +16,7 @@ constexpr int kMessageBytesMax = 256 << 20;
 constexpr std::chrono::milliseconds kFirstPause{200};
 constexpr std::chrono::milliseconds kLongestPause{5'000};
 constexpr std::chrono::milliseconds kConnect{5'000};
+constexpr std::chrono::milliseconds kNoIdentityYet{50};
 
 grpc::ChannelArguments ChannelArguments() {
   grpc::ChannelArguments arguments;
@@ -60,7 +61,12 @@ void DiscoveryClient::Run() {
   size_t failed = 0;  // In a row.
   std::chrono::milliseconds longest = kFirstPause;
   for (;;) {
-    if (RunStream(control_planes[index])) {
+    const std::optional<TlsIdentity> identity = options_.identity();
+    if (!identity.has_value()) {
+      if (!Pause(kNoIdentityYet)) return;
+      continue;
+    }
+    if (RunStream(control_planes[index], *identity)) {
       longest = kFirstPause;
       failed = 0;
     }
@@ -72,11 +78,11 @@ void DiscoveryClient::Run() {
   }
 }
 
-bool DiscoveryClient::RunStream(const std::string& control_plane) {
+bool DiscoveryClient::RunStream(const std::string& control_plane, const TlsIdentity& identity) {
   grpc::SslCredentialsOptions tls;
-  tls.pem_root_certs = options_.ca_pem;
-  tls.pem_cert_chain = options_.certificate_pem;
-  tls.pem_private_key = options_.key_pem;
+  tls.pem_root_certs = identity.ca_pem;
+  tls.pem_cert_chain = identity.certificate_pem;
+  tls.pem_private_key = identity.key_pem;
   const std::shared_ptr<grpc::Channel> channel =
       grpc::CreateCustomChannel(control_plane, grpc::SslCredentials(tls), ChannelArguments());
   const auto stub = v1::DiscoveryService::NewStub(channel);
@@ -92,6 +98,7 @@ bool DiscoveryClient::RunStream(const std::string& control_plane) {
   hello.set_version(agent_.version());
   hello.set_revision(agent_.revision());
   hello.set_store(agent_.store());
+  hello.set_can_tell_held(true);
   bool alive = stream->Write(hello);
   bool received = false;
   v1::DiscoveryResponse response;

@@ -5,13 +5,16 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/thread.h"
 #include "data-plane/agent/agent.h"
+#include "data-plane/identity/tls_identity.h"
 
 namespace grpc {
 class ClientContext;
@@ -21,9 +24,9 @@ namespace apk {
 
 struct DiscoveryOptions {
   std::vector<std::string> control_planes;  // host:port; at least one.
-  std::string ca_pem;
-  std::string certificate_pem;
-  std::string key_pem;
+  // Asked for each connection, on the client's thread; nullopt: there is none yet. A connection
+  // keeps what it began with.
+  std::function<std::optional<TlsIdentity>()> identity;
   v1::AgentInfo agent;
 };
 
@@ -39,7 +42,7 @@ class DiscoveryClient {
  private:
   void Run();
   // One stream, until it ends. True if it carried anything.
-  bool RunStream(const std::string& control_plane);
+  bool RunStream(const std::string& control_plane, const TlsIdentity& identity);
   // False when stopped meanwhile.
   bool Pause(std::chrono::milliseconds duration);
 

@@ -1,24 +1,29 @@
 // apk-data-plane: the wiring diagram of an agent.
 #include <signal.h>
+#include <unistd.h>
 
 #ifdef APK_MIMALLOC
 #include <mimalloc.h>
 #endif
 
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <cstdio>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <thread>
 
 #include "common/data_dir_lock.h"
+#include "common/join_token.h"
 #include "common/log.h"
+#include "common/private_file.h"
+#include "common/status_macros.h"
 #include "common/strings.h"
 #include "data-plane/agent/admin_pages.h"
 #include "data-plane/agent/agent.h"
 #include "data-plane/agent/discovery_client.h"
 #include "data-plane/auth/jwks_fetcher.h"
+#include "data-plane/identity/file_identity.h"
+#include "data-plane/identity/identity_keeper.h"
 
 namespace apk {
 namespace {
@@ -28,9 +33,10 @@ constexpr int kWorkersMax = 1024;
 struct Flags {
   std::string id = "agent";
   std::vector<std::string> control_planes = {"127.0.0.1:7443"};
-  std::string ca;
-  std::string certificate;
-  std::string key;
+  IdentityPaths identity;
+  std::string join_token;
+  std::string join_token_file;
+  std::vector<std::string> enrollment;
   std::string data_dir = "/var/lib/apk/data-plane";
   std::string admin = "127.0.0.1:9501";
   std::string log_level = "info";
@@ -46,11 +52,11 @@ struct Flags {
 
 // A limit that is a duration, in milliseconds.
 void AddMilliseconds(CLI::App& app, const char* name, std::chrono::milliseconds& value,
-                     const char* description) {
+                     const char* description, int least = 1) {
   app.add_option_function<int>(
          name, [&value](int milliseconds) { value = std::chrono::milliseconds(milliseconds); },
          description)
-      ->check(CLI::Range(1, 3'600'000))
+      ->check(CLI::Range(least, 3'600'000))
       ->default_str(std::to_string(value.count()))
       ->option_text("MS [" + std::to_string(value.count()) + "]");
 }
@@ -63,9 +69,10 @@ void AddMirrorFlags(CLI::App& app, MirrorLimits& mirror) {
                  "Copies that one mirror may have to answer at a time")
       ->check(CLI::Range(1, 65535))
       ->capture_default_str();
-  app.add_option("--mirror-pipelining", mirror.pipelined_max,
-                 "Copies without bodies that a mirror which answers at once is sent on a connection "
-                 "before its first answer; 1: none")
+  app.add_option(
+         "--mirror-pipelining", mirror.pipelined_max,
+         "Copies without bodies that a mirror which answers at once is sent on a connection "
+         "before its first answer; 1: none")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   AddMilliseconds(app, "--mirror-quick-ms", mirror.quick,
@@ -105,6 +112,44 @@ void AddClientFlags(CLI::App& app, WorkerOptions& worker) {
       ->capture_default_str();
 }
 
+void AddBackendFlags(CLI::App& app, PoolLimits& pool) {
+  EjectionPolicy& ejection = pool.ejection;
+  app.add_option("--eject-after", ejection.failures,
+                 "Requests in a row that an endpoint may fail before it is left alone for a while, "
+                 "where its backend has others; 0: it never is")
+      ->capture_default_str();
+  AddMilliseconds(app, "--eject-ms", ejection.base,
+                  "For how long the first time, that much longer each time after");
+  AddMilliseconds(app, "--eject-max-ms", ejection.longest, "For how long at most");
+  app.add_option("--eject-percent", ejection.percent_max,
+                 "How many of a backend's endpoints may be left alone, but always one")
+      ->check(CLI::Range(0, 100))
+      ->capture_default_str();
+  AddMilliseconds(app, "--slow-start-ms", pool.slow_start,
+                  "How long an endpoint that comes back takes to get its whole share; 0: no time",
+                  0);
+}
+
+void AddIdentityFlags(CLI::App& app, Flags& flags) {
+  app.add_option("--ca", flags.identity.ca, "PEM file: who signed the control plane's certificate");
+  CLI::Option* const certificate = app.add_option(
+      "--cert", flags.identity.certificate,
+      "PEM file: this agent's client certificate; it is read anew for each connection");
+  app.add_option("--key", flags.identity.key, "PEM file: its key");
+  CLI::Option* const token = app.add_option(
+      "--join-token", flags.join_token,
+      "What apkctl agents token create printed: instead of --ca, --cert and --key, which the agent "
+      "then gets, keeps in --data-dir and renews by itself; not needed once it has joined");
+  CLI::Option* const file =
+      app.add_option("--join-token-file", flags.join_token_file, "File with the join token");
+  token->excludes(file)->excludes(certificate);
+  file->excludes(certificate);
+  app.add_option("--enrollment", flags.enrollment,
+                 "Where control planes let agents join and renew, host:port, with commas between "
+                 "[the hosts of --control-plane, port 7446]")
+      ->delimiter(',');
+}
+
 void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--id", flags.id, "Name of this agent, unique in the fleet")
       ->capture_default_str();
@@ -113,9 +158,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
                  "where another one is to be asked when one is gone")
       ->delimiter(',')
       ->capture_default_str();
-  app.add_option("--ca", flags.ca, "PEM file: who signed the control plane's certificate");
-  app.add_option("--cert", flags.certificate, "PEM file: this agent's client certificate");
-  app.add_option("--key", flags.key, "PEM file: its key");
+  AddIdentityFlags(app, flags);
   app.add_option("--address", flags.worker.default_address,
                  "IP address for Gateways that name none")
       ->capture_default_str();
@@ -133,6 +176,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::Range(0, 86'400))
       ->capture_default_str();
   AddClientFlags(app, flags.worker);
+  AddBackendFlags(app, flags.worker.pool);
   app.add_option("--dns-server", flags.dns_servers,
                  "Address:port to ask for names instead of /etc/resolv.conf's; repeatable")
       ->check([](const std::string& text) {
@@ -152,15 +196,65 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.set_version_flag("--version", "apk-data-plane " APK_VERSION);
 }
 
-bool ReadFile(const std::string& path, std::string& text) {
-  if (path.empty()) return true;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    std::cerr << "apk-data-plane: can't read " << path << "\n";
-    return false;
+// The token of the flags; nullopt where there is none. INVALID_ARGUMENT where it is malformed. The
+// file may be gone once the agent has joined.
+absl::StatusOr<std::optional<JoinToken>> ReadJoinToken(const Flags& flags, bool joined) {
+  std::string text = flags.join_token;
+  if (!flags.join_token_file.empty()) {
+    const absl::StatusOr<std::string> file = ReadFile(flags.join_token_file);
+    if (joined && absl::IsNotFound(file.status())) return std::nullopt;
+    if (!file.ok()) return file.status();
+    text = *file;
   }
-  text.assign(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
-  return true;
+  if (text.empty()) return std::nullopt;
+  const absl::StatusOr<JoinToken> token = ParseJoinToken(text);
+  if (token.ok()) return *token;
+  const std::string flag = flags.join_token_file.empty() ? "--join-token" : "--join-token-file";
+  return absl::InvalidArgumentError(Concat(flag, ": ", std::string(token.status().message())));
+}
+
+// host:7446 for each host:7443.
+std::vector<std::string> EnrollmentAddresses(const Flags& flags) {
+  if (!flags.enrollment.empty()) return flags.enrollment;
+  std::vector<std::string> addresses;
+  for (const std::string& control_plane : flags.control_planes) {
+    addresses.push_back(control_plane.substr(0, control_plane.rfind(':')) + ":7446");
+  }
+  return addresses;
+}
+
+// Where the agent's certificate comes from: files of the operator, or a token that it joins by.
+struct AgentIdentity {
+  std::unique_ptr<FileIdentity> files;
+  std::unique_ptr<IdentityKeeper> keeper;
+
+  std::optional<SystemTime> expires() const {
+    return keeper != nullptr ? keeper->expires() : files->expires();
+  }
+  std::optional<TlsIdentity> Current() const {
+    return keeper != nullptr ? keeper->Current() : files->Current();
+  }
+};
+
+// `on_refused` as in IdentityOptions.
+absl::StatusOr<AgentIdentity> OpenIdentity(const Flags& flags,
+                                           std::function<void(const absl::Status&)> on_refused) {
+  IdentityOptions options;
+  options.directory = flags.data_dir + "/identity";
+  const bool joined =
+      IdentityFiles(options.directory).Exist() && flags.identity.certificate.empty();
+  ASSIGN_OR_RETURN(options.token, ReadJoinToken(flags, joined));
+  options.agent = flags.id;
+  options.enrollment = EnrollmentAddresses(flags);
+  options.on_refused = std::move(on_refused);
+  AgentIdentity identity;
+  if (options.token.has_value() || joined) {
+    identity.keeper = std::make_unique<IdentityKeeper>(std::move(options));
+    return identity;
+  }
+  identity.files = std::make_unique<FileIdentity>(flags.identity);
+  RETURN_IF_ERROR(identity.files->Load());
+  return identity;
 }
 
 // "127.0.0.1:9501" or "[::1]:9501".
@@ -225,11 +319,6 @@ int Run(Flags& flags) {
   discovery.agent.set_version(APK_VERSION);
   std::string admin_host;
   uint16_t admin_port = 0;
-  if (!ReadFile(flags.ca, discovery.ca_pem) ||
-      !ReadFile(flags.certificate, discovery.certificate_pem) ||
-      !ReadFile(flags.key, discovery.key_pem)) {
-    return 1;
-  }
   if (!SplitHostPort(flags.admin, admin_host, admin_port)) {
     std::cerr << "apk-data-plane: --admin " << flags.admin << ": not address:port\n";
     return 1;
@@ -253,7 +342,21 @@ int Run(Flags& flags) {
       [&group](std::shared_ptr<const KeyStore> keys) { group.PublishKeys(std::move(keys)); },
       flags.data_dir + "/token-issuer-keys");
   agent.SetTokenIssuerSink([&jwks](const RouteTable& table) { jwks.SetIssuers(table); });
-  const AdminPages pages(agent, group, access_log.get());
+  std::atomic<int> exit_code{0};
+  // With nothing to serve and nobody who will give it any, it is better said than waited for.
+  const absl::StatusOr<AgentIdentity> identity = OpenIdentity(flags, [&](const absl::Status& why) {
+    if (!agent.version().empty()) return;
+    std::cerr << "apk-data-plane: --join-token: " << why.message() << "\n";
+    exit_code.store(1);
+    kill(getpid(), SIGTERM);
+  });
+  if (!identity.ok()) {
+    std::cerr << "apk-data-plane: " << identity.status().message() << "\n";
+    return 1;
+  }
+  discovery.identity = [&identity] { return identity->Current(); };
+  const AdminPages pages(agent, group, access_log.get(),
+                         [&identity] { return identity->expires(); });
   AdminServer admin([&pages](const AdminRequest& request) { return pages.Answer(request); });
   if (const absl::Status listening = admin.Listen(admin_host, admin_port); !listening.ok()) {
     std::cerr << "apk-data-plane: --admin: " << listening.message() << "\n";
@@ -270,12 +373,14 @@ int Run(Flags& flags) {
   admin.Start();
   agent.StartFromDisk();
   DiscoveryClient client(std::move(discovery), agent);
+  if (identity->keeper != nullptr) identity->keeper->Start();
   client.Start();
   WaitForSignal(signals, access_log.get());
   LogInfo("draining");
   client.Stop();
+  if (identity->keeper != nullptr) identity->keeper->Stop();
   group.Drain(std::chrono::seconds(flags.drain_seconds));
-  return 0;
+  return exit_code.load();
 }
 
 }  // namespace

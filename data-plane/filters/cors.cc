@@ -98,7 +98,7 @@ bool IsPreflight(const RequestHead& request) {
 
 Reply AnswerPreflight(const Cors& cors, const RequestHead& request) {
   Reply reply;
-  reply.status = 204;
+  reply.status = 200;
   const std::string_view origin = request.headers.Get("origin").value_or("");
   const auto add = [&reply](const char* name, std::string_view value) {
     if (!value.empty()) reply.headers.emplace_back(name, value);
@@ -114,6 +114,9 @@ Reply AnswerPreflight(const Cors& cors, const RequestHead& request) {
       cors.any_header ? request.headers.Get("access-control-request-headers").value_or("")
                       : std::string_view(cors.allow_headers));
   add("Access-Control-Max-Age", cors.max_age);
+  if (!cors.expose_any || !cors.allow_credentials) {
+    add("Access-Control-Expose-Headers", cors.expose_headers);
+  }
   return reply;
 }
 

@@ -40,8 +40,8 @@ bool AllowsOrigin(const Cors& cors, std::string_view origin);
 bool IsPreflight(const RequestHead& request);
 
 struct Reply;
-// The gateway's answer, 204 either way; only where the origin is allowed does it say so.
-// REQUIRES: IsPreflight(request).
+// The gateway's answer, 200 either way (some clients take no other success for one); only where the
+// origin is allowed does it say so, and then the whole policy. REQUIRES: IsPreflight(request).
 Reply AnswerPreflight(const Cors& cors, const RequestHead& request);
 
 // On the response to a request of `origin` ("": it had none). What the backend says of origins is

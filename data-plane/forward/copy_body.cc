@@ -167,6 +167,7 @@ Task<> RequestBody::Settle() {
 bool ResponseBody::Begin() {
   slice_ = upstream_.NextBody();
   looked_ = true;
+  backend_failed_ = slice_.failed;
   return !slice_.failed;
 }
 
@@ -178,6 +179,7 @@ ResponseBody::Step ResponseBody::Advance() {
     }
     if (!looked_) slice_ = upstream_.NextBody();
     looked_ = false;
+    backend_failed_ = slice_.failed;
     if (slice_.failed) return Step::kFailed;
     if (slice_.wait) return Step::kBackend;
     if (slice_.trailers != nullptr) exchange_.WriteTrailers(*slice_.trailers);
@@ -202,6 +204,7 @@ Task<bool> ResponseBody::Copy(Step step) {
     if (step == Step::kBackend) {
       guard_.AnswerWaitsForBackend();
       const bool filled = co_await upstream_.FillBody();
+      backend_failed_ = !filled;
       if (!filled) co_return false;
     }
     step = Advance();

@@ -92,6 +92,8 @@ class ResponseBody {
   // From there to the end; false where it failed.
   Task<bool> Copy(Step step);
   uint64_t bytes() const { return bytes_; }  // Given to the client so far.
+  // Where it failed: the backend did not send all of it, or not in time.
+  bool backend_failed() const { return backend_failed_; }
 
  private:
   ClientExchange& upstream_;
@@ -102,6 +104,7 @@ class ResponseBody {
   bool looked_ = false;
   bool head_flushed_ = false;
   bool last_ = false;  // The last slice was written.
+  bool backend_failed_ = false;
 };
 
 }  // namespace apk

@@ -12,6 +12,7 @@ namespace apk {
 struct ExchangeDeadlines {
   TimePoint exchange = kNoDeadline;      // HTTPRoute timeouts.request.
   std::chrono::milliseconds one_try{0};  // HTTPRoute timeouts.backendRequest; 0: none of its own.
+  TimePoint retry = kNoDeadline;         // No retry begins later.
   std::chrono::milliseconds head{0};     // From the request's last byte to the response head.
   std::chrono::milliseconds stall{0};    // Between two reads or writes of a body.
 
@@ -28,11 +29,17 @@ inline ExchangeDeadlines DeadlinesFor(const Rule& rule, const Backend& backend,
   ExchangeDeadlines deadlines;
   deadlines.head = limits.response_timeout;
   if (backend.response_timeout_ms > 0) deadlines.head = milliseconds(backend.response_timeout_ms);
+  // A Backend's time-out is for all the tries that its own policy makes.
+  const bool backend_retries = !rule.retry.has_value() && backend.retry.has_value();
+  if (backend_retries) deadlines.retry = Now() + deadlines.head;
   if (rule.request_timeout_ms > 0) {
     deadlines.head = milliseconds(rule.request_timeout_ms);
-    deadlines.exchange = std::chrono::steady_clock::now() + deadlines.head;
+    deadlines.exchange = deadlines.retry = std::chrono::steady_clock::now() + deadlines.head;
   }
-  if (rule.request_timeout_disabled) deadlines.head = std::chrono::hours(24);
+  if (rule.request_timeout_disabled) {
+    deadlines.head = std::chrono::hours(24);
+    deadlines.retry = kNoDeadline;
+  }
   if (rule.backend_request_timeout_ms > 0) {
     deadlines.head = deadlines.one_try = milliseconds(rule.backend_request_timeout_ms);
   }

@@ -26,7 +26,7 @@ constexpr std::array kRows = {
     Row{Failure::kNoEndpoints, "no_endpoints", 503, "102508", "No healthy upstream",
         "The backend has no endpoint that is ready."},
     Row{Failure::kOverflow, "overflow", 503, "102505", "Upstream overflow",
-        "The backend's connection limit is reached."},
+        "The backend has as many requests as it may have."},
     Row{Failure::kConnect, "connect", 503, "102503", "Upstream connection failed",
         "The backend could not be reached."},
     Row{Failure::kConnectTimeout, "connect_timeout", 504, "102504", "Upstream connection timeout",
@@ -54,6 +54,8 @@ constexpr std::array kRows = {
     Row{Failure::kRequestTimeout, "request_timeout", 408, "408", "Request Timeout",
         "The request did not arrive in time."},
     Row{Failure::kUpgrade, "upgrade", 501, "501", "Not Implemented", "CONNECT is not served here."},
+    Row{Failure::kPendingOverflow, "pending_overflow", 503, "102505", "Upstream overflow",
+        "As many requests wait for a connection to the backend as may."},
 };
 
 const Row& RowOf(Failure failure) { return kRows[static_cast<size_t>(failure)]; }

@@ -13,7 +13,7 @@ enum class Failure : uint8_t {
   kNoRoute,        // Nothing matches.
   kNotConfigured,  // The rule has no backend, or its reference leads nowhere.
   kNoEndpoints,    // The backend has no endpoint that could answer.
-  kOverflow,       // The backend's connection limit.
+  kOverflow,       // The backend has as many requests as it may have.
   kConnect,        // Refused, unreachable, or its name does not resolve.
   kConnectTimeout,
   kTls,          // The handshake with the backend failed.
@@ -28,6 +28,7 @@ enum class Failure : uint8_t {
   kBodyTooLarge,
   kRequestTimeout,  // The client did not finish its head or body in time.
   kUpgrade,         // CONNECT and the like.
+  kPendingOverflow,  // As many requests wait for a connection to the backend as may.
 };
 
 // For metrics and logs: "no_route".

@@ -9,7 +9,6 @@
 #include "data-plane/http/grpc.h"
 #include "data-plane/http/head_writer.h"
 #include "data-plane/http/hop_headers.h"
-#include "data-plane/net/timer.h"
 
 namespace apk {
 namespace {
@@ -38,15 +37,19 @@ bool DiscardAnswer(ClientExchange& upstream) {
   return false;
 }
 
-Failure FailureFor(DialError error) {
+Failure FailureFor(OpenError error) {
   switch (error) {
-    case DialError::kTimeout:
+    case OpenError::kPendingLimit:
+      return Failure::kPendingOverflow;
+    case OpenError::kNoPlace:
+      return Failure::kTimeout;
+    case OpenError::kTimeout:
       return Failure::kConnectTimeout;
-    case DialError::kTls:
+    case OpenError::kTls:
       return Failure::kTls;
-    case DialError::kDns:
-    case DialError::kConnect:
-    case DialError::kNone:
+    case OpenError::kDns:
+    case OpenError::kConnect:
+    case OpenError::kNone:
       break;
   }
   return Failure::kConnect;
@@ -62,6 +65,8 @@ Failure FailureFor(ClientExchange::HeadResult result) {
       return Failure::kReset;
   }
 }
+
+bool IsGatewayError(uint16_t status) { return status == 502 || status == 503 || status == 504; }
 
 }  // namespace
 
@@ -151,16 +156,24 @@ Task<> Forwarding::Run() {
     co_return;
   }
   deadlines_ = DeadlinesFor(rule_, backend, worker_.limits);
+  place_wait_ = deadlines_.head;
   if (IsGrpc(request) && rule_.request_timeout_ms == 0) {
     // Calls carry their own deadlines, and streams may be silent.
     deadlines_.head = deadlines_.stall = kGrpcSilenceMax;
   }
-  if (rule_.retry.has_value()) body_.KeepForReplay(kReplayBytesMax);
+  if (rule_.retry.has_value()) {
+    retry_ = &*rule_.retry;
+  } else if (backend.retry.has_value()) {
+    retry_ = &*backend.retry;
+  }
+  if (retry_ != nullptr) body_.KeepForReplay(kReplayBytesMax);
   std::optional<Failure> failure = Failure::kOverflow;
   record_.sent = std::chrono::steady_clock::now();
   if (worker_.pool.Acquire(backend, lease_, SessionEndpoint())) {
     failure = co_await Send();
-    if (rule_.retry.has_value()) failure = co_await Retry(failure);
+    if (retry_ != nullptr) failure = co_await Retry(failure);
+  } else {
+    counts().Limit(BackendLimit::kRequests);
   }
   if (failure.has_value()) {
     record_.answered = TimePoint();  // Of a try before the last one.
@@ -184,16 +197,18 @@ std::optional<size_t> Forwarding::SessionEndpoint() const {
 bool Forwarding::MayRetry(std::optional<Failure> failure) const {
   const bool wanted = body_.fault() == ClientFault::kNone && !exchange_.cancelled();
   if (!wanted || !body_.CanReplay()) return false;
-  const RetryPolicy& retry = *rule_.retry;
-  if (!failure.has_value()) return retry.Takes(response_.status);
+  const bool idempotent = IsIdempotent(exchange_.request().method);
+  if (!failure.has_value()) {
+    return (idempotent || retry_->any_method) && retry_->Takes(response_.status);
+  }
   switch (*failure) {
     case Failure::kConnect:
     case Failure::kConnectTimeout:
       return true;  // The backend has seen nothing.
     case Failure::kReset:
-      return IsIdempotent(exchange_.request().method);
+      return idempotent;
     case Failure::kTimeout:
-      return retry.Takes(504) || IsIdempotent(exchange_.request().method);
+      return idempotent || (retry_->any_method && retry_->Takes(504));
     default:
       return false;
   }
@@ -201,7 +216,7 @@ bool Forwarding::MayRetry(std::optional<Failure> failure) const {
 
 TimePoint Forwarding::NextTry(uint32_t retry) {
   constexpr uint32_t kDoublingsMax = 5;
-  const uint64_t least_ms = uint64_t{rule_.retry->backoff_ms} << std::min(retry, kDoublingsMax);
+  const uint64_t least_ms = uint64_t{retry_->backoff_ms} << std::min(retry, kDoublingsMax);
   const uint64_t jitter_ms = worker_.random.Below(least_ms / 4 + 1);
   return std::chrono::steady_clock::now() + std::chrono::milliseconds(least_ms + jitter_ms);
 }
@@ -218,42 +233,98 @@ Task<> Forwarding::GiveUpTry(bool answered) {
 Task<std::optional<Failure>> Forwarding::Retry(std::optional<Failure> failure) {
   // A session stays where it is as long as somebody is there.
   std::optional<size_t> endpoint = SessionEndpoint();
-  for (uint32_t retry = 0; retry < rule_.retry->attempts && MayRetry(failure); ++retry) {
+  for (uint32_t retry = 0; retry < retry_->attempts && MayRetry(failure); ++retry) {
     const TimePoint at = NextTry(retry);
-    if (at >= deadlines_.exchange) break;  // What there is now is the answer.
-    worker_.metrics.upstream_retries.Add();
-    co_await GiveUpTry(!failure.has_value());
-    Timer timer(worker_.io.get_executor(), at);
-    co_await timer.async_wait(kTuple);
+    if (at >= deadlines_.exchange) {  // The tries are not used up, the time is.
+      co_await GiveUpTry(!failure.has_value());
+      co_return Failure::kTimeout;
+    }
+    if (at >= deadlines_.retry) break;  // What there is now is the answer.
+    if (!worker_.pool.EnterRetry(*choice_->backend, lease_)) {
+      counts().Limit(BackendLimit::kRetries);
+      if (!failure.has_value()) record_.failure = "retry_overflow";
+      break;
+    }
     if (failure.has_value()) endpoint.reset();
-    if (!worker_.pool.Acquire(*choice_->backend, lease_, endpoint)) co_return Failure::kOverflow;
-    failure = co_await Send();
+    failure = co_await TryAgain(failure, at, endpoint);
+    worker_.pool.LeaveRetry(lease_);
   }
   co_return failure;
+}
+
+Task<std::optional<Failure>> Forwarding::TryAgain(std::optional<Failure> failure, TimePoint at,
+                                                  std::optional<size_t> endpoint) {
+  counts().retries.Add();
+  co_await GiveUpTry(!failure.has_value());
+  co_await worker_.pool.Pause(at);
+  if (!worker_.pool.Acquire(*choice_->backend, lease_, endpoint)) {
+    counts().Limit(BackendLimit::kRequests);
+    co_return Failure::kOverflow;
+  }
+  if (stale_) lease_.DropExchange();  // Another kept connection is likely to be dead too.
+  co_return co_await Send();
+}
+
+void Forwarding::Blame() {
+  if (worker_.pool.ReportFailure(*choice_->backend, lease_)) counts().ejections.Add();
+}
+
+void Forwarding::JudgeTry(std::optional<Failure> failure) {
+  if (!failure.has_value()) {
+    if (response_.status == 101) worker_.pool.ReportSuccess(lease_);
+    if (IsGatewayError(response_.status)) Blame();
+    return;  // Other answers must come whole.
+  }
+  const bool client = client_lost_ || exchange_.cancelled() || body_.fault() != ClientFault::kNone;
+  if (!client && !refused_) Blame();
+}
+
+void Forwarding::JudgeAnswer(const ResponseBody& body, bool copied) {
+  if (IsGatewayError(response_.status)) return;  // JudgeTry did.
+  if (copied) {
+    worker_.pool.ReportSuccess(lease_);
+  } else if (body.backend_failed() && !exchange_.cancelled()) {
+    Blame();
+  }
+}
+
+Task<std::optional<Failure>> Forwarding::Connect(TimePoint latest) {
+  for (;;) {
+    const TimePoint latest_place = std::min(latest, Now() + place_wait_);
+    const OpenError error =
+        co_await worker_.pool.Open(choice_->backend, &lease_, latest, latest_place);
+    if (lease_.opened) worker_.metrics.upstream_connections.Add();
+    if (lease_.short_of_place) counts().Limit(BackendLimit::kConnections);
+    if (error == OpenError::kNone) co_return std::nullopt;
+    const bool limited = error == OpenError::kPendingLimit || error == OpenError::kNoPlace;
+    if (error == OpenError::kPendingLimit) counts().Limit(BackendLimit::kPending);
+    if (!limited) Blame();
+    if (limited || Now() >= latest) co_return FailureFor(error);
+    if (!worker_.pool.MoveOn(*choice_->backend, lease_)) co_return FailureFor(error);
+    if (lease_.exchange() != nullptr) co_return std::nullopt;
+  }
 }
 
 Task<std::optional<Failure>> Forwarding::Send() {
   for (;;) {
     const TimePoint latest = guard_.StartTry();
-    const bool fresh = lease_.exchange() == nullptr;
-    if (fresh) {
-      const DialError error = co_await worker_.pool.Open(choice_->backend, &lease_, latest);
-      if (error != DialError::kNone) {
-        const bool late = std::chrono::steady_clock::now() >= latest;
-        if (late || !worker_.pool.MoveOn(*choice_->backend, lease_)) co_return FailureFor(error);
-        continue;
-      }
-      worker_.metrics.upstream_connections.Add();
+    if (lease_.exchange() == nullptr) {
+      const std::optional<Failure> unconnected = co_await Connect(latest);
+      if (unconnected.has_value()) co_return unconnected;
     }
     const std::optional<Failure> failure = co_await SendOnce();
     // A kept connection may die as it is used: that says nothing of the backend, so a request that
-    // can be repeated is, on a new one. What the backend refused it has not touched, whatever it
-    // is.
-    const bool stale = failure == Failure::kReset && !fresh && !response_begun_ &&
-                       IsIdempotent(exchange_.request().method);
+    // can be repeated is, on a new one; where there is a number of tries, as one of these. What the
+    // backend refused it has not touched, whatever it is.
+    stale_ = failure == Failure::kReset && lease_.exchange()->reused() && !response_begun_ &&
+             IsIdempotent(exchange_.request().method);
     const bool refused = refused_ && ++refusals_ <= kRefusalsMax;
-    const bool again = (stale || refused) && body_.empty() && !exchange_.cancelled();
-    if (!again) co_return failure;
+    const bool repeats = refused || (stale_ && retry_ == nullptr);
+    const bool again = repeats && body_.empty() && !exchange_.cancelled();
+    if (!again) {
+      if (!stale_) JudgeTry(failure);
+      co_return failure;
+    }
     worker_.metrics.upstream_retries.Add();
     lease_.exchange()->Abort();
     co_await body_.Settle();
@@ -276,6 +347,7 @@ Task<std::optional<Failure>> Forwarding::SendOnce() {
   exchange_.AbortWhenCancelled(&upstream);
   if (exchange_.WriteContinue() == WriteStatus::kAgain) {
     const bool flushed = co_await exchange_.Flush();
+    client_lost_ = !flushed;
     if (!flushed) co_return Failure::kReset;
   }
   if (request.websocket) {
@@ -305,6 +377,7 @@ Task<std::optional<Failure>> Forwarding::SendOnce() {
     StripHopByHop(response_.headers);
     if (exchange_.WriteInterim(response_) == WriteStatus::kAgain) {
       const bool flushed = co_await exchange_.Flush();
+      client_lost_ = !flushed;
       if (!flushed) co_return Failure::kReset;
     }
   }
@@ -360,6 +433,7 @@ Task<> Forwarding::Respond() {
   ClientExchange& upstream = *lease_.exchange();
   ResponseBody body(upstream, exchange_, guard_);
   if (!body.Begin()) {  // The client has seen nothing of it.
+    JudgeAnswer(body, false);
     upstream.Abort();
     co_await Answer(Failure::kProtocol);
     if (NotesEndBeforeRest()) co_await body_.Stop();
@@ -371,6 +445,7 @@ Task<> Forwarding::Respond() {
   if (!copied) copied = co_await body.Copy(step);
   record_.cut_off = !copied;
   record_.bytes_out = body.bytes();
+  JudgeAnswer(body, copied);
   if (!copied || !body_.finished()) upstream.Abort();
   if (!copied) exchange_.Abort();
   if (NotesEndBeforeRest()) co_await body_.Stop();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 
 #include "data-plane/observe/counter.h"
 #include "data-plane/observe/latency_histogram.h"
@@ -22,8 +23,16 @@ struct RuleCounts {
   LatencyHistogram upstream;  // From the first try to the backend's head.
 };
 
+// What there may be a limited number of at a backend.
+enum class BackendLimit : uint8_t { kConnections, kPending, kRequests, kRetries };
+
 struct BackendCounts {
   CountsByClass requests;
+  std::array<Counter, 4> limited;  // By BackendLimit: how often one was in the way.
+  Counter retries;                 // Requests sent again as the rule or the backend wants it.
+  Counter ejections;               // Endpoints that were left alone for a while.
+
+  void Limit(BackendLimit limit) { limited[static_cast<size_t>(limit)].Add(); }
 };
 
 struct ExchangeCounts {

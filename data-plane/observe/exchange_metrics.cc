@@ -1,6 +1,8 @@
-// By listener, rule and backend. What nobody has asked for yet has no samples: tables may have many routes.
+// By listener, rule and backend. What nobody has asked for yet has no samples: tables may have many
+// routes.
 #include <array>
 #include <map>
+#include <optional>
 
 #include "common/strings.h"
 #include "data-plane/observe/exposition.h"
@@ -16,7 +18,7 @@ using AllSeries = std::vector<std::shared_ptr<const Series>>;
 struct ClassFamily {
   std::string_view name;
   std::string_view help;
-  std::string_view label;       // Of the series' name,
+  std::string_view label;            // Of the series' name,
   std::string_view part_label = "";  // and of its part; "": it has none.
 };
 
@@ -54,6 +56,45 @@ void AddClasses(Exposition& out, const ClassFamily& family, const AllSeries& all
   }
 }
 
+// Of backends that had requests, like the others; with what never happened, as 0.
+void AddResilience(Exposition& out, const AllSeries& backends,
+                   const std::vector<const WorkerMetrics*>& workers) {
+  const auto for_each = [&](const auto& value, const auto& add) {
+    for (const auto& series : backends) {
+      std::optional<uint64_t> total;
+      for (const WorkerMetrics* const worker : workers) {
+        const BackendCounts* const counts = worker->exchanges.backends.Find(*series);
+        if (counts != nullptr) total = total.value_or(0) + value(*counts);
+      }
+      if (total.has_value()) add(series->name, *total);
+    }
+  };
+  constexpr std::string_view kLimited = "apk_backend_limited_total";
+  constexpr std::array<std::string_view, 4> kLimits = {"connections", "pending", "requests",
+                                                       "retries"};
+  out.Family(kLimited, "counter", "Times that a limit of the backend was in the way of a request.");
+  for (size_t i = 0; i < kLimits.size(); ++i) {
+    for_each([i](const BackendCounts& counts) { return counts.limited[i].value(); },
+             [&](const std::string& backend, uint64_t times) {
+               out.Sample(kLimited, {{"backend", backend}, {"limit", kLimits[i]}}, times);
+             });
+  }
+  const auto add = [&](std::string_view name, std::string_view help,
+                       Counter BackendCounts::*counter) {
+    out.Family(name, "counter", help);
+    for_each([counter](const BackendCounts& counts) { return (counts.*counter).value(); },
+             [&](const std::string& backend, uint64_t times) {
+               out.Sample(name, {{"backend", backend}}, times);
+             });
+  };
+  add("apk_backend_retries_total",
+      "Requests sent to the backend again, as the rule or the backend wants it.",
+      &BackendCounts::retries);
+  add("apk_backend_ejections_total",
+      "Endpoints of the backend that were left alone for a while, since requests to them failed.",
+      &BackendCounts::ejections);
+}
+
 struct HistogramSums {
   std::array<uint64_t, LatencyHistogram::kBuckets> buckets{};
   uint64_t sum_microseconds = 0;
@@ -81,9 +122,8 @@ void AddHistogram(Exposition& out, std::string_view name, std::string_view help,
     uint64_t count = 0;
     for (size_t i = 0; i < sums.buckets.size(); ++i) {
       count += sums.buckets[i];
-      const std::string bound = i < LatencyHistogram::kBounds.size()
-                                    ? Seconds(LatencyHistogram::kBounds[i])
-                                    : "+Inf";
+      const std::string bound =
+          i < LatencyHistogram::kBounds.size() ? Seconds(LatencyHistogram::kBounds[i]) : "+Inf";
       out.Sample(bucket_name, {{"route", route}, {"le", bound}}, count);
     }
     out.SampleTime(Concat(name, "_sum"), {{"route", route}}, sums.sum_microseconds);
@@ -95,6 +135,7 @@ void AddHistogram(Exposition& out, std::string_view name, std::string_view help,
 
 void AddExchanges(Exposition& out, const MetricsSources& sources) {
   const AllSeries rules = sources.series.rules.All();
+  const AllSeries backends = sources.series.backends.All();
   AddClasses(out,
              {.name = "apk_listener_requests_total",
               .help = "Requests by listener and class of status code; none: no whole answer.",
@@ -110,7 +151,8 @@ void AddExchanges(Exposition& out, const MetricsSources& sources) {
              {.name = "apk_backend_requests_total",
               .help = "Requests by the backend that was chosen for them, whoever answered.",
               .label = "backend"},
-             sources.series.backends.All(), sources.workers, &ExchangeCounts::backends);
+             backends, sources.workers, &ExchangeCounts::backends);
+  AddResilience(out, backends, sources.workers);
   AddHistogram(out, "apk_route_request_duration_seconds",
                "From a request's head to the last byte of its answer.", rules, sources.workers,
                &RuleCounts::duration);

@@ -64,7 +64,7 @@ void AddConnections(Exposition& out, const std::vector<const WorkerMetrics*>& wo
   out.Sample("apk_upstream_connections_total", {},
              Sum(workers, [](const auto& w) { return w.upstream_connections.value(); }));
   out.Family("apk_upstream_retries_total", "counter",
-             "Requests sent again because a kept connection had died.");
+             "Requests sent again because a kept connection had died, or the backend refused them.");
   out.Sample("apk_upstream_retries_total", {},
              Sum(workers, [](const auto& w) { return w.upstream_retries.value(); }));
 }

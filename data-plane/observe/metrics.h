@@ -52,6 +52,8 @@ struct MetricsSources {
   SnapshotMetrics snapshot;
   std::optional<AccessLogFigures> access_log;  // nullopt: there is none.
   uint64_t resident_bytes = 0;
+  // When the certificate ends that control planes are shown, Unix time; nullopt: there is none.
+  std::optional<uint64_t> certificate_expires_unix = std::nullopt;
 };
 
 // Prometheus text format 0.0.4. Listeners, routes and backends have series for as long as a table in use has

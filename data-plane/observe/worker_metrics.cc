@@ -25,8 +25,12 @@ void AddPools(Exposition& out, const WorkerReports& reports) {
   const RouteTable* const table = TableOf(reports);
   std::vector<EndpointFigures> sums;
   if (table != nullptr) sums.resize(table->backends().size());
+  std::vector<uint64_t> ejected(sums.size());
   for (size_t i = 0; i < sums.size(); ++i) {
-    for (const EndpointFigures& endpoint : SumOf(reports, *table, i)) sums[i] += endpoint;
+    for (const EndpointFigures& endpoint : SumOf(reports, *table, i)) {
+      sums[i] += endpoint;
+      if (endpoint.ejected) ++ejected[i];
+    }
   }
   const auto add = [&](std::string_view name, std::string_view help,
                        uint64_t EndpointFigures::*value) {
@@ -40,6 +44,12 @@ void AddPools(Exposition& out, const WorkerReports& reports) {
       &EndpointFigures::idle);
   add("apk_pool_pending", "Exchanges that wait for a connection to the backend.",
       &EndpointFigures::pending);
+  out.Family("apk_backend_endpoints_ejected", "gauge",
+             "Endpoints of the backend that are left alone now, since requests to them failed.");
+  for (size_t i = 0; i < sums.size(); ++i) {
+    out.Sample("apk_backend_endpoints_ejected", {{"backend", table->backends()[i]->name}},
+               ejected[i]);
+  }
 }
 
 void AddLoops(Exposition& out, const MetricsSources& sources) {
@@ -105,6 +115,12 @@ void AddWorkers(Exposition& out, const MetricsSources& sources) {
   if (sources.snapshot.age.has_value()) {
     out.SampleTime("apk_snapshot_age_seconds", {},
                    static_cast<uint64_t>(sources.snapshot.age->count()));
+  }
+  constexpr char kExpires[] = "apk_certificate_expires_timestamp_seconds";
+  out.Family(kExpires, "gauge",
+             "When the agent's certificate for control planes ends; absent where it has none.");
+  if (sources.certificate_expires_unix.has_value()) {
+    out.Sample(kExpires, {}, *sources.certificate_expires_unix);
   }
 }
 

@@ -7,6 +7,7 @@
 #include "data-plane/http/path.h"
 #include "data-plane/routing/certificate_check.h"
 #include "data-plane/routing/compile_filters.h"
+#include "data-plane/routing/compile_policies.h"
 #include "data-plane/routing/key_hasher.h"
 
 namespace apk {
@@ -102,7 +103,17 @@ std::shared_ptr<const Backend> CompileBackend(const v1::SnapshotResource& resour
   backend->rewrite_host = config.rewrite_host();
   backend->response_timeout_ms = config.response_timeout_ms();
   backend->idle_timeout_ms = config.idle_timeout_ms();
-  backend->max_connections = config.max_connections();
+  if (config.has_circuit_breaker()) {
+    const v1::CircuitBreakerConfig& breaker = config.circuit_breaker();
+    backend->circuit_breaker = {.connections_max = std::max(breaker.max_connections(), 1u),
+                                .pending_max = breaker.max_pending_requests(),
+                                .requests_max = breaker.max_requests(),
+                                .retries_max = breaker.max_retries()};
+  }
+  if (config.has_retry()) {
+    backend->retry = CompileRetry(config.retry());
+    backend->retry->any_method = false;
+  }
   if (config.has_health_check()) {
     backend->health_check = CompileHealthCheck(config.health_check(), problems);
   }

@@ -47,6 +47,26 @@ struct HealthCheckPolicy {
   bool operator==(const HealthCheckPolicy&) const = default;
 };
 
+// How much of a backend this agent may use at a time.
+struct CircuitBreakerLimits {
+  uint32_t connections_max = 0;
+  uint32_t pending_max = 0;  // Requests without a connection: they open one, or wait for one.
+  uint32_t requests_max = 0;
+  uint32_t retries_max = 0;
+};
+
+// A try that failed is made again.
+struct RetryPolicy {
+  std::vector<uint16_t> codes;  // Sorted.
+  uint32_t attempts = 0;        // After the first.
+  uint32_t backoff_ms = 0;      // At least that long between two tries.
+  bool any_method = true;       // Answers to requests that are not idempotent count as well.
+
+  bool Takes(uint16_t status) const {
+    return std::binary_search(codes.begin(), codes.end(), status);
+  }
+};
+
 // One upstream. `name` is stable over snapshots.
 struct Backend {
   std::string name;
@@ -58,7 +78,8 @@ struct Backend {
   bool http2 = false;  // By prior knowledge, or by ALPN where TLS is on.
   uint32_t response_timeout_ms = 0;
   uint32_t idle_timeout_ms = 0;
-  uint32_t max_connections = 0;
+  std::optional<CircuitBreakerLimits> circuit_breaker;  // None: the agent's own limits.
+  std::optional<RetryPolicy> retry;                     // For rules that have none.
   std::optional<HealthCheckPolicy> health_check;
   std::vector<std::pair<std::string, std::string>> set_headers;
   // Changes whenever a connection made for the old settings must not serve the new ones: covers
@@ -102,17 +123,6 @@ struct AuthenticationPolicy {
   bool send_token_to_upstream = false;
   std::vector<const TokenIssuer*> issuers;
   std::vector<std::string> audiences;
-};
-
-// A try that failed is made again.
-struct RetryPolicy {
-  std::vector<uint16_t> codes;  // Sorted.
-  uint32_t attempts = 0;        // After the first.
-  uint32_t backoff_ms = 0;      // At least that long between two tries.
-
-  bool Takes(uint16_t status) const {
-    return std::binary_search(codes.begin(), codes.end(), status);
-  }
 };
 
 // Requests of one session go to one endpoint, which a signed value names that the client brings

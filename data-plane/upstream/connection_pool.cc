@@ -2,34 +2,82 @@
 #include "data-plane/upstream/connection_pool.h"
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
 
-#include "data-plane/upstream/dial_target.h"
+#include "common/log.h"
+#include "data-plane/upstream/connection_waits.h"
 
 namespace apk {
 
-bool ConnectionPool::Acquire(const Backend& backend, Lease& lease, std::optional<size_t> endpoint) {
+ConnectionPool::ConnectionPool(Executor executor, DeadlineList& deadlines, const PoolLimits& limits,
+                               SharedBackends& shared)
+    : limits_(limits),
+      shared_(shared),
+      executor_(executor),
+      deadlines_(deadlines),
+      dialer_(executor, deadlines, limits.dns_servers) {}
+
+ConnectionPool::~ConnectionPool() = default;
+
+ConnectionPool::BackendPool& ConnectionPool::PoolOf(const Backend& backend) {
   std::unique_ptr<BackendPool>& slot = pools_[backend.connection_key];
   if (slot == nullptr) {
     slot = std::make_unique<BackendPool>();
     slot->endpoints.resize(backend.endpoints.size());
   }
   BackendPool& pool = *slot;
-  if (pool.shared == nullptr && (backend.max_connections > 0 || backend.health_check.has_value())) {
+  const bool limited = backend.circuit_breaker.has_value();
+  const bool several = backend.endpoints.size() > 1;
+  if (pool.shared == nullptr && (several || limited || backend.health_check.has_value())) {
     pool.shared = shared_.Find(backend.connection_key, backend.endpoints.size());
   }
-  if (backend.max_connections > 0) {
-    lease.counted = pool.shared->Enter(backend.max_connections);
+  if (limited) {
+    pool.shared->places()->SetMax(backend.circuit_breaker->connections_max);
+    if (pool.holder == nullptr) {
+      pool.holder =
+          std::make_unique<IdleHolder>(*this, backend.connection_key, pool.shared->places());
+    }
+  }
+  return pool;
+}
+
+bool ConnectionPool::Acquire(const Backend& backend, Lease& lease, std::optional<size_t> endpoint) {
+  BackendPool& pool = PoolOf(backend);
+  if (backend.circuit_breaker.has_value()) {
+    lease.counted = pool.shared->requests.Enter(backend.circuit_breaker->requests_max);
     if (!lease.counted) return false;
-  } else if (pool.active >= limits_.connections_max) {
+  } else if (pool.active >= limits_.requests_max) {
     return false;
   }
   ++pool.active;
+  size_t chosen = endpoint.has_value() ? *endpoint : ChooseEndpoint(pool);
+  const bool again = lease.pool == &pool && lease.endpoint == chosen;
+  if (again && !endpoint.has_value()) {
+    chosen = FirstInUse(pool, (chosen + 1) % pool.endpoints.size());
+  }
   lease.pool = &pool;
   lease.reserved = true;
   lease.endpoints_tried = 0;
-  Settle(backend, pool, lease, endpoint.has_value() ? *endpoint : ChooseEndpoint(pool));
+  Settle(backend, pool, lease, chosen);
   return true;
+}
+
+bool ConnectionPool::EnterRetry(const Backend& backend, Lease& lease) const {
+  BackendPool& pool = *lease.pool;
+  if (backend.circuit_breaker.has_value()) {
+    lease.retry_counted = pool.shared->retries.Enter(backend.circuit_breaker->retries_max);
+    if (!lease.retry_counted) return false;
+  } else if (pool.retries >=
+             std::max(limits_.retries_min, pool.active * limits_.retries_percent / 100)) {
+    return false;
+  }
+  ++pool.retries;
+  return true;
+}
+
+void ConnectionPool::LeaveRetry(Lease& lease) const {
+  --lease.pool->retries;
+  if (lease.retry_counted) lease.pool->shared->retries.Leave();
+  lease.retry_counted = false;
 }
 
 bool ConnectionPool::MoveOn(const Backend& backend, Lease& lease) {
@@ -44,12 +92,12 @@ bool ConnectionPool::MoveOn(const Backend& backend, Lease& lease) {
 
 size_t ConnectionPool::FirstInUse(const BackendPool& pool, size_t first) {
   const size_t count = pool.endpoints.size();
-  const TimePoint now = std::chrono::steady_clock::now();
   for (size_t i = 0; i < count; ++i) {
     const size_t candidate = (first + i) % count;
-    const EndpointPool& endpoint = pool.endpoints[candidate];
-    const bool ejected = endpoint.ejection.count() > 0 && endpoint.ejected_until > now;
-    if (!ejected && (pool.shared == nullptr || pool.shared->IsUp(candidate))) return candidate;
+    const bool down = pool.shared != nullptr && !pool.shared->health.IsUp(candidate);
+    if (!down && !IsEjected(pool, candidate) && !BacksOff(pool.endpoints[candidate])) {
+      return candidate;
+    }
   }
   return first;
 }
@@ -59,11 +107,18 @@ size_t ConnectionPool::ChooseEndpoint(BackendPool& pool) {
   if (count == 1) return 0;
   const size_t turn = pool.next_endpoint;
   pool.next_endpoint = turn + 1 == count ? 0 : turn + 1;
-  random_ = random_ * 1664525 + 1013904223;  // Any other one will do.
-  const size_t other = (turn + 1 + (random_ >> 8) % (count - 1)) % count;
+  const size_t other = (turn + 1 + NextRandom() % (count - 1)) % count;  // Any will do.
   const size_t first = FirstInUse(pool, turn);
   const size_t second = FirstInUse(pool, other);
-  return pool.endpoints[second].active < pool.endpoints[first].active ? second : first;
+  const bool prefer_second = pool.endpoints[second].active < pool.endpoints[first].active;
+  const size_t better = prefer_second ? second : first;
+  if (TakesItsShare(pool, better)) return better;
+  return prefer_second ? first : second;
+}
+
+bool ConnectionPool::TakesItsShare(const BackendPool& pool, size_t endpoint) {
+  if (pool.shared == nullptr || !pool.shared->health.IsUnsettled(endpoint)) return true;
+  return NextRandom() % 100 < pool.shared->health.Share(endpoint, Now(), limits_.slow_start);
 }
 
 void ConnectionPool::Settle(const Backend& backend, BackendPool& pool, Lease& lease,
@@ -74,109 +129,34 @@ void ConnectionPool::Settle(const Backend& backend, BackendPool& pool, Lease& le
   if (backend.http2 && TakeStream(pool.endpoints[endpoint], lease)) return;
   auto& idle = pool.endpoints[endpoint].idle;
   while (!idle.empty()) {
-    std::unique_ptr<H1ClientConnection> connection = std::move(idle.back());
+    IdleConnection last = std::move(idle.back());
     idle.pop_back();
-    if (!connection->StillQuiet(false)) continue;
-    lease.connection = std::move(connection);
+    if (!last.connection->StillQuiet(false)) continue;
+    lease.connection = std::move(last.connection);
+    lease.place = std::move(last.place);
     break;
   }
+  CountIdle(pool);
 }
 
 bool ConnectionPool::TakeStream(EndpointPool& endpoint, Lease& lease) {
-  for (const auto& connection : endpoint.shared) {
-    if (!connection->HasRoom()) continue;
-    lease.stream = connection->Open();
+  for (const SharedConnection& shared : endpoint.shared) {
+    if (!shared.connection->HasRoom()) continue;
+    lease.stream = shared.connection->Open();
     return true;
   }
   return false;
 }
 
-// One connection is opened at a time; who comes meanwhile waits for it.
-Task<DialError> ConnectionPool::OpenStream(const Backend* backend, Lease* lease, TimePoint latest) {
-  EndpointPool& endpoint = lease->pool->endpoints[lease->endpoint];
-  if (TakeStream(endpoint, *lease)) co_return DialError::kNone;
-  while (endpoint.dialling != nullptr) {
-    const std::shared_ptr<Dialling> dialling = endpoint.dialling;
-    Timer over(executor_, latest);
-    dialling->waiting.push_back(&over);
-    const auto [cancelled] = co_await over.async_wait(kTuple);
-    std::erase(dialling->waiting, &over);
-    if (!cancelled) co_return DialError::kTimeout;
-    // Who opened it may have had less time than this one has.
-    const bool in_vain =
-        dialling->error != DialError::kNone && dialling->error != DialError::kTimeout;
-    if (in_vain) co_return dialling->error;
-    if (TakeStream(endpoint, *lease)) co_return DialError::kNone;
-  }
-  const auto dialling = std::make_shared<Dialling>();
-  endpoint.dialling = dialling;
-  DialResult result = co_await Dial(backend, lease, latest);
-  endpoint.dialling = nullptr;
-  dialling->error = result.error;
-  for (Timer* const over : dialling->waiting) over->cancel();
-  if (result.error != DialError::kNone) co_return result.error;
-  const bool secure = backend->tls.has_value();
-  if (secure && !result.http2) {
-    lease->connection = std::make_unique<H1ClientConnection>(std::move(result.stream));
-    co_return DialError::kNone;
-  }
-  auto connection = std::make_shared<H2ClientConnection>(executor_, std::move(result.stream),
-                                                         deadlines_, limits_.h2, secure);
-  std::erase_if(endpoint.shared, [](const auto& other) { return other->closed(); });
-  endpoint.shared.push_back(connection);
-  lease->stream = connection->Open();
-  asio::co_spawn(executor_, connection->Run(std::string()), Detached());
-  co_return DialError::kNone;
-}
-
-Task<DialError> ConnectionPool::Open(const Backend* backend, Lease* lease, TimePoint deadline) {
-  const TimePoint latest =
-      std::min(deadline, std::chrono::steady_clock::now() + limits_.connect_timeout);
-  BackendPool& pool = *lease->pool;
-  const size_t endpoint = lease->endpoint;
-  ++pool.endpoints[endpoint].pending;
-  const DialError error = co_await OpenFresh(backend, lease, latest);
-  --pool.endpoints[endpoint].pending;
-  co_return error;
-}
-
-Task<DialError> ConnectionPool::OpenFresh(const Backend* backend, Lease* lease, TimePoint latest) {
-  if (backend->http2) co_return co_await OpenStream(backend, lease, latest);
-  DialResult result = co_await Dial(backend, lease, latest);
-  if (result.error == DialError::kNone) {
-    lease->connection = std::make_unique<H1ClientConnection>(std::move(result.stream));
-  }
-  co_return result.error;
-}
-
-Task<DialResult> ConnectionPool::Dial(const Backend* backend, const Lease* lease,
-                                      TimePoint latest) {
-  DialTarget target = DialTargetOf(*backend, lease->endpoint);
-  DialResult result = co_await dialer_.Dial(std::move(target), latest);
-  EndpointPool& dialled = lease->pool->endpoints[lease->endpoint];
-  if (result.error != DialError::kNone) {
-    dialled.ejection = dialled.ejection.count() == 0
-                           ? limits_.first_ejection
-                           : std::min(dialled.ejection * 2, limits_.longest_ejection);
-    dialled.ejected_until = std::chrono::steady_clock::now() + dialled.ejection;
-  } else {
-    dialled.ejection = std::chrono::milliseconds(0);
-    dialled.ejected_until = TimePoint();
-  }
-  co_return result;
-}
-
-Task<DialResult> ConnectionPool::OpenTunnel(const Backend* backend, size_t first_endpoint,
-                                              bool sealed) {
-  const TimePoint latest = std::chrono::steady_clock::now() + limits_.connect_timeout;
-  DialResult result;
-  for (size_t i = 0; i < backend->endpoints.size(); ++i) {
-    DialTarget target = DialTargetOf(*backend, (first_endpoint + i) % backend->endpoints.size());
-    if (sealed) target.tls = false;
-    result = co_await dialer_.Dial(std::move(target), latest);
-    if (result.error == DialError::kNone || result.error == DialError::kTimeout) break;
-  }
-  co_return result;
+bool ConnectionPool::ReportFailure(const Backend& backend, const Lease& lease) {
+  if (lease.pool->shared == nullptr) return false;
+  const std::optional<std::chrono::milliseconds> time =
+      lease.pool->shared->health.OnFailure(lease.endpoint, limits_.ejection, Now(), NextRandom());
+  if (!time.has_value()) return false;
+  LogInfo("endpoint is ejected", {{"backend", backend.name},
+                                  {"endpoint", backend.endpoints[lease.endpoint].authority},
+                                  {"milliseconds", std::to_string(time->count())}});
+  return true;
 }
 
 void ConnectionPool::Release(Lease& lease) {
@@ -185,16 +165,56 @@ void ConnectionPool::Release(Lease& lease) {
   BackendPool& pool = *lease.pool;
   --pool.active;
   --pool.endpoints[lease.endpoint].active;
-  if (lease.counted) pool.shared->Leave();
+  if (lease.counted) pool.shared->requests.Leave();
   lease.counted = false;
-  lease.stream.reset();
-  if (lease.connection == nullptr) return;
-  auto& idle = pool.endpoints[lease.endpoint].idle;
-  if (lease.connection->Reusable() && idle.size() < limits_.idle_max) {
-    lease.connection->stream().SetDeadline(std::chrono::steady_clock::now() + limits_.idle_timeout);
-    idle.push_back(std::move(lease.connection));
+  if (lease.stream != nullptr) {
+    lease.stream.reset();
+    for (Wait* const wait : pool.endpoints[lease.endpoint].room_waits) wait->End();
   }
+  if (lease.connection != nullptr && lease.connection->Reusable()) KeepOrPassOn(pool, lease);
   lease.connection.reset();
+  lease.place.Leave();
+}
+
+void ConnectionPool::KeepOrPassOn(BackendPool& pool, Lease& lease) {
+  EndpointPool& endpoint = pool.endpoints[lease.endpoint];
+  if (lease.place.taken()) {
+    const ConnectionPlaces::Passed passed = pool.shared->places()->PassOn(&endpoint);
+    if (passed.next == ConnectionPlaces::Next::kOwn) {
+      IdleConnection connection{std::move(lease.place), std::move(lease.connection)};
+      static_cast<PlaceWait&>(*passed.waiter).Give(std::move(connection));
+    } else if (passed.next == ConnectionPlaces::Next::kOther) {
+      lease.place.Forget();
+      lease.connection.reset();  // Before the next one is opened.
+      passed.waiter->Wake();
+    }
+    if (passed.next != ConnectionPlaces::Next::kNobody) return;
+  }
+  if (endpoint.idle.size() >= limits_.idle_max) return;
+  lease.connection->stream().SetDeadline(Now() + limits_.idle_timeout);
+  endpoint.idle.push_back({std::move(lease.place), std::move(lease.connection)});
+  CountIdle(pool);
+}
+
+void ConnectionPool::GiveOneUp(uint64_t key) {
+  const auto found = pools_.find(key);
+  if (found == pools_.end()) return;
+  BackendPool& pool = *found->second;
+  if (pool.holder == nullptr || !pool.shared->places()->wanted()) return;
+  for (EndpointPool& endpoint : pool.endpoints) {
+    if (endpoint.idle.empty()) continue;
+    const IdleConnection oldest = std::move(endpoint.idle.front());
+    endpoint.idle.erase(endpoint.idle.begin());
+    break;
+  }
+  CountIdle(pool);
+}
+
+void ConnectionPool::CountIdle(BackendPool& pool) {
+  if (pool.holder == nullptr) return;
+  size_t idle = 0;
+  for (const EndpointPool& endpoint : pool.endpoints) idle += endpoint.idle.size();
+  pool.holder->SetIdle(idle);
 }
 
 std::vector<EndpointFigures> ConnectionPool::Figures(const Backend& backend) const {
@@ -202,7 +222,6 @@ std::vector<EndpointFigures> ConnectionPool::Figures(const Backend& backend) con
   const auto found = pools_.find(backend.connection_key);
   if (found == pools_.end()) return figures;
   const BackendPool& pool = *found->second;
-  const TimePoint now = std::chrono::steady_clock::now();
   for (size_t i = 0; i < figures.size(); ++i) {
     const EndpointPool& endpoint = pool.endpoints[i];
     const uint64_t in_use = backend.http2 ? 0 : endpoint.active - endpoint.pending;
@@ -210,7 +229,8 @@ std::vector<EndpointFigures> ConnectionPool::Figures(const Backend& backend) con
                   .idle = endpoint.idle.size(),
                   .pending = endpoint.pending,
                   .exchanges = endpoint.active,
-                  .ejected = endpoint.ejection.count() > 0 && endpoint.ejected_until > now};
+                  .ejected = IsEjected(pool, i),
+                  .backs_off = BacksOff(endpoint)};
   }
   return figures;
 }
@@ -218,13 +238,15 @@ std::vector<EndpointFigures> ConnectionPool::Figures(const Backend& backend) con
 void ConnectionPool::CloseExpired() {
   for (auto it = pools_.begin(); it != pools_.end();) {
     BackendPool& pool = *it->second;
-    bool empty = pool.active == 0;
+    bool empty = pool.active == 0 && pool.retries == 0;
     for (EndpointPool& endpoint : pool.endpoints) {
       std::erase_if(endpoint.idle,
-                    [](const auto& connection) { return connection->stream().timed_out(); });
-      std::erase_if(endpoint.shared, [](const auto& connection) { return connection->closed(); });
+                    [](const auto& idle) { return idle.connection->stream().timed_out(); });
+      std::erase_if(endpoint.shared,
+                    [](const auto& shared) { return shared.connection->closed(); });
       empty = empty && endpoint.idle.empty() && endpoint.shared.empty();
     }
+    CountIdle(pool);
     if (empty) {
       pools_.erase(it++);
     } else {

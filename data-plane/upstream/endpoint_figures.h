@@ -11,7 +11,8 @@ struct EndpointFigures {
   uint64_t idle = 0;       // Kept for the next exchange.
   uint64_t pending = 0;    // Exchanges that wait for a connection to stand.
   uint64_t exchanges = 0;  // Under way, those that wait included.
-  bool ejected = false;    // Passed over, since it could not be connected to.
+  bool ejected = false;    // Left alone by all workers, since requests to it failed.
+  bool backs_off = false;  // Passed over by a worker, since it could not be connected to.
 
   EndpointFigures& operator+=(const EndpointFigures& other) {
     open += other.open;
@@ -19,6 +20,7 @@ struct EndpointFigures {
     pending += other.pending;
     exchanges += other.exchanges;
     ejected = ejected || other.ejected;
+    backs_off = backs_off || other.backs_off;
     return *this;
   }
 };

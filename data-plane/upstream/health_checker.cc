@@ -95,7 +95,7 @@ Task<> HealthChecker::Run(std::shared_ptr<Check> check) {
         co_await dialer_.Dial(std::move(target), begun + check->policy.timeout);
     if (!check->wanted || stopping_) break;
     const bool works = result.error == DialError::kNone;
-    const bool up = check->verdicts->IsUp(check->endpoint);
+    const bool up = check->verdicts->health.IsUp(check->endpoint);
     in_a_row = works == up ? 0 : in_a_row + 1;
     if (in_a_row >= (up ? check->policy.unhealthy_threshold : check->policy.healthy_threshold)) {
       in_a_row = 0;
@@ -107,11 +107,11 @@ Task<> HealthChecker::Run(std::shared_ptr<Check> check) {
     co_await check->pause.async_wait(kTuple);
   }
   // Nobody knows any more: it may be used.
-  if (!check->verdicts->IsUp(check->endpoint)) Decide(*check, true);
+  if (!check->verdicts->health.IsUp(check->endpoint)) Decide(*check, true);
 }
 
 void HealthChecker::Decide(const Check& check, bool up) {
-  check.verdicts->SetUp(check.endpoint, up);
+  check.verdicts->health.SetUp(check.endpoint, up, Now());
   if (up) {
     down_.fetch_sub(1, std::memory_order_relaxed);
   } else {

@@ -8,29 +8,40 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <vector>
+
+#include "data-plane/upstream/connection_places.h"
+#include "data-plane/upstream/endpoint_health.h"
 
 namespace apk {
 
-class SharedBackend {
+// What there may be a limited number of.
+class LimitedCount {
  public:
-  explicit SharedBackend(size_t endpoints) : down_(endpoints) {}
-
-  // By its health checks; up where there are none.
-  bool IsUp(size_t endpoint) const { return !down_[endpoint].load(std::memory_order_relaxed); }
-  void SetUp(size_t endpoint, bool up) { down_[endpoint].store(!up, std::memory_order_relaxed); }
-
-  // Counts one exchange more; false where there are `max` already.
+  // Counts one more; false where there are `max` already.
   bool Enter(uint32_t max) {
-    if (active_.fetch_add(1, std::memory_order_relaxed) < max) return true;
+    if (count_.fetch_add(1, std::memory_order_relaxed) < max) return true;
     Leave();
     return false;
   }
-  void Leave() { active_.fetch_sub(1, std::memory_order_relaxed); }
+  void Leave() { count_.fetch_sub(1, std::memory_order_relaxed); }
 
  private:
-  std::atomic<uint32_t> active_{0};
-  std::vector<std::atomic<bool>> down_;
+  std::atomic<uint32_t> count_{0};
+};
+
+class SharedBackend {
+ public:
+  explicit SharedBackend(size_t endpoints) : health(endpoints) {}
+
+  EndpointHealth health;
+  // Of a backend with a circuit breaker: its connections,
+  const std::shared_ptr<ConnectionPlaces>& places() const { return places_; }
+  LimitedCount requests;  // the exchanges under way,
+  LimitedCount pending;   // those of them that have no connection yet,
+  LimitedCount retries;   // and those that were sent before.
+
+ private:
+  const std::shared_ptr<ConnectionPlaces> places_ = std::make_shared<ConnectionPlaces>();
 };
 
 class SharedBackends {

@@ -73,9 +73,9 @@ WorkerGroup::WorkerGroup(size_t workers, const WorkerOptions& options,
       mirrors_(mirror_limits, budget_) {
   for (size_t i = 0; i < workers; ++i) {
     AccessLogDoor* const door = access_log == nullptr ? nullptr : &access_log->door(i);
-    workers_.push_back(std::make_unique<Worker>(static_cast<int>(i), options_, addresses_,
-                                                backends_, budget_, mirror_stats_,
-                                                [this] { mirrors_.Wake(); }, door));
+    workers_.push_back(std::make_unique<Worker>(
+        static_cast<int>(i), options_, addresses_, backends_, budget_, mirror_stats_,
+        [this] { mirrors_.Wake(); }, door));
     mirrors_.AddDoor(&workers_.back()->mirror_door());
   }
 }
@@ -167,7 +167,7 @@ WorkerReports WorkerGroup::Report(std::chrono::milliseconds patience) const {
 
 bool WorkerGroup::IsUp(const Backend& backend, size_t endpoint) {
   if (!backend.health_check.has_value()) return true;
-  return backends_.Find(backend.connection_key, backend.endpoints.size())->IsUp(endpoint);
+  return backends_.Find(backend.connection_key, backend.endpoints.size())->health.IsUp(endpoint);
 }
 
 std::vector<const WorkerMetrics*> WorkerGroup::Metrics() const {

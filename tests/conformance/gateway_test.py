@@ -325,11 +325,15 @@ class InvalidListeners(suite.SuiteTest):
         "conflicts": [{"name": "a", "hostname": "a.example"}, {"name": "b", "hostname": "a.example", "port": 8081},
                       {"name": "tls", "port": 8082, "protocol": "HTTPS",
                        "tls": {"certificateRefs": [{"name": "absent"}]}},
-                      {"name": "plain", "port": 8082}],
+                      {"name": "plain", "port": 8082},
+                      {"name": "https", "port": 8083, "hostname": "a.example", "protocol": "HTTPS",
+                       "tls": {"certificateRefs": [{"name": "absent"}]}},
+                      {"name": "passed", "port": 8083, "hostname": "a.example", "protocol": "TLS",
+                       "tls": {"mode": "Passthrough"}}],
     }
 
     def kinds_of(self, name, listener):
-        return [k["kind"] for k in self.suite.listener(name, listener).get("supportedKinds", [])]
+        return [k["kind"] for k in self.suite.listener(name, listener)["supportedKinds"]]
 
     def test_kinds_of_routes_that_do_not_exist(self):
         for name in ("only-invalid", "mixed"):
@@ -352,7 +356,7 @@ class InvalidListeners(suite.SuiteTest):
         self.expect_status(404, "part-invalid")
 
     def test_two_protocols_on_one_port(self):
-        for name in ("tls", "plain"):
+        for name in ("tls", "plain", "https", "passed"):
             self.expect_listener("conflicts", name, {"Accepted": ("False", "Invalid"),
                                                      "Programmed": ("False", "Invalid"),
                                                      "Conflicted": ("True", "ProtocolConflict")})

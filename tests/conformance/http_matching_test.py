@@ -5,9 +5,9 @@ import suite
 from suite import ACCEPTED, http_route, path, to
 
 
-def one_rule(name, match, backend, **extra):
-    """A route of a name, attached to `same`, with one match and one backend."""
-    return http_route(name, ["same"], [{"matches": [match], "backendRefs": [to(backend)]}], **extra)
+def one_rule(name, match, backend, parent="same", **extra):
+    """A route of a name, attached to `parent`, with one match and one backend."""
+    return http_route(name, [parent], [{"matches": [match], "backendRefs": [to(backend)]}], **extra)
 
 
 class WithinOneRoute(suite.SuiteTest):
@@ -110,6 +110,8 @@ class WithinOneRoute(suite.SuiteTest):
 class AcrossRoutes(suite.SuiteTest):
     """Several routes on one listener."""
     BACKENDS = ["v1", "v2", "v3"]
+    GATEWAYS = {"same": [{}], "narrow": [{"name": "one", "hostname": "one.narrow.example"},
+                                         {"name": "wild", "hostname": "*.narrow.example"}]}
     MANIFEST = [
         one_rule("prefix", path("/v2"), "v2"),
         one_rule("header", {"headers": [{"name": "version", "value": "one"}]}, "v1"),
@@ -119,6 +121,10 @@ class AcrossRoutes(suite.SuiteTest):
         one_rule("exact-host", path("/"), "v3", hostnames=["very.more.example.com"]),
         one_rule("b-alphabet", path("/same"), "v2", hostnames=["alphabet.example"]),
         one_rule("a-alphabet", path("/same"), "v1", hostnames=["alphabet.example"]),
+        # By age, name and path the first would go before the second, and this one before the third.
+        one_rule("a-any", path("/same/long"), "v1", parent="narrow"),
+        one_rule("b-wild", path("/same"), "v2", parent="narrow", hostnames=["*.narrow.example"]),
+        one_rule("c-exact", path("/"), "v3", parent="narrow", hostnames=["one.narrow.example"]),
     ]
 
     def test_rules_of_all_routes_compete(self):
@@ -135,6 +141,13 @@ class AcrossRoutes(suite.SuiteTest):
         self.expect_backend("v1", "same", "/very/long/prefix", host="more.example.com")
         self.expect_backend("v1", "same", "/very/long/prefix", host="a.b.example.com")
         self.expect_status(404, "same", "/very/long/prefix", host="example.com")
+
+    def test_a_listener_makes_no_hostname_of_a_route_more_specific(self):
+        self.expect_backend("v3", "narrow", "/same/long", host="one.narrow.example")
+        self.expect_backend("v2", "narrow", "/same/long", host="two.narrow.example")
+        self.suite.delete("httproute", "c-exact")
+        self.expect_backend("v2", "narrow", "/same/long", host="one.narrow.example")
+        self.expect_status(404, "narrow", "/same", host="other.example")
 
     def test_equal_routes_of_one_age_go_by_name(self):
         self.expect_backend("v1", "same", "/same", host="alphabet.example")

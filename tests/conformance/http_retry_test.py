@@ -49,6 +49,10 @@ def silent(_):
     return lambda connection: connection.recv(1)
 
 
+def reset_but_warm(request):
+    return response(b"warm") if request.target.endswith("/warm") else reset(request)
+
+
 class Retry(suite.SuiteTest):
     @classmethod
     def setUpClass(cls):
@@ -56,7 +60,8 @@ class Retry(suite.SuiteTest):
         cls.backends = {
             "once-500": Flaky(status(500), 1), "twice-503": Flaky(status(503), 2), "always-503": Flaky(status(503), 99),
             "once-404": Flaky(status(404), 1), "once-reset": Flaky(reset, 1), "always-reset": Flaky(reset, 99),
-            "once-silent": Flaky(silent, 1), "always-silent": Flaky(silent, 99),
+            "once-silent": Flaky(silent, 1), "always-silent": Flaky(silent, 99), "late-503": Flaky(status(503), 99),
+            "kept-reset": Flaky(reset_but_warm, 99),
         }
         rules = {
             "once-500": ({"codes": [500, 502, 503, 504], "attempts": 1}, {}),
@@ -68,6 +73,8 @@ class Retry(suite.SuiteTest):
             "once-silent": ({"codes": [504], "attempts": 1}, {"backendRequest": "500ms", "request": "10s"}),
             "always-silent": ({"codes": [504], "attempts": 9, "backoff": "1ms"},
                               {"backendRequest": "300ms", "request": "1s"}),
+            "late-503": ({"codes": [503], "attempts": 9, "backoff": "400ms"}, {"request": "1s"}),
+            "kept-reset": ({"attempts": 2, "backoff": "100ms"}, {}),
         }
         parts = []
         for name, flaky in cls.backends.items():
@@ -115,6 +122,14 @@ class Retry(suite.SuiteTest):
         self.assertEqual((503, 3), self.ask("always-reset", "get"))
         self.assertEqual(503, self.send("same", "/refused").status)
 
+    def test_a_kept_connection_that_dies_costs_a_try_too(self):
+        for _ in range(20):  # Every worker has one then.
+            self.assertEqual(200, self.ask("kept-reset", "warm")[0])
+        for number in range(5):
+            self.assertEqual((503, 3), self.ask("kept-reset", str(number)))
+            first, second, _ = self.backends["kept-reset"].times[f"/kept-reset/{number}"]
+            self.assertGreaterEqual(second - first, 0.09)
+
     def test_a_request_that_may_have_acted_is_not_sent_again_after_a_reset(self):
         self.assertEqual((503, 1), self.ask("once-reset", "post", method="POST", body=b"x"))
 
@@ -127,6 +142,11 @@ class Retry(suite.SuiteTest):
         self.assertEqual(504, code)
         self.assertLess(time.monotonic() - begun, 5)
         self.assertTrue(2 <= tries <= 4, tries)
+
+    def test_what_the_time_out_keeps_from_another_try_has_timed_out(self):
+        code, tries = self.ask("late-503", "get")
+        self.assertEqual(504, code)
+        self.assertIn(tries, (1, 2))
 
     def test_bodies_are_sent_again(self):
         for method, body in (("POST", b"a body"), ("PUT", b"b" * 50_000)):

@@ -175,7 +175,8 @@ class Conflicts(SetTest):
                                                      {"name": "other", "port": 8081}], **admits(**{"from": "All"})),
             listener_set("a-first", "parent", [
                 {"name": "fine", "hostname": "fine.example"}, {"name": "own", "hostname": "own.example"},
-                {"name": "shared", "hostname": "*.shared.example"}, {"name": "tls", "port": 8081, **tls}]),
+                {"name": "shared", "hostname": "*.shared.example"}, {"name": "tls", "port": 8081, **tls},
+                {"name": "tcp", "port": 8081, "protocol": "TCP"}, {"name": "lone-tcp", "port": 8082, "protocol": "TCP"}]),
             listener_set("b-second", "parent", [
                 {"name": "shared", "hostname": "*.shared.example"}, {"name": "alone", "hostname": "alone.example"}]),
             listener_set("c-third", "parent", [{"name": "shared", "hostname": "*.shared.example"}]),
@@ -193,7 +194,9 @@ class Conflicts(SetTest):
         for name in ("fine", "shared"):
             self.expect_entry("a-first", name, PROGRAMMED)
         self.expect_entry("a-first", "own", conflicted("HostnameConflict"))
-        self.expect_entry("a-first", "tls", conflicted("ProtocolConflict"))
+        for name in ("tls", "tcp"):
+            self.expect_entry("a-first", name, conflicted("ProtocolConflict"))
+        self.expect_entry("a-first", "lone-tcp", {"Accepted": ("False", "UnsupportedProtocol")})
         self.expect_entry("b-second", "shared", conflicted("HostnameConflict"))
         self.expect_entry("b-second", "alone", PROGRAMMED)
         self.expect_entry("c-third", "shared", conflicted("HostnameConflict"))

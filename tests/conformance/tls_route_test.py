@@ -89,6 +89,14 @@ class TlsRoutes(suite.SuiteTest):
             self.assertEqual((200, backend), (reply.status, reply.backend))
         self.assertTrue(is_refused(address, HTTPS, "three.test", context()))
 
+    def test_a_listener_makes_no_hostname_of_a_route_more_specific(self):
+        address = self.add("narrow", [tls_listener(hostname="one.test")],
+                           tls_route("a-wild", ["narrow"], ["*.test"], [to("two")]),
+                           tls_route("b-exact", ["narrow"], ["one.test"], [to("one")]))
+        reply = send(address, HTTPS, "one.test", context(self.ca))
+        self.assertEqual((200, "one"), (reply.status, reply.backend))
+        self.assertTrue(is_refused(address, HTTPS, "two.test", context()))
+
     def test_what_is_no_hello_is_closed(self):
         address = self.add("strange", [tls_listener()], tls_route("strange", ["strange"], ["one.test"], [to("one")]))
         for first in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x00", b"\x16\x03\x01\x40\x00\x01\xff\xff\xff"):

@@ -541,6 +541,10 @@ class Apkctl(unittest.TestCase):
         config = ["--config", str(self.gateway.data / "apkctl.yaml")]
         self.assertEqual(self.complete("desc"), ["describe"])
         self.assertIn("use-context", self.complete("config", ""))
+        self.assertEqual(self.complete("agents", ""), ["token", "revoke", "unrevoke"])
+        self.assertEqual(self.complete("agents", "token", ""), ["create", "list", "delete"])
+        self.assertIn("--ttl", self.complete("agents", "token", "create", "--t"))
+        self.assertEqual(self.complete("agents", "revoke", "a", ""), [])
         self.assertIn("httproutes", self.complete("get", "http"))
         self.assertEqual(self.complete(*config, "-n", "completed", "get", "cm", ""), ["finished"])
         self.assertEqual(self.complete(*config, "get", "-n", "completed", "-o", "name", "cm", "fin"), ["finished"])

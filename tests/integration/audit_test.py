@@ -130,6 +130,21 @@ class Audit(unittest.TestCase):
             self.assertNotIn(value, text)
             self.assertNotIn(base64.b64encode(value.encode()).decode(), text)
 
+    def test_revocations_are_noted_and_what_the_revoked_try(self):
+        mallory = User(self.gateway, "mallory")
+        entry, = self.noted(lambda: self.gateway.apkctl("users", "revoke", "mallory"))
+        self.assertEqual((entry["verb"], entry["result"], entry["objects"]),
+                         ("revoke", "OK", [{"kind": "User", "name": "mallory"}]))
+        made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "tried"}}
+        where = "/api/v1/namespaces/default/configmaps"
+        for action in (lambda: mallory.apkctl("apply", "-f", "-", stdin=config_map("tried")),
+                       lambda: mallory.kubernetes("POST", where, made)):
+            entry, = self.refusals(action)
+            self.assertEqual((entry["user"], entry["result"]), ("spiffe://apk/user/mallory", "Forbidden"))
+            self.assertIn("revoked", entry["message"])
+        entry, = self.noted(lambda: self.gateway.apkctl("users", "unrevoke", "mallory"))
+        self.assertEqual(entry["verb"], "unrevoke")
+
     def test_logrotate_moves_it_away(self):
         self.apply(config_map("rotated"))
         old = self.gateway.directory / "audit.log.1"

@@ -1,40 +1,13 @@
-"""A backend of several endpoints, and how much of it one may use."""
-import json
+"""A backend of several endpoints."""
 import socket
-import threading
 import time
 
 import harness
-from harness import (ClientTest, FakeBackend, Gateway, eventually, free_port, plain_gateway, reference,
-                     response, route)
+from backends import BackendTest
+from harness import eventually, free_port
 
 
-class Balancing(ClientTest):
-    @classmethod
-    def setUpClass(cls):
-        cls.gateway = Gateway()
-        cls.addClassCleanup(cls.gateway.close)
-        cls.port = free_port()
-        cls.gateway.apply(plain_gateway(cls.port))
-
-    def origin(self, *arguments, **named):
-        made = FakeBackend(*arguments, **named)
-        self.addCleanup(made.close)
-        return made
-
-    def serve(self, name, ports, **extra):
-        spec = json.dumps({"services": [{"host": "127.0.0.1", "port": port} for port in ports], **extra})
-        self.gateway.apply(f"---\napiVersion: dp.wso2.com/v1alpha2\nkind: Backend\nmetadata: {{name: {name}}}\n"
-                           f"spec: {spec}\n" + route(name, f"""
-  - matches: [{{path: {{type: PathPrefix, value: /{name}}}}}]
-    backendRefs: [{reference(name)}]
-"""))
-
-    def get(self, path):
-        client = self.client()
-        client.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
-        return client.read_response()
-
+class Balancing(BackendTest):
     def test_endpoints_share_the_requests(self):
         origins = [self.origin() for _ in range(3)]
         self.serve("shared", [origin.port for origin in origins])
@@ -91,28 +64,6 @@ class Balancing(ClientTest):
         eventually(lambda: down() == 0, "it is noticed that it works")
         eventually(lambda: self.get("/checked")[0] == 200 and healed.requests, "it is used")
         self.gateway.apkctl("delete", "httproute", "checked")
-
-    def test_the_limit_of_connections_holds_for_the_whole_agent(self):
-        go = threading.Event()
-        self.addCleanup(go.set)
-
-        def hold(_):
-            go.wait(harness.PATIENCE)
-            return response(b"held")
-        origin = self.origin(hold)
-        self.serve("limited", [origin.port], circuitBreaker={"maxConnections": 2})
-        clients = [self.client() for _ in range(2)]
-        for client in clients:
-            client.send("GET /limited HTTP/1.1\r\nHost: a\r\n\r\n")
-        origin.wait_for(2)
-        for _ in range(12):  # On both workers.
-            status, _, body = self.get("/limited")
-            self.assertEqual(status, 503)
-            self.assertIn(b"102505", body)
-        go.set()
-        for client in clients:
-            self.assertEqual(client.read_response()[::2], (200, b"held"))
-        self.assertEqual(self.get("/limited")[0], 200)
 
 
 if __name__ == "__main__":

@@ -33,8 +33,9 @@ def run(*command, check=True, **options):
 
 
 @functools.lru_cache(maxsize=None)
-def flags_of(program, subcommand=""):
-    command = [harness.BIN / program, *([subcommand] if subcommand else []), "--help"]
+def flags_of(program, *subcommand):
+    """`subcommand`: its words; apkctl leaves those aside that follow the command's name."""
+    command = [harness.BIN / program, *subcommand, "--help"]
     return {"--help", *FLAG.findall(run(*command).stdout)}
 
 
@@ -45,12 +46,11 @@ def unknown_flags(command):
         if program not in PROGRAMS:
             continue
         rest = command[at + 1:]
-        subcommand = next((word for word in rest if re.fullmatch(r"[a-z][a-z-]+", word)), "")
-        if program == "apk-control-plane" and subcommand != "issue-certificate" or program.startswith("apk-in"):
-            subcommand = ""
-        if program not in ("apk-control-plane", "apkctl"):
-            subcommand = ""
-        known = flags_of(program, subcommand) | (flags_of(program) if program == "apkctl" else set())
+        words = [word for word in rest if re.fullmatch(r"[a-z][a-z-]+", word)]
+        subcommand = words[:3] if program == "apkctl" else []
+        if program == "apk-control-plane" and "issue-certificate" in words[:1]:
+            subcommand = words[:1]
+        known = flags_of(program, *subcommand) | (flags_of(program) if program == "apkctl" else set())
         given = [word.split("=")[0] for word in rest if word.startswith("--") and word != "--"]
         return [f"{program} {subcommand}: {flag}" for flag in given if flag not in known]
     return []
@@ -351,8 +351,9 @@ class Pages(unittest.TestCase):
     def test_flags_in_the_prose_exist(self):
         known = set().union(*(flags_of(program) for program in PROGRAMS))
         known |= flags_of("apk-control-plane", "issue-certificate")
-        for command in ("apply", "backup", "export", "history", "restore", "rollback"):
-            known |= flags_of("apkctl", command)
+        for command in ("apply", "backup", "export", "history", "restore", "rollback", "agents token create",
+                        "agents revoke"):
+            known |= flags_of("apkctl", *command.split())
         for page in PAGES:
             for quoted in code_of(page)[1]:
                 if quoted.startswith(("kubectl", "create secret", "systemctl")):

@@ -158,9 +158,7 @@ class Installation:
     def ask(self, agent, path="/first"):
         """The status that the agent answers with; 0 where it does not."""
         try:
-            with harness.RawClient(f"127.0.0.{agent}", self.port) as client:
-                client.send(f"GET {path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n")
-                return client.read_response()[0]
+            return harness.status_of(f"127.0.0.{agent}", self.port, path)
         except OSError:
             return 0
 

@@ -269,6 +269,13 @@ def http_get(address, path):
     return data.split(b"\r\n\r\n", 1)[1].decode()
 
 
+def status_of(address, port, path="/", host="a.example"):
+    """The status of an answer over plain HTTP; OSError where there is none."""
+    with RawClient(address, port) as client:
+        client.send(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
+        return client.read_response()[0]
+
+
 class Received:
     """A request as it arrived at a fake backend."""
 
@@ -295,6 +302,7 @@ class FakeBackend:
         self.respond = respond or (lambda request: response(b"ok"))
         self.requests = []
         self.connections = 0
+        self.most_open = 0  # Of them, at one time.
         self.server_names = []
         self._read_requests = read_requests
         self._changed = threading.Condition()
@@ -333,17 +341,19 @@ class FakeBackend:
             with self._changed:
                 self.connections += 1
                 number = self.connections
+            self.most_open = max(self.most_open, 1 + sum(map(is_open, list(self._open))))
+            self._open.add(connection)
             threading.Thread(target=self._serve, args=(connection, number), daemon=True).start()
 
     def _serve(self, connection, number):
-        self._open.add(connection)
+        accepted = connection
         with contextlib.suppress(OSError, ValueError):
             if self._context:
                 connection = self._context.wrap_socket(connection, server_side=True)
             self._serve_requests(connection, number)
         with contextlib.suppress(OSError):
             connection.close()
-        self._open.discard(connection)
+        self._open.discard(accepted)
 
     def _serve_requests(self, connection, number):
         if not self._read_requests:
@@ -367,6 +377,16 @@ class FakeBackend:
                 answer(connection)
                 return
             connection.sendall(answer)
+
+
+def is_open(connection):
+    """The peer has not closed it, by what has arrived so far."""
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 
 
 def read_head(stream):

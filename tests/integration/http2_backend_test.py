@@ -11,6 +11,21 @@ import harness
 from harness import Gateway, RawClient, free_port, plain_gateway
 
 
+def answers(port):
+    try:
+        with RawClient("127.0.0.1", port):
+            return True
+    except OSError:
+        return False
+
+
+def connections_to(port):
+    """By the kernel's table."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in table.readlines()[1:]]
+    return sum(row[2].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
+
+
 class Http2Backend(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -50,11 +65,7 @@ endpoints: [{{addresses: [127.0.0.1]}}]
 
     @classmethod
     def listens(cls):
-        try:
-            with RawClient("127.0.0.1", cls.origin_port):
-                return True
-        except OSError:
-            return False
+        return answers(cls.origin_port)
 
     def ask(self, request, head_request=False):
         with RawClient("127.0.0.1", self.port) as client:
@@ -83,19 +94,12 @@ endpoints: [{{addresses: [127.0.0.1]}}]
         answer = got.stdout[got.stdout.index("First response header"):]
         self.assertIn("x-sum: 6", answer, got.stdout)
 
-    def connections(self):
-        """To the backend, by the kernel's table."""
-        ports = f":{self.origin_port:04X}"
-        with open("/proc/net/tcp", encoding="ascii") as table:
-            rows = [line.split() for line in table.readlines()[1:]]
-        return sum(row[2].endswith(ports) and row[3] == "01" for row in rows)
-
     def test_many_requests_share_few_connections(self):
         def ask(_):
             return self.ask("GET /small HTTP/1.1\r\nHost: a\r\n\r\n")[0]
         with concurrent.futures.ThreadPoolExecutor(30) as pool:
             self.assertEqual(set(pool.map(ask, range(300))), {200})
-        self.assertLessEqual(self.connections(), 2)  # One a worker.
+        self.assertLessEqual(connections_to(self.origin_port), 2)  # One a worker.
 
     def test_a_backend_that_restarts_is_found_again(self):
         cls = type(self)
@@ -105,6 +109,44 @@ endpoints: [{{addresses: [127.0.0.1]}}]
         cls.origin = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
         harness.eventually(self.listens, "nghttpd listens again")
         harness.eventually(lambda: self.ask("GET /small HTTP/1.1\r\nHost: a\r\n\r\n")[0] == 200, "served again")
+
+
+class Limited(unittest.TestCase):
+    def test_requests_wait_for_a_stream_where_there_may_be_no_more_connections(self):
+        gateway = Gateway()
+        self.addCleanup(gateway.close)
+        origin_port, port = free_port(), free_port()
+        origin = subprocess.Popen(["nghttpd", "--no-tls", "--address=127.0.0.1", "--max-concurrent-streams=1",
+                                   "--echo-upload", str(origin_port)], stdout=subprocess.DEVNULL)
+        self.addCleanup(origin.wait)
+        self.addCleanup(origin.terminate)
+        harness.eventually(lambda: answers(origin_port), "nghttpd listens")
+        gateway.apply(plain_gateway(port) + harness.backend("one", origin_port, circuitBreaker={"maxConnections": 1}) + f"""
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: {{name: calls}}
+spec:
+  parentRefs: [{{name: plain}}]
+  rules: [{{backendRefs: [{harness.reference("one")}]}}]
+""")
+        body = os.urandom(100_000)
+
+        def ask(_):
+            with RawClient("127.0.0.1", port) as client:
+                client.send(b"POST /a/b HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+                return client.read_response()[::2] == (200, body), connections_to(origin_port)
+        def workers_know():
+            """What the backend allows is said on each one's connection."""
+            ask(0)
+            return connections_to(origin_port) == 2
+        harness.eventually(workers_know, "both workers have a connection")
+        with concurrent.futures.ThreadPoolExecutor(20) as pool:
+            answers_right, connections = zip(*pool.map(ask, range(200)))
+        self.assertTrue(all(answers_right))
+        self.assertLessEqual(max(connections), 2)  # Each worker may have one.
+        limited = 'apk_backend_limited_total{backend="backend/Backend/default/one#grpc",limit="connections"}'
+        self.assertGreater(gateway.metrics()[limited], 0)
 
 
 class Waiting(unittest.TestCase):

@@ -86,6 +86,13 @@ class Roles(unittest.TestCase):
         self.refused(self.eve.apkctl("rollback", "--to", "1", "--dry-run"), 'resource "rollbacks"')
         self.refused(self.eve.apkctl("backup", "-o", self.gateway.directory / "never"), 'resource "backups"')
 
+    def test_who_may_join_and_who_is_revoked_is_for_admins_to_say(self):
+        for user in (self.ann, self.eve):
+            for arguments in (("agents", "token", "create"), ("agents", "token", "list"), ("users", "revoke", "admin"),
+                              ("users", "unrevoke", "eve"), ("revocations",)):
+                self.refused(user.apkctl(*arguments), 'resource "identities"')
+        self.gateway.apkctl("revocations")
+
     def test_who_has_no_role_may_nothing(self):
         for arguments in (("get", "ns"), ("agents",), ("token",), ("history",), ("export",)):
             self.refused(self.stranger.apkctl(*arguments), 'User "stranger" cannot')

@@ -41,6 +41,9 @@ Program MakeProgram(Values& values) {
                   .choices = {"none", "client"},
                   .bare = "client"}}});
   program.commands.push_back({.name = "config use", .arguments_min = 1, .arguments_max = 1});
+  program.commands.push_back({.name = "agents"});
+  program.commands.push_back({.name = "agents token make", .arguments_max = 1});
+  program.commands.push_back({.name = "agents token drop", .arguments_max = 1});
   return program;
 }
 
@@ -127,6 +130,17 @@ TEST(CommandLine, CommandsOfTwoWordsAreFound) {
   EXPECT_THAT(parsed.arguments, ElementsAre("b"));
   EXPECT_EQ(Parse({"config"}).error, "\"config\" needs one of use");
   EXPECT_EQ(Parse({"config", "see"}).error, "\"config\" needs one of use, not \"see\"");
+}
+
+TEST(CommandLine, OfSeveralCommandsTheLongestNameCounts) {
+  EXPECT_EQ(Parse({"agents"}).command, "agents");
+  const Parsed parsed = Parse({"agents", "token", "drop", "make"});
+  EXPECT_EQ(parsed.command, "agents token drop");
+  EXPECT_THAT(parsed.arguments, ElementsAre("make"));
+  EXPECT_THAT(Parse({"agents", "see"}).error,
+              HasSubstr("\"agents\" needs one of token, not \"see\""));
+  EXPECT_THAT(Parse({"agents", "token"}).error,
+              HasSubstr("\"agents token\" needs one of make, drop"));
 }
 
 TEST(CommandLine, MistakesAreNamed) {

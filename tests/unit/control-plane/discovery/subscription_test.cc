@@ -1,7 +1,10 @@
 // The protocol of one stream, without a stream.
 #include "control-plane/discovery/subscription.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "common/snapshot_version.h"
 
 namespace apk {
 namespace {
@@ -43,6 +46,76 @@ TEST(Subscription, SendsTheWholeSnapshotToANewAgentAndNothingToOneThatHasIt) {
   v1::DiscoveryRequest hello;
   hello.set_version("1");
   EXPECT_FALSE(known.OnHello(hello, MakeSnapshot("1", {{"a", "x"}})).has_value());
+}
+
+v1::DiscoveryRequest HelloWith(const std::string& version) {
+  v1::DiscoveryRequest hello;
+  hello.set_version(version);
+  hello.set_can_tell_held(true);
+  return hello;
+}
+
+v1::DiscoveryRequest Tell(const v1::DiscoveryResponse& question,
+                          const std::vector<std::string>& hashes) {
+  v1::DiscoveryRequest request;
+  request.set_response_nonce(question.nonce());
+  for (const std::string& hash : hashes) {
+    request.mutable_held()->add_fingerprints(FingerprintOf(hash));
+  }
+  return request;
+}
+
+TEST(Subscription, SendsTheDifferenceToWhatAnAgentTellsThatItHolds) {
+  Subscription agent;
+  const auto question =
+      agent.OnHello(HelloWith("old"), MakeSnapshot("2", {{"a", "hash-a-1"}, {"b", "hash-b-2"}}));
+  ASSERT_TRUE(question.has_value());
+  EXPECT_TRUE(question->held_wanted());
+  EXPECT_EQ(question->resources_size(), 0);
+  // What is published meanwhile waits for the answer.
+  const auto newest = MakeSnapshot("3", {{"a", "hash-a-1"}, {"b", "hash-b-2"}, {"c", "hash-c-1"}});
+  EXPECT_FALSE(agent.OnPublish(newest).has_value());
+
+  const auto answer = agent.OnAnswer(Tell(*question, {"hash-a-1", "hash-b-1", "hash-d-1"}));
+  EXPECT_TRUE(answer.told);
+  ASSERT_TRUE(answer.next.has_value());
+  EXPECT_FALSE(answer.next->full());
+  EXPECT_EQ(answer.next->version(), "3");
+  ASSERT_EQ(answer.next->resources_size(), 2);
+  EXPECT_EQ(answer.next->resources(0).name(), "b");
+  EXPECT_EQ(answer.next->resources(1).name(), "c");
+  EXPECT_THAT(answer.next->removed_held(),
+              testing::UnorderedElementsAre(FingerprintOf("hash-b-1"), FingerprintOf("hash-d-1")));
+
+  EXPECT_TRUE(agent.OnAnswer(Ack(*answer.next)).accepted);
+  const auto next = agent.OnPublish(MakeSnapshot("4", {{"a", "hash-a-1"}, {"b", "hash-b-2"}}));
+  ASSERT_TRUE(next.has_value());
+  ASSERT_EQ(next->removed_size(), 1);
+  EXPECT_EQ(next->removed(0), "c");
+}
+
+TEST(Subscription, AsksNobodyWhoHasItOrNothing) {
+  Subscription current;
+  EXPECT_FALSE(current.OnHello(HelloWith("1"), MakeSnapshot("1", {{"a", "x"}})).has_value());
+  Subscription fresh;
+  const auto response = fresh.OnHello(HelloWith(""), MakeSnapshot("1", {{"a", "x"}}));
+  ASSERT_TRUE(response.has_value());
+  EXPECT_TRUE(response->full());
+}
+
+TEST(Subscription, SendsTheWholeToAnAgentThatWantsIt) {
+  Subscription agent;
+  const auto newest = MakeSnapshot("2", {{"a", "hash-a-2"}});
+  const auto question = agent.OnHello(HelloWith("1"), newest);
+  const auto difference = agent.OnAnswer(Tell(*question, {"hash-a-1"})).next;
+  v1::DiscoveryRequest refusal = Nack(*difference);
+  refusal.set_whole_wanted(true);
+  const auto whole = agent.OnAnswer(refusal).next;
+  ASSERT_TRUE(whole.has_value());
+  EXPECT_TRUE(whole->full());
+  // Once only: a whole snapshot that is not what it should be is refused for good.
+  refusal.set_response_nonce(whole->nonce());
+  EXPECT_FALSE(agent.OnAnswer(refusal).next.has_value());
 }
 
 TEST(Subscription, SendsOnlyWhatChangedSinceWhatWasAcknowledged) {

@@ -3,34 +3,16 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "control-plane/store/etcd_log.h"
 #include "control-plane/store/sqlite_log.h"
 #include "tests/unit/control-plane/store/change_sets.h"
-#include "tests/unit/control-plane/store/etcd_server.h"
+#include "tests/unit/control-plane/store/engines.h"
 
 namespace apk {
 namespace {
 
-enum class Engine { kSqlite, kEtcd };
-
-class LogTest : public testing::TestWithParam<Engine> {
+class LogTest : public EngineTest {
  protected:
-  void SetUp() override {
-    if (GetParam() == Engine::kSqlite) {
-      char pattern[] = "/tmp/apk-store-XXXXXX";
-      directory_ = mkdtemp(pattern);
-      return;
-    }
-    if (EtcdServer::Shared() == nullptr) GTEST_SKIP() << "etcd is not installed";
-    client_ = std::make_unique<EtcdClient>(EtcdServer::Shared()->options());
-    prefix_ = EtcdServer::Shared()->NewPrefix();
-  }
-  void TearDown() override {
-    if (!directory_.empty()) std::filesystem::remove_all(directory_);
-  }
-
   std::unique_ptr<Log> Open() {
     if (GetParam() == Engine::kSqlite) return Opened(SqliteLog::Open(directory_ + "/store.db"));
     return Opened(EtcdLog::Open(*client_, prefix_));
@@ -42,16 +24,9 @@ class LogTest : public testing::TestWithParam<Engine> {
     EXPECT_TRUE(log.ok()) << std::string(log.status().message());
     return *std::move(log);
   }
-
-  std::string directory_;
-  std::unique_ptr<EtcdClient> client_;
-  std::string prefix_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Engines, LogTest, testing::Values(Engine::kSqlite, Engine::kEtcd),
-                         [](const testing::TestParamInfo<Engine>& engine) {
-                           return engine.param == Engine::kSqlite ? "Sqlite" : "Etcd";
-                         });
+INSTANTIATE_TEST_SUITE_P(Engines, LogTest, BothEngines(), NameOfEngine);
 
 TEST_P(LogTest, KeepsWhatWasAppendedOverReopening) {
   {

@@ -347,9 +347,12 @@ TEST(Validate, WarnsOfWhatItTakesAndCanNotHonour) {
       {Authentication("v1alpha1", "targetRef: {group: dp.wso2.com, kind: API, name: a}, default: "
                                   "{authTypes: {testConsoleKey: {}}}"),
        "spec.default.authTypes.testConsoleKey"},
-      {Backend("services: [{host: a, port: 1}], retry: {count: 2}"), "spec.retry"},
-      {Backend("services: [{host: a, port: 1}], circuitBreaker: {maxRetries: 2}"),
-       "spec.circuitBreaker"},
+      {Backend("services: [{host: a, port: 1}], circuitBreaker: {maxConnectionPools: 2}"),
+       "spec.circuitBreaker.maxConnectionPools"},
+      {Backend("services: [{host: a, port: 1}], circuitBreaker: {maxRequests: 0}"),
+       "spec.circuitBreaker.maxRequests"},
+      {Backend("services: [{host: a, port: 1}], circuitBreaker: {maxPendingRequests: 0}"),
+       "spec.circuitBreaker.maxPendingRequests"},
   };
   for (const Broken& warned : cases) {
     const std::vector<FieldIssue> issues = Validate(*Parse(warned.text));

@@ -77,20 +77,22 @@ TEST(CorsTest, ThePolicyIsTold) {
   cors.allow_credentials = true;
   cors.allow_methods = "PUT, DELETE";
   cors.allow_headers = "x-c";
+  cors.expose_headers = "x-d";
   cors.max_age = "5";
   const std::vector<Filter> filters = {cors};
   const std::optional<Reply> reply = AnswerPreflight(filters, Preflight("https://a"));
   ASSERT_TRUE(reply.has_value());
-  EXPECT_EQ(reply->status, 204);
+  EXPECT_EQ(reply->status, 200);
   EXPECT_THAT(reply->headers, ElementsAre(Pair("Vary", kVary),
                                           Pair("Access-Control-Allow-Origin", "https://a"),
                                           Pair("Access-Control-Allow-Credentials", "true"),
                                           Pair("Access-Control-Allow-Methods", "PUT, DELETE"),
                                           Pair("Access-Control-Allow-Headers", "x-c"),
-                                          Pair("Access-Control-Max-Age", "5")));
+                                          Pair("Access-Control-Max-Age", "5"),
+                                          Pair("Access-Control-Expose-Headers", "x-d")));
   const std::optional<Reply> other = AnswerPreflight(filters, Preflight("https://b"));
   ASSERT_TRUE(other.has_value());
-  EXPECT_EQ(other->status, 204);
+  EXPECT_EQ(other->status, 200);
   EXPECT_THAT(other->headers, ElementsAre(Pair("Vary", kVary)));
 }
 

@@ -41,6 +41,20 @@ TEST_F(MetricsTest, SumsWorkers) {
   EXPECT_THAT(text, Not(HasSubstr("listener/a\",code=\"5xx")));
 }
 
+TEST_F(MetricsTest, SaysWhenTheCertificateEnds) {
+  MetricsSources sources{.workers = {&first_, &second_},
+                         .reports = WorkerReports(2),
+                         .failure_names = {},
+                         .series = series_,
+                         .mirrors = mirrors_,
+                         .snapshot = {},
+                         .access_log = std::nullopt};
+  EXPECT_THAT(RenderMetrics(sources), Not(HasSubstr("\napk_certificate_expires")));
+  sources.certificate_expires_unix = 1'700'000'000;
+  EXPECT_THAT(RenderMetrics(sources),
+              HasSubstr("\napk_certificate_expires_timestamp_seconds 1700000000\n"));
+}
+
 TEST_F(MetricsTest, AddsTheRulesOfARouteUpInItsHistogram) {
   const auto tea = series_.rules.Take("default/r", "tea");
   const auto other = series_.rules.Take("default/r", "1");

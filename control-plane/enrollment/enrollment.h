@@ -1,0 +1,58 @@
+// How agents come by certificates: a join token is made, an agent shows it once and gets a
+// certificate for a key of its own, and a new one before that ends for as long as it is not
+// revoked. All of it stands in the ledger, so that any control plane of the store may be asked.
+// Thread-safe.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include "apk/v1/enrollment.pb.h"
+#include "apk/v1/identity.pb.h"
+#include "control-plane/identity/certificate_authority.h"
+#include "control-plane/identity/identity_ledger.h"
+
+namespace apk {
+
+struct EnrollmentOptions {
+  std::string
+      off;  // Why certificates are not issued here, which every call then says; "": they are.
+  const CertificateAuthority* authority = nullptr;  // Where they are.
+  std::string trust_bundle_pem;                     // Who signs the certificates of control planes.
+  std::string anchor_pem;  // That one of them by which this control plane is trusted.
+  std::chrono::seconds certificate_life = std::chrono::hours(24);
+  // Whether an agent of this name is connected now, by whatever certificate.
+  std::function<bool(const std::string&)> is_connected;
+};
+
+class Enrollment {
+ public:
+  // What `options` names and the ledger outlive it.
+  Enrollment(IdentityLedger& ledger, EnrollmentOptions options)
+      : ledger_(ledger), options_(std::move(options)) {}
+
+  // For the admin API, as identity.proto says.
+  absl::StatusOr<v1::CreateJoinTokenResponse> CreateToken(const v1::CreateJoinTokenRequest& request,
+                                                          const std::string& author,
+                                                          int64_t now_unix);
+  absl::StatusOr<v1::ListJoinTokensResponse> ListTokens(int64_t now_unix);
+  absl::Status DeleteToken(const std::string& id, const std::string& author);
+
+  // For agents, as enrollment.proto says. Requests are untrusted.
+  absl::StatusOr<v1::IssuedCertificate> Enroll(const v1::EnrollRequest& request, int64_t now_unix);
+  absl::StatusOr<v1::IssuedCertificate> Renew(const v1::RenewRequest& request, int64_t now_unix);
+
+ private:
+  absl::Status CheckOn() const;
+  absl::StatusOr<v1::IssuedCertificate> Issue(const SigningRequest& key,
+                                              const std::string& agent) const;
+
+  IdentityLedger& ledger_;
+  const EnrollmentOptions options_;
+};
+
+}  // namespace apk
