@@ -11,8 +11,8 @@
 #include <string_view>
 
 #include "common/clock.h"
+#include "common/spsc_ring.h"
 #include "data-plane/mirror/mirror_limits.h"
-#include "data-plane/mirror/mirror_ring.h"
 #include "data-plane/mirror/mirror_stats.h"
 #include "data-plane/routing/route_table.h"
 
