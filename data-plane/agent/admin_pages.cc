@@ -133,6 +133,7 @@ AdminResponse AdminPages::Metrics() const {
                          .mirror_bytes = workers_.mirror_bytes(),
                          .snapshot = {},
                          .access_log = std::nullopt,
+                         .spans = std::nullopt,
                          .resident_bytes = ResidentBytes()};
   sources.snapshot.version = agent_.version();
   sources.snapshot.revision = agent_.revision();
@@ -145,6 +146,7 @@ AdminResponse AdminPages::Metrics() const {
     sources.certificate_expires_unix =
         static_cast<uint64_t>(std::max<time_t>(std::chrono::system_clock::to_time_t(*expires), 0));
   }
+  if (spans_ != nullptr) sources.spans = spans_->figures();
   AdminResponse response = Text(200, RenderMetrics(sources));
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
   return response;
