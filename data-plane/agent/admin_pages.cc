@@ -111,7 +111,8 @@ AdminResponse AdminPages::Answer(const AdminRequest& request) const {
 
 AdminResponse AdminPages::NotFound() const {
   return Text(404,
-              "GET /healthz /readyz /metrics /config_dump /clusters /listeners\nPOST /drain\n");
+              "GET /healthz /readyz /metrics /config_dump /clusters /listeners /profile/cpu "
+              "/profile/heap\nPOST /drain\n");
 }
 
 AdminResponse AdminPages::Healthz() const { return Text(200, "ok\n"); }

@@ -21,6 +21,8 @@
 #include "data-plane/agent/admin_pages.h"
 #include "data-plane/agent/agent.h"
 #include "data-plane/agent/discovery_client.h"
+#include "data-plane/agent/heap_statistics.h"
+#include "data-plane/agent/profile_pages.h"
 #include "data-plane/auth/jwks_fetcher.h"
 #include "data-plane/identity/file_identity.h"
 #include "data-plane/identity/identity_keeper.h"
@@ -398,7 +400,11 @@ int Run(Flags& flags) {
                           .access_log = access_log.get(),
                           .spans = traces.exporter.get(),
                           .certificate_expires = [&identity] { return identity->expires(); }});
-  AdminServer admin([&pages](const AdminRequest& request) { return pages.Answer(request); });
+  ProfilePages profiles(&HeapStatistics);
+  AdminServer admin([&pages, &profiles](const AdminRequest& request) {
+    std::optional<AdminResponse> profile = profiles.Answer(request);
+    return profile.has_value() ? *std::move(profile) : pages.Answer(request);
+  });
   if (const absl::Status listening = admin.Listen(admin_host, admin_port); !listening.ok()) {
     std::cerr << "apk-data-plane: --admin: " << listening.message() << "\n";
     return 1;
