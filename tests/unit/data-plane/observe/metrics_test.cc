@@ -21,13 +21,15 @@ class MetricsTest : public testing::Test {
                           .series = series_,
                           .mirrors = mirrors_,
                           .snapshot = {},
-                          .access_log = std::nullopt});
+                          .access_log = std::nullopt,
+                          .spans = spans_});
   }
 
   WorkerMetrics first_;
   WorkerMetrics second_;
   SeriesBook series_;
   MirrorStatsRegistry mirrors_;
+  std::optional<SpanFigures> spans_;
 };
 
 TEST_F(MetricsTest, SumsWorkers) {
@@ -81,6 +83,17 @@ TEST_F(MetricsTest, ForgetsASeriesWithItsLastHolder) {
 
 TEST_F(MetricsTest, SaysWhichWorkerDidNotAnswer) {
   EXPECT_THAT(Render(), HasSubstr("apk_worker_responding{worker=\"1\"} 0\n"));
+}
+
+TEST_F(MetricsTest, CountsSpansWhereSomeAreRecorded) {
+  EXPECT_THAT(Render(), Not(HasSubstr("apk_trace_")));
+  spans_ = SpanFigures{.exported = 1, .dropped = 2, .failed = 3, .rejected = 4, .retries = 5};
+  const std::string text = Render();
+  EXPECT_THAT(text, HasSubstr("apk_trace_spans_total{outcome=\"exported\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("apk_trace_spans_total{outcome=\"dropped\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("apk_trace_spans_total{outcome=\"failed\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("apk_trace_spans_total{outcome=\"rejected\"} 4\n"));
+  EXPECT_THAT(text, HasSubstr("apk_trace_export_retries_total 5\n"));
 }
 
 TEST(Exposition, EscapesLabels) {
