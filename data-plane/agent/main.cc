@@ -47,7 +47,7 @@ struct Flags {
   std::string access_log_format = "json";
   std::string otlp_endpoint;
   std::string service_name = "apk-data-plane";
-  double trace_sample = 0;
+  TracingOptions tracing;
   int workers = 0;
   int pin = -1;
   int drain_seconds = 30;
@@ -163,11 +163,18 @@ void AddTraceFlags(CLI::App& app, Flags& flags) {
       ->check([](const std::string& text) {
         return std::string(Collector::TracesUrl(text).status().message());
       });
-  app.add_option("--trace-sample", flags.trace_sample,
+  app.add_option("--trace-sample", flags.tracing.ratio,
                  "Share, from 0 to 1, of the requests without traceparent that are recorded; those "
                  "with one are where it says so")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  app.add_option_function<std::string>(
+         "--trace-mirrors",
+         [&flags](const std::string& text) { flags.tracing.copies = text == "inherit"; },
+         "inherit: copies are recorded where their requests are, never: mirrors are told that they "
+         "are not")
+      ->check(CLI::IsMember({"inherit", "never"}))
+      ->default_str("inherit");
   app.add_option("--service-name", flags.service_name, "service.name of spans")
       ->capture_default_str();
 }
@@ -313,7 +320,7 @@ struct Traces {
     if (!url.ok()) return;  // None was named: a wrong one has been refused as a flag.
     SpanSource source{
         .service_name = flags.service_name, .instance_id = flags.id, .version = APK_VERSION};
-    tracing = std::make_unique<Tracing>(flags.trace_sample, workers);
+    tracing = std::make_unique<Tracing>(flags.tracing, workers);
     exporter = std::make_unique<SpanExporter>(*tracing, *url, std::move(source));
   }
 

@@ -121,12 +121,18 @@ void ExchangeTrace::EndTry(WallTime at) {
 
 SpanPtr ExchangeTrace::StartCopy(const Mirror& mirror, size_t endpoint,
                                  const RequestHead& request) {
+  if (tracer_.copies() == nullptr) return nullptr;
   SpanPtr span = BeginClient(request);
   span->name += " mirror";
   span->Set("apk.mirror", true);
   span->Set("apk.mirror.name", mirror.name);
   SetPlace(*mirror.backend, endpoint, PathAt(*mirror.backend, request), *span);
   return span;
+}
+
+std::string ExchangeTrace::CopyParent(const SpanPtr& copy) const {
+  const bool recorded = copy != nullptr;
+  return FormatTraceParent(server_->trace, recorded ? copy->id : server_->id, recorded);
 }
 
 void ExchangeTrace::End(const ExchangeRecord& record, std::chrono::steady_clock::duration took) {

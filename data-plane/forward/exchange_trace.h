@@ -38,9 +38,12 @@ class ExchangeTrace {
   // of its answer comes.
   void NoteTry(size_t endpoint, std::optional<Failure> failure, uint16_t status);
 
-  // The span of a copy, to be ended by whoever the copy goes to.
+  // The span of a copy, to be ended by whoever the copy goes to; nullptr where copies are not
+  // recorded.
   SpanPtr StartCopy(const Mirror& mirror, size_t endpoint, const RequestHead& request);
-  SpanBuffer& copies() { return tracer_.copies(); }
+  // What the mirror is told of it.
+  std::string CopyParent(const SpanPtr& copy) const;
+  SpanBuffer* copies() { return tracer_.copies(); }
   SpanBuffer& spans() { return tracer_.spans(); }
 
   // Everything that is still open ends, `took` after the exchange began.

@@ -68,8 +68,8 @@ void MirrorTee::Prepare(const Rule& rule, std::span<const Mirror> mirrors,
     std::string trace_parent;
     if (trace_ != nullptr) {
       copy->trace.span = trace_->StartCopy(mirror, copy->endpoint, request);
-      copy->trace.to = &trace_->copies();
-      trace_parent = FormatTraceParent(copy->trace.span->trace, copy->trace.span->id, true);
+      copy->trace.to = trace_->copies();
+      trace_parent = trace_->CopyParent(copy->trace.span);
       outgoing.trace_parent = trace_parent;
     }
     copy->head.reserve(kHeadBytes);
@@ -93,7 +93,7 @@ void MirrorTee::Start() {
 
 bool MirrorTee::StartCopy(const MirrorCopyPtr& copy) {
   if (worker_.mirrors.Start(copy)) return true;
-  if (trace_ != nullptr) {  // The copy is still the worker's.
+  if (copy->trace.span != nullptr) {  // The copy is still the worker's.
     copy->trace.to = &trace_->spans();
     copy->trace.End(MirrorResult::kDroppedQueue);
   }

@@ -63,10 +63,11 @@ SpanPtr Tracer::BeginClient(const Span& parent) {
   return span;
 }
 
-Tracing::Tracing(double ratio, size_t workers) : sampler_(ratio) {
+Tracing::Tracing(const TracingOptions& options, size_t workers) : sampler_(options.ratio) {
   for (size_t i = 0; i <= workers; ++i) buffers_.push_back(std::make_unique<SpanBuffer>());
+  SpanBuffer* const copies = options.copies ? buffers_[workers].get() : nullptr;
   for (size_t i = 0; i < workers; ++i) {
-    tracers_.push_back(std::make_unique<Tracer>(sampler_, *buffers_[i], *buffers_[workers]));
+    tracers_.push_back(std::make_unique<Tracer>(sampler_, *buffers_[i], copies));
   }
 }
 

@@ -11,12 +11,17 @@
 
 namespace apk {
 
+struct TracingOptions {
+  double ratio = 0;    // See Sampler.
+  bool copies = true;  // Those that go to mirrors are recorded where their requests are.
+};
+
 // One worker's; its thread only.
 class Tracer {
  public:
   // What is referred to outlives it. `copies`: of the mirror thread, which ends the spans of
-  // copies.
-  Tracer(const Sampler& sampler, SpanBuffer& spans, SpanBuffer& copies)
+  // copies; nullptr where these are not recorded.
+  Tracer(const Sampler& sampler, SpanBuffer& spans, SpanBuffer* copies)
       : sampler_(sampler), spans_(spans), copies_(copies) {}
 
   // The span of a request that came in, begun and named after nothing yet; nullptr: it is not
@@ -31,7 +36,7 @@ class Tracer {
   void Finish(SpanPtr span) { spans_.Push(std::move(span)); }
 
   SpanBuffer& spans() { return spans_; }
-  SpanBuffer& copies() { return copies_; }
+  SpanBuffer* copies() { return copies_; }
 
  private:
   SpanPtr Decide(RequestHead& request);
@@ -39,14 +44,14 @@ class Tracer {
 
   const Sampler& sampler_;
   SpanBuffer& spans_;
-  SpanBuffer& copies_;
+  SpanBuffer* copies_;
   IdSource ids_;
 };
 
 // Those of all workers, and the buffers that they fill. Outlives whoever is given a part of it.
 class Tracing {
  public:
-  Tracing(double ratio, size_t workers);
+  Tracing(const TracingOptions& options, size_t workers);
 
   Tracer& tracer(size_t worker) { return *tracers_[worker]; }
   // The workers', then the mirror thread's.

@@ -193,6 +193,18 @@ endpoints: [{{addresses: [127.0.0.1]}}]
         self.expect(by_mirror[None], apk__mirror=None)
         self.assertIsNone(server["apk.mirror"])
 
+    def test_mirrors_may_be_left_out_of_traces(self):
+        self.start("--trace-mirrors", "never")
+        self.apply(f"""
+  - matches: [{{path: {{type: PathPrefix, value: /mirrored}}}}]
+    filters: [{{type: RequestMirror, requestMirror: {{backendRef: {reference("mirror")}}}}}]
+    backendRefs: [{reference("primary")}]
+""", [("mirror", (mirror := self.backend()).port)])
+        self.assertEqual(self.request("/mirrored", SAMPLED), 200)
+        server, (client,) = self.family(2)
+        self.assertIsNone(client["apk.mirror"])
+        self.assertEqual(trace_parent(mirror.wait_for(1)[0]), (TRACE, server.id, False))
+
     def test_bytes_that_are_no_text_do_not_spoil_a_batch(self):
         self.start()
         with RawClient("127.0.0.1", self.port) as client:

@@ -19,8 +19,8 @@ RequestHead With(std::vector<std::pair<std::string, std::string>> fields) {
 
 class TracerTest : public testing::Test {
  protected:
-  Tracing never_{0, 1};
-  Tracing always_{1, 1};
+  Tracing never_{{.ratio = 0}, 1};
+  Tracing always_{{.ratio = 1}, 1};
 };
 
 TEST_F(TracerTest, RecordsWhatTheCallerRecordsWhateverItsOwnRatio) {
@@ -73,7 +73,7 @@ TEST_F(TracerTest, BeginsAnewWhereTheFieldIsWrongOrTwice) {
 }
 
 TEST_F(TracerTest, SaysToTheBackendWhichTracesItDoesNotRecord) {
-  Tracing rarely(1e-12, 1);
+  Tracing rarely({.ratio = 1e-12}, 1);
   RequestHead request = With({{"traceparent", "wrong"}, {"traceparent", "wrong"}});
   EXPECT_EQ(rarely.tracer(0).BeginServer(request), nullptr);
   EXPECT_EQ(request.headers.Count(HeaderId::kTraceparent), 1u);
