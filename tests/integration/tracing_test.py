@@ -162,6 +162,23 @@ endpoints: [{{addresses: [127.0.0.1]}}]
         self.expect(server, error__type="connect", http__response__status_code=503)
         self.expect(client, error__type="connect", http__response__status_code=None)
 
+    def test_an_endpoint_that_can_not_be_reached_is_a_try(self):
+        self.start()
+        alive, dead = self.backend(), free_port()
+        self.gateway.apply(plain_gateway(self.port) + backend("two", 0, services=[
+            {"host": "127.0.0.1", "port": port} for port in (dead, alive.port)]) +
+            route("api", f"  - backendRefs: [{reference('two')}]\n"))
+
+        def reached_late():
+            self.assertEqual(self.request("/", SAMPLED), 200)
+            return [span for span in self.collector.taken if span["error.type"] == "connect"]
+        failed = eventually(reached_late, "a request is sent to the dead endpoint first")[0]
+        again = eventually(lambda: [span for span in self.collector.taken if span["http.request.resend_count"] == 1 and
+                                    span.parent == failed.parent], "and then to the other one")[0]
+        self.assertEqual((failed["server.port"], again["server.port"]), (dead, alive.port))
+        self.assertLessEqual(failed.ended, again.begun)
+        self.assertFalse(again.failed)
+
     def test_what_no_rule_takes_has_a_span_without_route(self):
         self.start("--trace-sample", 1)
         self.assertEqual(self.request("/coffee", method="BREW"), 404)
