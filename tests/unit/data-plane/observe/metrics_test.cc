@@ -14,16 +14,17 @@ using testing::Not;
 
 class MetricsTest : public testing::Test {
  protected:
-  std::string Render() {
-    return RenderMetrics({.workers = {&first_, &second_},
-                          .reports = WorkerReports(2),
-                          .failure_names = {"no_route"},
-                          .series = series_,
-                          .mirrors = mirrors_,
-                          .snapshot = {},
-                          .access_log = std::nullopt,
-                          .spans = spans_});
+  MetricsSources Sources() {
+    return {.workers = {&first_, &second_},
+            .reports = WorkerReports(2),
+            .failure_names = {"no_route"},
+            .series = series_,
+            .mirrors = mirrors_,
+            .snapshot = {},
+            .access_log = std::nullopt,
+            .spans = spans_};
   }
+  std::string Render() { return RenderMetrics(Sources()); }
 
   WorkerMetrics first_;
   WorkerMetrics second_;
@@ -44,13 +45,7 @@ TEST_F(MetricsTest, SumsWorkers) {
 }
 
 TEST_F(MetricsTest, SaysWhenTheCertificateEnds) {
-  MetricsSources sources{.workers = {&first_, &second_},
-                         .reports = WorkerReports(2),
-                         .failure_names = {},
-                         .series = series_,
-                         .mirrors = mirrors_,
-                         .snapshot = {},
-                         .access_log = std::nullopt};
+  MetricsSources sources = Sources();
   EXPECT_THAT(RenderMetrics(sources), Not(HasSubstr("\napk_certificate_expires")));
   sources.certificate_expires_unix = 1'700'000'000;
   EXPECT_THAT(RenderMetrics(sources),
