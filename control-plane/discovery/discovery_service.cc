@@ -79,6 +79,7 @@ class AgentStream final : public Reactor {
   void OnWriteDone(bool ok) override {
     const std::lock_guard lock(mutex_);
     writing_ = false;
+    response_ = v1::DiscoveryResponse();  // Clear() would keep the memory of a whole snapshot.
     if (ok) WriteNext();
   }
 

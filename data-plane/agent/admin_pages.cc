@@ -111,7 +111,8 @@ AdminResponse AdminPages::Answer(const AdminRequest& request) const {
 
 AdminResponse AdminPages::NotFound() const {
   return Text(404,
-              "GET /healthz /readyz /metrics /config_dump /clusters /listeners\nPOST /drain\n");
+              "GET /healthz /readyz /metrics /config_dump /clusters /listeners /profile/cpu "
+              "/profile/heap\nPOST /drain\n");
 }
 
 AdminResponse AdminPages::Healthz() const { return Text(200, "ok\n"); }
@@ -133,6 +134,7 @@ AdminResponse AdminPages::Metrics() const {
                          .mirror_bytes = workers_.mirror_bytes(),
                          .snapshot = {},
                          .access_log = std::nullopt,
+                         .spans = std::nullopt,
                          .resident_bytes = ResidentBytes()};
   sources.snapshot.version = agent_.version();
   sources.snapshot.revision = agent_.revision();
@@ -145,6 +147,7 @@ AdminResponse AdminPages::Metrics() const {
     sources.certificate_expires_unix =
         static_cast<uint64_t>(std::max<time_t>(std::chrono::system_clock::to_time_t(*expires), 0));
   }
+  if (spans_ != nullptr) sources.spans = spans_->figures();
   AdminResponse response = Text(200, RenderMetrics(sources));
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
   return response;

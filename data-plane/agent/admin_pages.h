@@ -9,6 +9,7 @@
 #include "data-plane/identity/node_key.h"
 #include "data-plane/observe/access_log.h"
 #include "data-plane/observe/admin_server.h"
+#include "data-plane/otlp/span_exporter.h"
 #include "data-plane/worker/worker_group.h"
 
 namespace apk {
@@ -17,14 +18,20 @@ namespace apk {
 class AdminPages {
  public:
   using Expiry = std::function<std::optional<SystemTime>()>;
-  // All outlive it; `access_log` is nullptr where there is none. `certificate_expires`: of that
-  // which the agent shows to control planes; thread-safe.
-  AdminPages(const Agent& agent, WorkerGroup& workers, const AccessLog* access_log,
-             Expiry certificate_expires)
-      : agent_(agent),
-        workers_(workers),
-        access_log_(access_log),
-        certificate_expires_(std::move(certificate_expires)) {}
+  // All outlive the pages.
+  struct Sources {
+    const Agent& agent;
+    WorkerGroup& workers;
+    const AccessLog* access_log;  // nullptr: there is none.
+    const SpanExporter* spans;    // Likewise.
+    Expiry certificate_expires;   // Of that which the agent shows to control planes; thread-safe.
+  };
+  explicit AdminPages(Sources sources)
+      : agent_(sources.agent),
+        workers_(sources.workers),
+        access_log_(sources.access_log),
+        spans_(sources.spans),
+        certificate_expires_(std::move(sources.certificate_expires)) {}
 
   AdminResponse Answer(const AdminRequest& request) const;
 
@@ -44,6 +51,7 @@ class AdminPages {
   const Agent& agent_;
   WorkerGroup& workers_;
   const AccessLog* access_log_;
+  const SpanExporter* spans_;
   const Expiry certificate_expires_;
 };
 

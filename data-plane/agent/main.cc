@@ -21,9 +21,12 @@
 #include "data-plane/agent/admin_pages.h"
 #include "data-plane/agent/agent.h"
 #include "data-plane/agent/discovery_client.h"
+#include "data-plane/agent/heap_statistics.h"
+#include "data-plane/agent/profile_pages.h"
 #include "data-plane/auth/jwks_fetcher.h"
 #include "data-plane/identity/file_identity.h"
 #include "data-plane/identity/identity_keeper.h"
+#include "data-plane/otlp/span_exporter.h"
 
 namespace apk {
 namespace {
@@ -42,6 +45,9 @@ struct Flags {
   std::string log_level = "info";
   std::string access_log;
   std::string access_log_format = "json";
+  std::string otlp_endpoint;
+  std::string service_name = "apk-data-plane";
+  TracingOptions tracing;
   int workers = 0;
   int pin = -1;
   int drain_seconds = 30;
@@ -150,6 +156,29 @@ void AddIdentityFlags(CLI::App& app, Flags& flags) {
       ->delimiter(',');
 }
 
+void AddTraceFlags(CLI::App& app, Flags& flags) {
+  app.add_option("--otlp-endpoint", flags.otlp_endpoint,
+                 "Where spans of traces are posted to, in protobuf: the URL that /v1/traces is put "
+                 "behind, such as http://127.0.0.1:4318; none are recorded without it")
+      ->check([](const std::string& text) {
+        return std::string(Collector::TracesUrl(text).status().message());
+      });
+  app.add_option("--trace-sample", flags.tracing.ratio,
+                 "Share, from 0 to 1, of the requests without traceparent that are recorded; those "
+                 "with one are where it says so")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  app.add_option_function<std::string>(
+         "--trace-mirrors",
+         [&flags](const std::string& text) { flags.tracing.copies = text == "inherit"; },
+         "inherit: copies are recorded where their requests are, never: mirrors are told that they "
+         "are not")
+      ->check(CLI::IsMember({"inherit", "never"}))
+      ->default_str("inherit");
+  app.add_option("--service-name", flags.service_name, "service.name of spans")
+      ->capture_default_str();
+}
+
 void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--id", flags.id, "Name of this agent, unique in the fleet")
       ->capture_default_str();
@@ -193,6 +222,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->check([](const std::string& text) {
         return std::string(AccessFormat::Parse(text).status().message());
       });
+  AddTraceFlags(app, flags);
   app.set_version_flag("--version", "apk-data-plane " APK_VERSION);
 }
 
@@ -283,6 +313,21 @@ bool OpenAccessLog(const Flags& flags, size_t workers, std::unique_ptr<AccessLog
   return opened.ok();
 }
 
+// Spans as the flags want them: nothing where there are to be none.
+struct Traces {
+  Traces(const Flags& flags, size_t workers) {
+    const absl::StatusOr<std::string> url = Collector::TracesUrl(flags.otlp_endpoint);
+    if (!url.ok()) return;  // None was named: a wrong one has been refused as a flag.
+    SpanSource source{
+        .service_name = flags.service_name, .instance_id = flags.id, .version = APK_VERSION};
+    tracing = std::make_unique<Tracing>(flags.tracing, workers);
+    exporter = std::make_unique<SpanExporter>(*tracing, *url, std::move(source));
+  }
+
+  std::unique_ptr<Tracing> tracing;
+  std::unique_ptr<SpanExporter> exporter;
+};
+
 // Until one that ends the program.
 void WaitForSignal(const sigset_t& signals, AccessLog* access_log) {
   for (;;) {
@@ -335,7 +380,9 @@ int Run(Flags& flags) {
   }
   std::unique_ptr<AccessLog> access_log;
   if (!OpenAccessLog(flags, workers, access_log)) return 1;
-  WorkerGroup group(workers, flags.worker, flags.mirror, access_log.get());
+  Traces traces(flags, workers);
+  const Observers observers{.access_log = access_log.get(), .tracing = traces.tracing.get()};
+  WorkerGroup group(workers, flags.worker, flags.mirror, observers);
   LastGoodSnapshot disk(flags.data_dir);
   Agent agent(group, disk, flags.worker.default_address);
   JwksFetcher jwks(
@@ -355,9 +402,16 @@ int Run(Flags& flags) {
     return 1;
   }
   discovery.identity = [&identity] { return identity->Current(); };
-  const AdminPages pages(agent, group, access_log.get(),
-                         [&identity] { return identity->expires(); });
-  AdminServer admin([&pages](const AdminRequest& request) { return pages.Answer(request); });
+  const AdminPages pages({.agent = agent,
+                          .workers = group,
+                          .access_log = access_log.get(),
+                          .spans = traces.exporter.get(),
+                          .certificate_expires = [&identity] { return identity->expires(); }});
+  ProfilePages profiles(&HeapStatistics);
+  AdminServer admin([&pages, &profiles](const AdminRequest& request) {
+    std::optional<AdminResponse> profile = profiles.Answer(request);
+    return profile.has_value() ? *std::move(profile) : pages.Answer(request);
+  });
   if (const absl::Status listening = admin.Listen(admin_host, admin_port); !listening.ok()) {
     std::cerr << "apk-data-plane: --admin: " << listening.message() << "\n";
     return 1;
@@ -369,6 +423,7 @@ int Run(Flags& flags) {
   });
 
   if (access_log != nullptr) access_log->Start();
+  if (traces.exporter != nullptr) traces.exporter->Start();
   group.Start();
   admin.Start();
   agent.StartFromDisk();

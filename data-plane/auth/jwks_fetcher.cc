@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "common/log.h"
+#include "common/transfer_text.h"
 
 namespace apk {
 namespace {
@@ -18,14 +19,6 @@ constexpr std::chrono::seconds kLongestPause{60};
 // key's name.
 constexpr std::chrono::seconds kWantedPause{10};
 constexpr std::chrono::seconds kLookForWanted{1};
-
-size_t AppendBytes(char* data, size_t size, size_t count, void* target) {
-  auto* const text = static_cast<std::string*>(target);
-  const size_t bytes = size * count;
-  if (text->size() + bytes > kBytesMax) return 0;  // libcurl ends the transfer with an error.
-  text->append(data, bytes);
-  return bytes;
-}
 
 bool SameSource(const TokenIssuer& a, const TokenIssuer& b) {
   return a.name == b.name && a.jwks_url == b.jwks_url && a.jwks_ca_pem == b.jwks_ca_pem &&
@@ -47,7 +40,7 @@ absl::StatusOr<std::string> FetchJwks(const std::string& url, const std::string&
   curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl.get(), CURLOPT_FAILONERROR, 1L);
   curl_easy_setopt(curl.get(), CURLOPT_ERRORBUFFER, error);
-  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, &AppendBytes);
+  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, &AppendUpTo<kBytesMax>);
   curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &body);
   if (!ca_pem.empty()) {
     curl_blob blob{};

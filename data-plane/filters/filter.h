@@ -23,6 +23,7 @@ struct MatchedPath {
       prefix;  // The part a PathPrefix match consumed, after base_path, no trailing '/'.
   bool is_prefix = false;
   bool drop_trailing_slash = false;  // The match tolerated one; it is not forwarded.
+  std::string_view expression;       // That matched, as written, where it was a RegularExpression.
   std::vector<std::string>
       groups;  // Of a RegularExpression; [0] is the whole. Only where a rewrite needs them.
 };

@@ -28,10 +28,18 @@ ExchangeReport::ExchangeReport(WorkerContext& worker, const Arrival& arrival,
       arrival_(arrival),
       exchange_(exchange),
       begun_(std::chrono::steady_clock::now()) {
+  if (worker_.tracer != nullptr) {
+    trace_ = ExchangeTrace::Begin(*worker_.tracer, arrival_, exchange_);
+    record_.trace = trace_.get();
+  }
   if (worker_.access_log == nullptr) return;
   const RequestHead& request = exchange_.request();
   received_.host = request.authority;
   received_.user_agent = request.headers.Get("user-agent").value_or("");
+  if (trace_ != nullptr) {
+    received_.trace_id = Hex(BytesOf(trace_->trace_id()));
+    return;
+  }
   const std::optional<TraceParent> trace = FindTraceParent(request.headers);
   if (trace.has_value()) received_.trace_id = trace->trace_id;
 }
@@ -55,6 +63,7 @@ ExchangeReport::~ExchangeReport() {
     counts.backends.Mine(*record_.backend->series).requests[code_class].Add();
   }
   if (worker_.access_log != nullptr) Log(end);
+  if (trace_ != nullptr) trace_->End(record_, end - begun_);
 }
 
 void ExchangeReport::Log(TimePoint end) const {

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "common/clock.h"
+#include "data-plane/forward/exchange_trace.h"
 #include "data-plane/forward/failure.h"
 #include "data-plane/forward/worker_context.h"
 #include "data-plane/session/exchange.h"
@@ -28,6 +30,7 @@ struct ExchangeRecord {
   TimePoint sent{};                // The first try begins; epoch: there was none.
   TimePoint answered{};            // The backend's head is there; epoch: it never was.
   TimePoint ended{};               // The client has the answer; epoch: when the report ends.
+  ExchangeTrace* trace = nullptr;  // nullptr: the exchange is not recorded.
 
   void Fail(Failure why) { failure = FailureName(why); }
 };
@@ -58,6 +61,7 @@ class ExchangeReport {
   const TimePoint begun_;
   ExchangeRecord record_;
   Received received_;
+  std::unique_ptr<ExchangeTrace> trace_;
 };
 
 }  // namespace apk

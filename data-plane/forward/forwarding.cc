@@ -299,8 +299,10 @@ Task<std::optional<Failure>> Forwarding::Connect(TimePoint latest) {
     const bool limited = error == OpenError::kPendingLimit || error == OpenError::kNoPlace;
     if (error == OpenError::kPendingLimit) counts().Limit(BackendLimit::kPending);
     if (!limited) Blame();
+    NoteTry(FailureFor(error));
     if (limited || Now() >= latest) co_return FailureFor(error);
     if (!worker_.pool.MoveOn(*choice_->backend, lease_)) co_return FailureFor(error);
+    StartTry();
     if (lease_.exchange() != nullptr) co_return std::nullopt;
   }
 }
@@ -308,11 +310,13 @@ Task<std::optional<Failure>> Forwarding::Connect(TimePoint latest) {
 Task<std::optional<Failure>> Forwarding::Send() {
   for (;;) {
     const TimePoint latest = guard_.StartTry();
+    StartTry();
     if (lease_.exchange() == nullptr) {
       const std::optional<Failure> unconnected = co_await Connect(latest);
       if (unconnected.has_value()) co_return unconnected;
     }
     const std::optional<Failure> failure = co_await SendOnce();
+    NoteTry(failure);
     // A kept connection may die as it is used: that says nothing of the backend, so a request that
     // can be repeated is, on a new one; where there is a number of tries, as one of these. What the
     // backend refused it has not touched, whatever it is.
@@ -333,6 +337,16 @@ Task<std::optional<Failure>> Forwarding::Send() {
   }
 }
 
+void Forwarding::StartTry() {
+  if (record_.trace == nullptr) return;
+  record_.trace->StartTry(*choice_->backend, exchange_.request());
+}
+
+void Forwarding::NoteTry(std::optional<Failure> failure) {
+  if (record_.trace == nullptr) return;
+  record_.trace->NoteTry(lease_.endpoint, failure, response_.status);
+}
+
 Task<std::optional<Failure>> Forwarding::SendOnce() {
   ClientExchange& upstream = *lease_.exchange();
   const RequestHead& request = exchange_.request();
@@ -342,6 +356,7 @@ Task<std::optional<Failure>> Forwarding::SendOnce() {
   outgoing.host = request.authority_rewritten
                       ? request.authority
                       : choice_->backend->HostFor(lease_.endpoint, request.authority);
+  if (record_.trace != nullptr) outgoing.trace_parent = record_.trace->try_parent();
   upstream.WriteHead(outgoing);
   guard_.Attach(upstream);
   exchange_.AbortWhenCancelled(&upstream);

@@ -28,7 +28,7 @@ class Forwarding {
         record_(record),
         rule_(*record.rule),
         filters_(filters),
-        mirrors_(worker, came_back) {}
+        mirrors_(worker, record.trace, came_back) {}
   ~Forwarding();
   Forwarding(const Forwarding&) = delete;
   Forwarding& operator=(const Forwarding&) = delete;
@@ -68,6 +68,10 @@ class Forwarding {
   // A connection for the lease; no failure: there is one.
   Task<std::optional<Failure>> Connect(TimePoint latest);
   Task<std::optional<Failure>> SendOnce();
+  // Tell the trace of an exchange that is recorded that a try begins, and how the last one went; no failure: it was
+  // answered.
+  void StartTry();
+  void NoteTry(std::optional<Failure> failure);
   BackendCounts& counts() {
     return worker_.metrics.exchanges.backends.Mine(*choice_->backend->series);
   }

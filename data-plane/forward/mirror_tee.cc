@@ -2,6 +2,7 @@
 // atomics.
 #include "data-plane/forward/mirror_tee.h"
 
+#include "data-plane/forward/exchange_trace.h"
 #include "data-plane/http/head_writer.h"
 
 namespace apk {
@@ -64,6 +65,13 @@ void MirrorTee::Prepare(const Rule& rule, std::span<const Mirror> mirrors,
     outgoing.host = mirror.backend->HostFor(copy->endpoint, request.authority);
     if (mark.empty()) mark = worker_.mirror_marks.For(worker_.table->mirror_loop_key(), request);
     outgoing.mirror_mark = mark;
+    std::string trace_parent;
+    if (trace_ != nullptr) {
+      copy->trace.span = trace_->StartCopy(mirror, copy->endpoint, request);
+      copy->trace.to = trace_->copies();
+      trace_parent = trace_->CopyParent(copy->trace.span);
+      outgoing.trace_parent = trace_parent;
+    }
     copy->head.reserve(kHeadBytes);
     AppendRequestHead(copy->head, outgoing);
     copies_.push_back(std::move(copy));
@@ -79,8 +87,17 @@ void MirrorTee::Reject() {
 void MirrorTee::Start() {
   if (started_) return;
   started_ = true;
-  std::erase_if(copies_, [this](const auto& copy) { return !worker_.mirrors.Start(copy); });
+  std::erase_if(copies_, [this](const auto& copy) { return !StartCopy(copy); });
   if (!has_body_) copies_.clear();
+}
+
+bool MirrorTee::StartCopy(const MirrorCopyPtr& copy) {
+  if (worker_.mirrors.Start(copy)) return true;
+  if (copy->trace.span != nullptr) {  // The copy is still the worker's.
+    copy->trace.to = &trace_->spans();
+    copy->trace.End(MirrorResult::kDroppedQueue);
+  }
+  return false;
 }
 
 void MirrorTee::Append(std::string_view data) {

@@ -11,10 +11,14 @@
 
 namespace apk {
 
+class ExchangeTrace;
+
 class MirrorTee {
  public:
-  // `came_back`: the request is a copy already, see MirrorMarks::IsOn.
-  MirrorTee(WorkerContext& worker, bool came_back) : worker_(worker), came_back_(came_back) {}
+  // `trace`: nullptr where the exchange is not recorded. `came_back`: the request is a copy
+  // already, see MirrorMarks::IsOn.
+  MirrorTee(WorkerContext& worker, ExchangeTrace* trace, bool came_back)
+      : worker_(worker), trace_(trace), came_back_(came_back) {}
   ~MirrorTee();  // A body that was not completed by then was aborted by the client.
   MirrorTee(const MirrorTee&) = delete;
   MirrorTee& operator=(const MirrorTee&) = delete;
@@ -33,7 +37,11 @@ class MirrorTee {
   bool wants_body() const { return started_ && !ended_ && !copies_.empty(); }
 
  private:
+  // False where the copy found no room.
+  bool StartCopy(const MirrorCopyPtr& copy);
+
   WorkerContext& worker_;
+  ExchangeTrace* const trace_;
   const bool came_back_;
   std::vector<MirrorCopyPtr> copies_;
   bool has_body_ = false;

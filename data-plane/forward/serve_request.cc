@@ -74,6 +74,9 @@ Task<> ServeRequest(WorkerContext* worker, const Arrival* arrival, ServerExchang
   } else if (listener != nullptr) {
     match = RouteTable::Match(*listener, request);
     if (match.has_value()) record->rule = match->rule;
+    if (match.has_value() && record->trace != nullptr) {
+      record->trace->SetRoute(match->path, request.path);
+    }
     reply = AnswerPreflightFor(*listener, match, request);
     if (reply.has_value()) {
       co_await AnswerWith(exchange, record, *std::move(reply));
@@ -97,7 +100,7 @@ Task<> ServeRequest(WorkerContext* worker, const Arrival* arrival, ServerExchang
     if (reply.has_value()) {
       worker->metrics.unauthorized.Add();
       record->failure = "unauthorized";
-      MirrorTee rejected(*worker, came_back);
+      MirrorTee rejected(*worker, record->trace, came_back);
       rejected.Prepare(rule, rule.mirrors, request);
       rejected.Reject();
       co_await AnswerWith(exchange, record, *std::move(reply));

@@ -14,6 +14,7 @@
 #include "data-plane/net/tls_context.h"
 #include "data-plane/observe/metrics.h"
 #include "data-plane/routing/route_table.h"
+#include "data-plane/tracing/tracer.h"
 #include "data-plane/upstream/connection_pool.h"
 
 namespace apk {
@@ -77,6 +78,7 @@ struct WorkerContext {
   VerdictCache& verdicts;
   const ForwardLimits& limits;
   AccessLogDoor* access_log;  // nullptr: nothing is logged.
+  Tracer* tracer;             // nullptr: no spans are recorded.
   FastRandom random;
   std::shared_ptr<const RouteTable> table;  // Replaced between requests.
   std::shared_ptr<const KeyStore> keys;

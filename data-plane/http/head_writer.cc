@@ -46,10 +46,13 @@ void AppendRequestHead(std::string& out, const OutgoingRequest& request) {
   out.append(" HTTP/1.1\r\n");
   AppendField(out, "Host", request.host);
   const bool marked = !request.mirror_mark.empty();
-  head.headers.AppendLines(out, [marked](HeaderId id) {
+  const bool traced = !request.trace_parent.empty();
+  head.headers.AppendLines(out, [marked, traced](HeaderId id) {
     return id != HeaderId::kHost && id != HeaderId::kContentLength &&
-           id != HeaderId::kTransferEncoding && !(id == HeaderId::kVia && marked);
+           id != HeaderId::kTransferEncoding && !(id == HeaderId::kVia && marked) &&
+           !(id == HeaderId::kTraceparent && traced);
   });
+  if (traced) AppendField(out, "traceparent", request.trace_parent);
   if (marked) AppendMarkedVia(out, head.headers, request.mirror_mark);
   if (head.websocket) out.append("Connection: Upgrade\r\nUpgrade: websocket\r\n");
   AppendFraming(out, head.framing);

@@ -16,6 +16,7 @@ struct OutgoingRequest {
   std::string_view base_path;  // Put before the path.
   std::string_view host;
   std::string_view mirror_mark;  // For a mirror: a comment on the gateway's own member of Via.
+  std::string_view trace_parent = {};  // Instead of the head's; "": as there.
 };
 
 // A whole request head: request line, Host, the head's fields except Host and framing, framing

@@ -31,6 +31,7 @@ constexpr std::array kKnownNames = {
     KnownName{"Proxy-Connection", HeaderId::kProxyConnection},
     KnownName{"Server", HeaderId::kServer},
     KnownName{"TE", HeaderId::kTe},
+    KnownName{"Traceparent", HeaderId::kTraceparent},
     KnownName{"Trailer", HeaderId::kTrailer},
     KnownName{"Transfer-Encoding", HeaderId::kTransferEncoding},
     KnownName{"Upgrade", HeaderId::kUpgrade},

@@ -28,6 +28,7 @@ enum class HeaderId : uint8_t {
   kProxyConnection,
   kServer,
   kTe,
+  kTraceparent,
   kTrailer,
   kTransferEncoding,
   kUpgrade,

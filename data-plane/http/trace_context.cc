@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "common/strings.h"
-
 namespace apk {
 namespace {
 
@@ -40,16 +38,9 @@ std::optional<TraceParent> ParseTraceParent(std::string_view value) {
 }
 
 std::optional<TraceParent> FindTraceParent(const HeaderMap& headers) {
-  std::optional<std::string_view> found;
-  for (size_t i = 0; i < headers.size(); ++i) {
-    if (headers.id(i) != HeaderId::kOther || !EqualsIgnoreCase(headers.name(i), "traceparent")) {
-      continue;
-    }
-    if (found.has_value()) return std::nullopt;
-    found = headers.value(i);
-  }
-  if (!found.has_value()) return std::nullopt;
-  return ParseTraceParent(*found);
+  if (!headers.Has(HeaderId::kTraceparent)) return std::nullopt;
+  if (headers.Count(HeaderId::kTraceparent) != 1) return std::nullopt;
+  return ParseTraceParent(*headers.Get(HeaderId::kTraceparent));
 }
 
 }  // namespace apk

@@ -41,6 +41,7 @@ void FinishCopy(MirrorCopy& copy, MirrorResult result, MirrorBudget& budget) {
   if (copy.finished) return;
   copy.finished = true;
   copy.stats->Count(result);
+  if (copy.trace.span != nullptr) copy.trace.End(result);
   if (copy.exchange != nullptr) copy.exchange->Abort();
   if (copy.body == nullptr) return;
   budget.GiveBack(copy, copy.body->bytes);

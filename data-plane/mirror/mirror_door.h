@@ -11,9 +11,10 @@
 #include <string_view>
 
 #include "common/clock.h"
+#include "common/spsc_ring.h"
 #include "data-plane/mirror/mirror_limits.h"
-#include "data-plane/mirror/mirror_ring.h"
 #include "data-plane/mirror/mirror_stats.h"
+#include "data-plane/mirror/mirror_trace.h"
 #include "data-plane/routing/route_table.h"
 
 namespace apk {
@@ -48,6 +49,7 @@ struct MirrorCopy {
   uint64_t waiting_bytes = 0;          // Counted for it while it waits.
   TimePoint due;                       // When the mirror's time for it is up.
   bool alone = false;     // It was in a pipeline in vain: it gets its own exchange now.
+  MirrorTrace trace;      // Told with it how it ended.
   bool finished = false;  // Counted: whatever comes of it is thrown away.
 };
 

@@ -108,6 +108,7 @@ Task<MirrorResult> MirrorChannel::ReadAnswer(MirrorCopy* copy, ClientExchange* e
     if (result != ClientExchange::HeadResult::kOk) co_return MirrorResult::kFailedReset;
     // Nobody asked to change protocols: what follows would be no HTTP.
     if (answer->status == 101) co_return MirrorResult::kFailedProtocol;
+    copy->trace.status = answer->status;
     if (answer->status >= 200) break;
   }
   uint64_t discarded = 0;

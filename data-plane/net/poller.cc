@@ -78,6 +78,7 @@ void Poller::Add(PolledSocket& socket) {
 void Poller::Remove(PolledSocket& socket) {
   if (socket.held) SendHeld();
   socket.unsent.clear();
+  if (sockets_.empty()) return;  // The loop has ended, and forgot it.
   sockets_[socket.index] = sockets_.back();
   sockets_[socket.index]->index = socket.index;
   sockets_.pop_back();

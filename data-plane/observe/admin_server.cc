@@ -80,8 +80,15 @@ Task<> AdminServer::Serve(TcpSocket socket) {
       AdminRequest request;
       request.method = connection.request().method;
       request.path = connection.request().path;
+      request.query = connection.request().query;
       request.from_page = connection.request().headers.Get("origin").has_value();
       response = handler_(request);
+      if (response.after_pause) {
+        Timer pause(io_.get_executor(), std::chrono::steady_clock::now() + response.pause);
+        co_await pause.async_wait(kTuple);
+        const std::function<AdminResponse()> answer = std::move(response.after_pause);
+        response = answer();
+      }
     }
     ResponseHead head;
     head.status = response.status;

@@ -6,6 +6,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -22,12 +23,16 @@ struct AdminResponse {
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
   std::string allow;  // Methods, with 405; or "".
+  // Where it is set: what is answered instead, once `pause` has passed.
+  std::function<AdminResponse()> after_pause;
+  std::chrono::seconds pause{0};
 };
 
 // Views of the server's.
 struct AdminRequest {
   std::string_view method;
   std::string_view path;     // "/metrics" for one.
+  std::string_view query;    // Behind its "?"; or "".
   bool from_page = false;    // A page of a browser sent it, which may be anybody's.
 };
 

@@ -117,4 +117,10 @@ void AppendLabelEscaped(std::string& out, std::string_view value) {
       });
 }
 
+void AppendUtf8(std::string& out, std::string_view value) {
+  AppendEscaped(
+      out, value, [](std::string_view) { return false; },
+      [&out](std::string_view, bool) { out += kReplacement; });
+}
+
 }  // namespace apk

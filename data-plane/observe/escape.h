@@ -17,4 +17,7 @@ void AppendJsonEscaped(std::string& out, std::string_view value);
 // U+FFFD, one each.
 void AppendLabelEscaped(std::string& out, std::string_view value);
 
+// As it is, but that bytes that are no UTF-8 become U+FFFD, one each.
+void AppendUtf8(std::string& out, std::string_view value);
+
 }  // namespace apk

@@ -12,6 +12,7 @@
 #include "data-plane/observe/counter.h"
 #include "data-plane/observe/exchange_counts.h"
 #include "data-plane/observe/worker_report.h"
+#include "data-plane/tracing/span_figures.h"
 
 namespace apk {
 
@@ -51,6 +52,7 @@ struct MetricsSources {
   uint64_t mirror_bytes = 0;
   SnapshotMetrics snapshot;
   std::optional<AccessLogFigures> access_log;  // nullopt: there is none.
+  std::optional<SpanFigures> spans;            // nullopt: none are recorded.
   uint64_t resident_bytes = 0;
   // When the certificate ends that control planes are shown, Unix time; nullopt: there is none.
   std::optional<uint64_t> certificate_expires_unix = std::nullopt;

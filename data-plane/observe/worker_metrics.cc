@@ -81,6 +81,21 @@ void AddLoops(Exposition& out, const MetricsSources& sources) {
            &WorkerReport::cpu);
 }
 
+void AddSpans(Exposition& out, const SpanFigures& spans) {
+  constexpr std::string_view kSpans = "apk_trace_spans_total";
+  out.Family(
+      kSpans, "counter",
+      "dropped: no room in a buffer; failed: the collector did not take the batch; rejected: "
+      "it did not take these of it.");
+  out.Sample(kSpans, {{"outcome", "exported"}}, spans.exported);
+  out.Sample(kSpans, {{"outcome", "dropped"}}, spans.dropped);
+  out.Sample(kSpans, {{"outcome", "failed"}}, spans.failed);
+  out.Sample(kSpans, {{"outcome", "rejected"}}, spans.rejected);
+  out.Family("apk_trace_export_retries_total", "counter",
+             "Posts to the collector of what it had not taken.");
+  out.Sample("apk_trace_export_retries_total", {}, spans.retries);
+}
+
 }  // namespace
 
 uint64_t ResidentBytes() {
@@ -105,6 +120,7 @@ void AddWorkers(Exposition& out, const MetricsSources& sources) {
     out.Sample(kName, {{"outcome", "dropped"}}, sources.access_log->dropped);
     out.Sample(kName, {{"outcome", "lost"}}, sources.access_log->lost);
   }
+  if (sources.spans.has_value()) AddSpans(out, *sources.spans);
   out.Family("process_resident_memory_bytes", "gauge", "Resident memory size in bytes.");
   out.Sample("process_resident_memory_bytes", {}, sources.resident_bytes);
   out.Family("apk_snapshot_revision", "gauge", "Store revision of the snapshot in force.");

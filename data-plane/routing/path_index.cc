@@ -198,6 +198,7 @@ class PathIndex::Look {
     found.rule = expression_->rule;
     found.path.base_path = path_.substr(0, expression_->base_size);
     found.path.drop_trailing_slash = dropped_slash_;
+    found.path.expression = expression_->match->path;
     if ((expression_->flags & kGroups) == 0) return;
     found.path.groups = expression_->match->expression->Groups(relative_);
   }

@@ -31,7 +31,9 @@ void H2ClientExchange::WriteHead(const OutgoingRequest& request) {
   head_out_.Add(":scheme", secure ? "https" : "http");
   head_out_.Add(":authority", request.host);
   head_out_.Add(":path", target);
-  head_out_.AddAll(head.headers, head.framing.kind == BodyFraming::Kind::kNone);
+  const bool traced = !request.trace_parent.empty();
+  head_out_.AddAll(head.headers, head.framing.kind == BodyFraming::Kind::kNone, !traced);
+  if (traced) head_out_.Add("traceparent", request.trace_parent);
   if (head.framing.kind == BodyFraming::Kind::kLength) {
     std::string length;
     AppendNumber(length, head.framing.length);

@@ -33,10 +33,11 @@ void H2FieldBlock::Add(std::string_view name, std::string_view value) {
   extents_.push_back(Extent{.name_size = name.size(), .value_size = value.size()});
 }
 
-void H2FieldBlock::AddAll(const HeaderMap& headers, bool with_length) {
+void H2FieldBlock::AddAll(const HeaderMap& headers, bool with_length, bool with_trace) {
   for (size_t i = 0; i < headers.size(); ++i) {
     const HeaderId id = headers.id(i);
     if (IsForHttp1(id) || (id == HeaderId::kContentLength && !with_length)) continue;
+    if (id == HeaderId::kTraceparent && !with_trace) continue;
     Add(headers.name(i), headers.value(i));
   }
 }

@@ -17,8 +17,9 @@ class H2FieldBlock {
  public:
   void Clear();
   void Add(std::string_view name, std::string_view value);
-  // All but Host and what only HTTP/1.1 means; Content-Length where `with_length`.
-  void AddAll(const HeaderMap& headers, bool with_length);
+  // All but Host and what only HTTP/1.1 means; Content-Length where `with_length`, traceparent
+  // where `with_trace`.
+  void AddAll(const HeaderMap& headers, bool with_length, bool with_trace = true);
   // Valid until the next change.
   const std::vector<nghttp2_nv>& Get();
 

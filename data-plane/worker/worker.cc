@@ -76,7 +76,7 @@ struct Worker::Acceptor {
 
 Worker::Worker(int index, const WorkerOptions& options, ClientAddresses& addresses,
                SharedBackends& backends, MirrorBudget& budget, MirrorStatsRegistry& stats,
-               std::function<void()> wake_mirrors, AccessLogDoor* access_log)
+               std::function<void()> wake_mirrors, AccessLogDoor* access_log, Tracer* tracer)
     : index_(index),
       options_(options),
       addresses_(addresses),
@@ -93,6 +93,7 @@ Worker::Worker(int index, const WorkerOptions& options, ClientAddresses& address
                .verdicts = verdicts_,
                .limits = options.forward,
                .access_log = access_log,
+               .tracer = tracer,
                .random = FastRandom(static_cast<uint64_t>(
                    std::chrono::steady_clock::now().time_since_epoch().count() + index)),
                .table = std::make_shared<const RouteTable>(),

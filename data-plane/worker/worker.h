@@ -38,10 +38,10 @@ struct WorkerOptions {
 
 class Worker {
  public:
-  // `access_log` is its own, or nullptr. What it is given outlives it.
+  // `access_log` and `tracer` are its own, or nullptr. What it is given outlives it.
   Worker(int index, const WorkerOptions& options, ClientAddresses& addresses,
          SharedBackends& backends, MirrorBudget& budget, MirrorStatsRegistry& stats,
-         std::function<void()> wake_mirrors, AccessLogDoor* access_log);
+         std::function<void()> wake_mirrors, AccessLogDoor* access_log, Tracer* tracer);
   ~Worker();
 
   void Start();

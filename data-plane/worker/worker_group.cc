@@ -65,17 +65,19 @@ class ReportAnswers {
 }  // namespace
 
 WorkerGroup::WorkerGroup(size_t workers, const WorkerOptions& options,
-                         const MirrorLimits& mirror_limits, AccessLog* access_log)
+                         const MirrorLimits& mirror_limits, const Observers& observers)
     : options_(options),
       addresses_(options.connections_per_address_max),
       health_(backends_, options.pool.dns_servers),
       budget_(mirror_limits),
       mirrors_(mirror_limits, budget_) {
   for (size_t i = 0; i < workers; ++i) {
-    AccessLogDoor* const door = access_log == nullptr ? nullptr : &access_log->door(i);
+    AccessLogDoor* const door =
+        observers.access_log == nullptr ? nullptr : &observers.access_log->door(i);
+    Tracer* const tracer = observers.tracing == nullptr ? nullptr : &observers.tracing->tracer(i);
     workers_.push_back(std::make_unique<Worker>(
         static_cast<int>(i), options_, addresses_, backends_, budget_, mirror_stats_,
-        [this] { mirrors_.Wake(); }, door));
+        [this] { mirrors_.Wake(); }, door, tracer));
     mirrors_.AddDoor(&workers_.back()->mirror_door());
   }
 }

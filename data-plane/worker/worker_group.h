@@ -8,16 +8,22 @@
 
 #include "data-plane/mirror/mirror_sender.h"
 #include "data-plane/observe/access_log.h"
+#include "data-plane/tracing/tracer.h"
 #include "data-plane/upstream/health_checker.h"
 #include "data-plane/worker/worker.h"
 
 namespace apk {
 
+// Who is told of each request; for each worker there is a part of its own. They outlive the group.
+struct Observers {
+  AccessLog* access_log = nullptr;  // nullptr: nothing is logged,
+  Tracing* tracing = nullptr;       // no spans are recorded.
+};
+
 class WorkerGroup {
  public:
-  // `access_log` has a door for each worker and outlives the group; nullptr: nothing is logged.
   WorkerGroup(size_t workers, const WorkerOptions& options, const MirrorLimits& mirror_limits,
-              AccessLog* access_log);
+              const Observers& observers);
   ~WorkerGroup();
 
   void Start();

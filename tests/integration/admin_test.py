@@ -1,10 +1,15 @@
 """The admin port: what it tells about an agent, what it must never tell, and the drain."""
+import contextlib
 import http.client
 import json
+import struct
 import threading
 
 import harness
 import prometheus
+
+
+BINARY = "application/octet-stream"
 
 
 def config(port, backend_port):
@@ -35,7 +40,8 @@ class AdminCase(harness.ClientTest):
         self.addCleanup(connection.close)
         connection.request(method, path, headers=dict(headers))
         answer = connection.getresponse()
-        return answer.status, answer.headers, answer.read().decode()
+        body = answer.read()
+        return answer.status, answer.headers, body if answer.headers["Content-Type"] == BINARY else body.decode()
 
     def samples(self):
         status, headers, text = self.admin("/metrics")
@@ -222,6 +228,85 @@ class DrainTest(AdminCase):
         status, _, _ = self.admin("/drain", "POST", [("Origin", "http://evil.example")])
         self.assertEqual(status, 403)
         self.assertEqual(self.admin("/readyz")[0], 200)
+
+
+class ProfileTest(AdminCase):
+    def test_a_cpu_profile_has_the_stacks_of_the_agent_at_work(self):
+        answers, stop = [], threading.Event()
+
+        def load():
+            while not stop.is_set():
+                with harness.RawClient("127.0.0.1", self.port) as client:
+                    for _ in range(100):
+                        client.send("GET /tea HTTP/1.1\r\nHost: a\r\n\r\n")
+                        answers.append(client.read_response()[0])
+        loads = [threading.Thread(target=load) for _ in range(4)]
+        for thread in loads:
+            thread.start()
+        status, headers, profile = self.admin("/profile/cpu?seconds=2")
+        stop.set()
+        for thread in loads:
+            thread.join()
+        self.assertEqual((status, headers["Content-Type"]), (200, BINARY))
+        self.assertEqual(set(answers), {200})
+        self.assertEqual(struct.unpack("<5Q", profile[:40]), (0, 3, 0, 10_000, 0))
+        stacks, at = [], 40
+        while True:
+            count, depth = struct.unpack_from("<2Q", profile, at)
+            stack = struct.unpack_from(f"<{depth}Q", profile, at + 16)
+            at += 16 + 8 * depth
+            if count == 0:
+                break
+            stacks.append((count, stack))
+        self.assertEqual(stack, (0,))  # The trailer's.
+        mappings = [line.split() for line in profile[at:].decode().splitlines()]
+        code = [[int(end, 16) for end in line[0].split("-")] for line in mappings
+                if "x" in line[1] and line[-1].endswith("/apk-data-plane")]
+        self.assertGreater(sum(count for count, _ in stacks), 10)
+        own = sum(count for count, stack in stacks
+                  if any(begin <= address < end for address in stack for begin, end in code))
+        self.assertGreater(own, 10)
+
+    def begin_profile(self, seconds):
+        """Statuses of what was asked, the last one of a profile that is under way when this returns."""
+        statuses = []
+        close = [("Connection", "close")]
+
+        def ask():
+            while not statuses or statuses[-1] == 409:  # A probe may have been first.
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    statuses.append(self.admin(f"/profile/cpu?seconds={seconds}", headers=close)[0])
+        thread = threading.Thread(target=ask)
+        thread.start()
+        self.addCleanup(thread.join)
+        harness.eventually(lambda: self.admin("/profile/cpu?seconds=1", headers=close)[0] == 409, "it is refused")
+        return statuses
+
+    def test_one_cpu_profile_at_a_time_and_the_port_answers_meanwhile(self):
+        statuses = self.begin_profile(4)
+        self.assertEqual(self.admin("/healthz")[0], 200)
+        self.assertNotIn(200, statuses)
+        harness.eventually(lambda: 200 in statuses, "the first ends")
+        self.assertEqual(self.admin("/profile/cpu?seconds=1")[0], 200)
+
+    def test_an_agent_can_end_within_a_profile(self):
+        statuses = self.begin_profile(60)
+        statuses.append(0)  # Nothing is asked again.
+        self.assertEqual(self.gateway.agents[1].stop(), 0)
+        self.assertNotIn(200, statuses)
+
+    def test_only_times_from_a_second_to_a_minute(self):
+        for query in ("seconds=0", "seconds=61", "seconds=-1", "seconds=1x", "seconds=", "hz=1", "seconds=1&a=b",
+                      "seconds=99999999999999999999"):
+            status, _, text = self.admin("/profile/cpu?" + query)
+            self.assertEqual((status, text), (400, "/profile/cpu?seconds=N, N from 1 to 60\n"), query)
+        self.assertEqual(self.admin("/profile/cpu", "POST")[0], 405)
+        self.assertEqual(self.admin("/profile/cpu?seconds=1", headers=[("Origin", "http://evil.example")])[0], 403)
+
+    def test_the_heap_is_told_as_text(self):
+        status, headers, text = self.admin("/profile/heap")
+        self.assertEqual((status, headers["Content-Type"]), (200, "text/plain; charset=utf-8"))
+        self.assertRegex(text, "committed:|<malloc")  # mimalloc's, glibc's under sanitizers.
 
 
 if __name__ == "__main__":

@@ -446,7 +446,8 @@ class Metrics(unittest.TestCase):
         primary, mirror = harness.FakeBackend(), harness.FakeBackend()
         self.addCleanup(primary.close)
         self.addCleanup(mirror.close)
-        with harness.Gateway(agent_flags=["--access-log", "/dev/null"]) as gateway:
+        with harness.Gateway(agent_flags=["--access-log", "/dev/null", "--otlp-endpoint",
+                                          f"http://127.0.0.1:{harness.free_port()}"]) as gateway:
             port = harness.free_port("127.0.0.1")
             rules = (f"  - backendRefs: [{harness.reference('primary')}]\n    filters:\n    - type: RequestMirror\n"
                      f"      requestMirror: {{backendRef: {harness.reference('mirror')}}}\n")

@@ -50,6 +50,18 @@ TEST(HeadWriter, PutsTheBaseBeforeThePathAndTheQueryBehind) {
   EXPECT_TRUE(Write(head).starts_with("GET /a HTTP/1.1\r\n"));
 }
 
+TEST(HeadWriter, NamesTheTraceInPlaceOfWhatCame) {
+  RequestHead head = Get();
+  head.headers.Add("TraceParent", "theirs");
+  head.headers.Add("X-A", "b");
+  head.headers.Add("traceparent", "theirs too");
+  std::string out;
+  AppendRequestHead(
+      out,
+      {.head = &head, .base_path = "", .host = "h", .mirror_mark = {}, .trace_parent = "ours"});
+  EXPECT_EQ(out, "GET /a HTTP/1.1\r\nHost: h\r\nX-A: b\r\ntraceparent: ours\r\n\r\n");
+}
+
 TEST(HeadWriter, ACopyIsMarkedInTheGatewaysOwnMemberOfVia) {
   RequestHead head = Get();
   head.headers.Add("Via", "1.1 first");

@@ -43,6 +43,7 @@ TEST(HeaderId, KnownNamesAreFoundInAnyCase) {
       {"proxy-connection", HeaderId::kProxyConnection},
       {"server", HeaderId::kServer},
       {"te", HeaderId::kTe},
+      {"traceparent", HeaderId::kTraceparent},
       {"trailer", HeaderId::kTrailer},
       {"transfer-encoding", HeaderId::kTransferEncoding},
       {"upgrade", HeaderId::kUpgrade},

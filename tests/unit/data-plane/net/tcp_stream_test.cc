@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "data-plane/net/timer.h"
+
 namespace apk {
 namespace {
 
@@ -176,6 +178,20 @@ TEST(TcpStream, WhatTheKernelDoesNotTakeAtTheEndOfARoundFollows) {
   const std::string received = ReceiveAll(io, connection.peer);
   EXPECT_EQ(received.size(), taken * message.size());
   EXPECT_TRUE(sending.over);
+}
+
+Task<> Keep(asio::io_context* io, std::unique_ptr<TcpStream> stream) {
+  Timer timer(io->get_executor(), std::chrono::steady_clock::now() + std::chrono::hours(1));
+  co_await timer.async_wait(kTuple);
+  stream->Close();
+}
+
+TEST(TcpStream, DiesWithALoopInWhichItsOwnerWaitsForSomethingElse) {
+  DeadlineList deadlines;
+  asio::io_context io{1};
+  Connection connection(io, deadlines);
+  asio::co_spawn(io, Keep(&io, std::move(connection.stream)), Detached());
+  io.poll();
 }
 
 TEST(TcpStream, ClosingSendsWhatWasSentBeforeInTheSameRound) {

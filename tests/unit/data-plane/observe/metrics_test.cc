@@ -14,20 +14,23 @@ using testing::Not;
 
 class MetricsTest : public testing::Test {
  protected:
-  std::string Render() {
-    return RenderMetrics({.workers = {&first_, &second_},
-                          .reports = WorkerReports(2),
-                          .failure_names = {"no_route"},
-                          .series = series_,
-                          .mirrors = mirrors_,
-                          .snapshot = {},
-                          .access_log = std::nullopt});
+  MetricsSources Sources() {
+    return {.workers = {&first_, &second_},
+            .reports = WorkerReports(2),
+            .failure_names = {"no_route"},
+            .series = series_,
+            .mirrors = mirrors_,
+            .snapshot = {},
+            .access_log = std::nullopt,
+            .spans = spans_};
   }
+  std::string Render() { return RenderMetrics(Sources()); }
 
   WorkerMetrics first_;
   WorkerMetrics second_;
   SeriesBook series_;
   MirrorStatsRegistry mirrors_;
+  std::optional<SpanFigures> spans_;
 };
 
 TEST_F(MetricsTest, SumsWorkers) {
@@ -42,13 +45,7 @@ TEST_F(MetricsTest, SumsWorkers) {
 }
 
 TEST_F(MetricsTest, SaysWhenTheCertificateEnds) {
-  MetricsSources sources{.workers = {&first_, &second_},
-                         .reports = WorkerReports(2),
-                         .failure_names = {},
-                         .series = series_,
-                         .mirrors = mirrors_,
-                         .snapshot = {},
-                         .access_log = std::nullopt};
+  MetricsSources sources = Sources();
   EXPECT_THAT(RenderMetrics(sources), Not(HasSubstr("\napk_certificate_expires")));
   sources.certificate_expires_unix = 1'700'000'000;
   EXPECT_THAT(RenderMetrics(sources),
@@ -81,6 +78,17 @@ TEST_F(MetricsTest, ForgetsASeriesWithItsLastHolder) {
 
 TEST_F(MetricsTest, SaysWhichWorkerDidNotAnswer) {
   EXPECT_THAT(Render(), HasSubstr("apk_worker_responding{worker=\"1\"} 0\n"));
+}
+
+TEST_F(MetricsTest, CountsSpansWhereSomeAreRecorded) {
+  EXPECT_THAT(Render(), Not(HasSubstr("apk_trace_")));
+  spans_ = SpanFigures{.exported = 1, .dropped = 2, .failed = 3, .rejected = 4, .retries = 5};
+  const std::string text = Render();
+  EXPECT_THAT(text, HasSubstr("apk_trace_spans_total{outcome=\"exported\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("apk_trace_spans_total{outcome=\"dropped\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("apk_trace_spans_total{outcome=\"failed\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("apk_trace_spans_total{outcome=\"rejected\"} 4\n"));
+  EXPECT_THAT(text, HasSubstr("apk_trace_export_retries_total 5\n"));
 }
 
 TEST(Exposition, EscapesLabels) {

@@ -1,5 +1,5 @@
-// A bounded queue from one thread to one other that neither ever waits on. A worker that finds it
-// full drops the copy; nothing that the mirror thread does can hold a worker up.
+// A bounded queue from one thread to one other that neither ever waits on: nothing that the
+// consumer does can hold the producer up, which does without what finds no room.
 #pragma once
 
 #include <atomic>

@@ -1,0 +1,24 @@
+// Bounded, so that a queue of spans is.
+#include "data-plane/tracing/span.h"
+
+#include <algorithm>
+
+namespace apk {
+
+void Span::Set(std::string_view key, std::string_view text) {
+  attributes.push_back({key, std::string(text.substr(0, kTextBytesMax))});
+}
+
+void Span::Set(std::string_view key, int64_t number) { attributes.push_back({key, number}); }
+
+void Span::Set(std::string_view key, bool yes) { attributes.push_back({key, yes}); }
+
+void Span::Fail(std::string_view type) {
+  failed = true;
+  Set("error.type", type);
+}
+
+// The calendar may have been put back meanwhile.
+void Span::End(WallTime at) { ended = std::max(at, begun); }
+
+}  // namespace apk
