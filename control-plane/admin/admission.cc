@@ -26,15 +26,10 @@ v1::Violation* AddViolation(v1::ApplyResponse& response, int index,
 
 // nullptr and a violation where it is no object of ours.
 MessagePtr Unpack(const google::protobuf::Any& any, int index, v1::ApplyResponse& response) {
-  const std::string& url = any.type_url();
-  const std::string name = url.substr(url.rfind('/') + 1);
-  for (const Kind& kind : AllKinds()) {
-    if (kind.descriptor->full_name() != name) continue;
-    MessagePtr object = kind.New();
-    if (object->ParseFromString(any.value())) return object;
-  }
+  MessagePtr object = Decode(any);
+  if (object != nullptr) return object;
   AddViolation(response, index, v1::Violation::ERROR, "",
-               Concat("no object of a known kind: ", url),
+               Concat("no object of a known kind: ", any.type_url()),
                "use apkctl of the same version as the control plane");
   return nullptr;
 }
@@ -101,6 +96,17 @@ std::set<std::string> NamespacesIn(const std::vector<MessagePtr>& objects) {
 }
 
 }  // namespace
+
+MessagePtr Decode(const google::protobuf::Any& any) {
+  const std::string& url = any.type_url();
+  const std::string name = url.substr(url.rfind('/') + 1);
+  for (const Kind& kind : AllKinds()) {
+    if (kind.descriptor->full_name() != name) continue;
+    MessagePtr object = kind.New();
+    if (object->ParseFromString(any.value())) return object;
+  }
+  return nullptr;
+}
 
 v1::ObjectKey ToProto(const ResourceKey& key) {
   v1::ObjectKey proto;

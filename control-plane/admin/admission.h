@@ -17,6 +17,10 @@ namespace apk {
 
 using MessagePtr = std::unique_ptr<google::protobuf::Message>;
 
+// An object of a request; nullptr where it is none of ours. Whoever asks what a request is about
+// must decode it as what takes it does: by this.
+MessagePtr Decode(const google::protobuf::Any& any);
+
 // Decoded, validated and normalised objects in the order of the request. False where there is an
 // error among the violations.
 bool Admit(const v1::ApplyRequest& request, std::vector<MessagePtr>& objects,

@@ -35,7 +35,9 @@ grpc::Status BackupService::Backup(grpc::ServerContext* context, const v1::Backu
   change.Needs(AccessTo(change.user(), "create", "backups", Need::kAdmin));
   if (const grpc::Status begun = change.Begin(); !begun.ok()) return begun;
   // What others have been told is stored must be in it.
-  if (const absl::Status current = configuration_.CatchUp(); !current.ok()) return ToGrpc(current);
+  if (const absl::Status current = configuration_.CatchUp(); !current.ok()) {
+    return change.End(ToGrpc(current), 0, {});
+  }
   const Configuration::View view = configuration_.Current();
   apk::Backup backup;
   backup.revision = view.revision;
@@ -54,19 +56,27 @@ grpc::Status BackupService::Backup(grpc::ServerContext* context, const v1::Backu
 grpc::Status BackupService::Restore(grpc::ServerContext* context,
                                     grpc::ServerReader<v1::RestoreRequest>* reader,
                                     v1::RestoreResponse* response) {
+  const auto begin = [&](GuardedRequest& change) {
+    change.Needs(AccessTo(change.user(), "create", "restores", Need::kAdmin));
+    return change.Begin();
+  };
+  // Who may not is not waited for.
+  GuardedRequest upload(guard_, *context, "restore", false);
+  if (const grpc::Status begun = begin(upload); !begun.ok()) return begun;
   v1::RestoreRequest part;
   reader->Read(&part);
   const v1::RestoreOptions options = part.options();
-  GuardedRequest change(guard_, *context, "restore", options.dry_run());
-  change.Needs(AccessTo(change.user(), "create", "restores", Need::kAdmin));
-  if (const grpc::Status begun = change.Begin(); !begun.ok()) return begun;
   std::string file;
   while (reader->Read(&part)) {
     file += part.data();
     if (file.size() > kFileBytesMax) {
-      return {grpc::StatusCode::RESOURCE_EXHAUSTED, "the backup is larger than 1 GiB"};
+      return upload.End({grpc::StatusCode::RESOURCE_EXHAUSTED, "the backup is larger than 1 GiB"},
+                        0, {});
     }
   }
+  // The right to it may have gone while the file came.
+  GuardedRequest change(guard_, *context, "restore", options.dry_run());
+  if (const grpc::Status begun = begin(change); !begun.ok()) return begun;
   const absl::StatusOr<apk::Backup> backup = ReadBackup(file);
   const grpc::Status status =
       backup.ok() ? Take(configuration_.Restore(*backup, options, change.user()), response)

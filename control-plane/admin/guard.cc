@@ -37,14 +37,11 @@ absl::Status CheckObject(const Gate& gate, const std::string& user, const std::s
 std::vector<ResourceKey> KeysOf(const v1::ApplyRequest& request) {
   std::vector<ResourceKey> keys;
   for (const google::protobuf::Any& any : request.objects()) {
-    for (const Kind& kind : AllKinds()) {
-      if (!any.type_url().ends_with("/" + kind.descriptor->full_name())) continue;
-      const MessagePtr object = kind.New();
-      if (!object->ParseFromString(any.value())) continue;
-      keys.push_back(KeyOf(*object));
-      std::string& home = keys.back().namespace_name;
-      if (home.empty() && !kind.cluster_scoped) home = "default";
-    }
+    const MessagePtr object = Decode(any);
+    if (object == nullptr) continue;
+    ResourceKey& key = keys.emplace_back(KeyOf(*object));
+    const Kind* const kind = FindKind(key.group, key.kind);
+    if (key.namespace_name.empty() && !kind->cluster_scoped) key.namespace_name = "default";
   }
   return keys;
 }

@@ -11,6 +11,8 @@
 namespace apk {
 namespace {
 
+bool IsNamespace(const ResourceKey& key) { return key.group.empty() && key.kind == "Namespace"; }
+
 bool IsMember(const v1::Prune& prune, const LabelSelector& selector,
               const v1::ObjectMeta& metadata) {
   const auto noted = metadata.annotations().find(kApplySetAnnotation);
@@ -71,14 +73,23 @@ absl::StatusOr<std::vector<ResourceKey>> FindPruned(const v1::Prune& prune,
                                                     const ResourceSet& resources,
                                                     const std::vector<ResourceKey>& applied) {
   std::set<ResourceKey> pruned;
+  std::set<std::string> visited = {""};  // Namespaces.
   for (const auto& [key, object] : resources.resources()) {
     if (IsOwnObject(key) || ReasonToKeep(key).has_value()) continue;
     if (IsMember(prune, selector, MetadataOf(*object))) pruned.insert(key);
   }
-  for (const ResourceKey& key : applied) pruned.erase(key);
+  for (const ResourceKey& key : applied) {
+    pruned.erase(key);
+    visited.insert(key.namespace_name);
+  }
   for (const ResourceKey& key : pruned) {
-    const bool is_namespace = key.group.empty() && key.kind == "Namespace";
-    if (is_namespace) RETURN_IF_ERROR(CheckNamespace(resources, key.name, pruned));
+    if (IsNamespace(key)) visited.insert(key.name);
+  }
+  // Others may use the same selector elsewhere.
+  std::erase_if(pruned,
+                [&](const ResourceKey& key) { return !visited.contains(key.namespace_name); });
+  for (const ResourceKey& key : pruned) {
+    if (IsNamespace(key)) RETURN_IF_ERROR(CheckNamespace(resources, key.name, pruned));
   }
   return std::vector<ResourceKey>(pruned.begin(), pruned.end());
 }

@@ -103,6 +103,12 @@ void AuditLog::Reopen() {
   changed_.notify_all();
 }
 
+bool AuditLog::FileIsGone() const {
+  struct stat opened {};
+  return path_ != kStandardError && fstat(file_, &opened) == 0 && S_ISREG(opened.st_mode) &&
+         opened.st_nlink == 0;
+}
+
 size_t AuditLog::WriteSome(std::string_view bytes) {
   size_t done = 0;
   while (done < bytes.size()) {
@@ -138,7 +144,7 @@ void AuditLog::Run() {
     changed_.wait(lock, [this] { return stopping_ || reopen_ || !waiting_.empty(); });
     if (stopping_) return;
     // A line that was begun is ended where it was begun.
-    if (reopen_ && done == 0) {
+    if ((reopen_ || FileIsGone()) && done == 0) {
       const absl::Status opened = OpenFile();
       if (!opened.ok()) LogError("audit log", {{"reason", std::string(opened.message())}});
       reopen_ = false;

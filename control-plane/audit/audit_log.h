@@ -50,6 +50,8 @@ class AuditLog {
   void Run();
   // How much of the bytes was written; the error in errno where that is not all.
   size_t WriteSome(std::string_view bytes);
+  // Somebody deleted it.
+  bool FileIsGone() const;
   void AfterFailure(std::unique_lock<std::mutex>& lock);
 
   const std::string path_;

@@ -30,7 +30,12 @@ std::string UriOf(const X509* certificate, std::string_view trust_domain) {
     const ASN1_IA5STRING* const text = name->d.uniformResourceIdentifier;
     const std::string_view uri(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
                                static_cast<size_t>(ASN1_STRING_length(text)));
-    if (uri.starts_with(prefix)) return Concat(kTrustDomain, uri.substr(prefix.size()));
+    if (!uri.starts_with(prefix)) continue;
+    // A name that can't be written in a revocation is nobody's.
+    const std::string_view path = uri.substr(prefix.size());
+    const size_t slash = path.find('/');
+    const bool named = slash != std::string_view::npos && IsIdentityName(path.substr(slash + 1));
+    return named ? Concat(kTrustDomain, path) : "";
   }
   return "";
 }

@@ -52,8 +52,11 @@ void LimitStrangers(grpc::ServerBuilder& builder) {
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
     const std::string& address, const Identity& identity, ClientCertificates clients,
     const std::vector<grpc::Service*>& services) {
-  grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  // Not for strangers, who could hold a thread by each stream of it. Once turned on it is part of
+  // every server that comes later: that for strangers is started first.
+  const bool verified = clients == ClientCertificates::kVerified;
+  grpc::EnableDefaultHealthCheckService(verified);
+  if (verified) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   int port = 0;
   auto server = std::unique_ptr<GrpcServer>(new GrpcServer());
@@ -61,7 +64,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   builder.AddListeningPort(address, server->credentials_, &port);
   for (grpc::Service* const service : services) builder.RegisterService(service);
   builder.SetMaxSendMessageSize(-1);
-  if (clients == ClientCertificates::kVerified) {
+  if (verified) {
     builder.SetMaxReceiveMessageSize(kMessageBytesMax);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 100);
   } else {

@@ -87,6 +87,16 @@ class Enrolment(identities.WithBackend):
         self.assertIn("is of another authority than the join token", self.all.log("pinned"))
         self.assertEqual(self.all.tokens()[parts[1]]["uses"], 0)
 
+    def test_strangers_are_offered_nothing_else(self):
+        port = next(iter(self.all.enrollment.values()))
+        for service in ("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", "grpc.health.v1.Health/Watch",
+                        "apk.v1.AdminService/List"):
+            answer = subprocess.run(
+                ["curl", "-sk", "--http2", "--noproxy", "*", "--max-time", "20", "-D", "-", "-o", os.devnull, "-H",
+                 "content-type: application/grpc", "-H", "te: trailers", "--data-binary", "",
+                 f"https://127.0.0.1:{port}/{service}"], capture_output=True, text=True).stdout
+            self.assertIn("grpc-status: 12", answer, service)
+
     def test_a_malformed_token_is_said_at_once(self):
         agent = self.all.start_agent("malformed", "--join-token", "apk1.x")
         self.assertEqual(self.exit_code(agent), 1)

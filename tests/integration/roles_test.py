@@ -99,13 +99,18 @@ class Roles(unittest.TestCase):
         self.done(self.stranger.apkctl("version"))
 
     def test_pruning_deletes_nothing_that_the_user_may_not_delete(self):
-        both = config_map("one", "shop", set="s") + config_map("two", "bakery", set="s")
-        self.gateway.apply(both, "--prune", "-l", "set=s", settle=False)
-        one = config_map("one", "shop", set="s")
+        one, two = config_map("one", "shop", set="s"), config_map("two", "bakery", set="s")
+        gateway_class = ("---\napiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\n"
+                         "metadata: {name: of-the-set, labels: {set: s}}\n"
+                         "spec: {controllerName: apk.dev/gateway-controller}\n")
+        self.gateway.apply(one + two + gateway_class, "--prune", "-l", "set=s", settle=False)
         self.refused(self.ann.apkctl("apply", "-f", "-", "--prune", "-l", "set=s", stdin=one),
-                     'configmaps "two" is forbidden: User "ann" cannot delete')
-        self.gateway.apkctl("get", "cm", "two", "-n", "bakery")
+                     '"of-the-set" is forbidden: User "ann" cannot delete')
+        self.gateway.apkctl("get", "gatewayclass", "of-the-set")
+        # Of namespaces that it does not visit an apply prunes nothing.
         self.gateway.apply(one, "--prune", "-l", "set=s", settle=False)
+        self.done(self.ann.apkctl("apply", "-f", "-", "--prune", "-l", "set=s", stdin=one))
+        self.gateway.apkctl("get", "cm", "two", "-n", "bakery")
 
     def test_the_kubernetes_api_answers_403_with_who_what_and_where(self):
         path = "/api/v1/namespaces/bakery/configmaps/oven"

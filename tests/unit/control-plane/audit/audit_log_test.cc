@@ -93,6 +93,15 @@ TEST_F(AuditLogTest, TakesANewFileWhereTheOldOneWasMovedAway) {
   EXPECT_NE(Content(path_).find("new"), std::string::npos);
 }
 
+TEST_F(AuditLogTest, MakesAFileAnewThatWasDeleted) {
+  const auto log = AuditLog::Open(path_);
+  ASSERT_TRUE(log.ok());
+  (*log)->Note(EntryOf("old"));
+  std::filesystem::remove(path_);
+  (*log)->Note(EntryOf("new"));
+  EXPECT_NE(Content(path_).find("new"), std::string::npos);
+}
+
 TEST_F(AuditLogTest, SaysAtOnceWhereItCannotBeOpened) {
   EXPECT_FALSE(AuditLog::Open(directory_ + "/missing/audit.log").ok());
 }
