@@ -4,6 +4,8 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/impl/server_builder_option.h>
+#include <grpcpp/impl/server_builder_plugin.h>
 #include <grpcpp/resource_quota.h>
 
 #include <chrono>
@@ -36,7 +38,17 @@ std::shared_ptr<grpc::ServerCredentials> Credentials(const Identity& identity,
   return ReloadingCredentials(std::move(tls));
 }
 
+// Reflection, which is part of every server of the process: each stream of it holds a thread.
+class WithoutPlugins final : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    plugins->clear();
+  }
+};
+
 void LimitStrangers(grpc::ServerBuilder& builder) {
+  builder.SetOption(std::make_unique<WithoutPlugins>());
   grpc::ResourceQuota quota("strangers");
   quota.SetMaxThreads(kStrangersThreadsMax).Resize(kStrangersBytesMax);
   builder.SetResourceQuota(quota);
@@ -52,11 +64,9 @@ void LimitStrangers(grpc::ServerBuilder& builder) {
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
     const std::string& address, const Identity& identity, ClientCertificates clients,
     const std::vector<grpc::Service*>& services) {
-  // Not for strangers, who could hold a thread by each stream of it. Once turned on it is part of
-  // every server that comes later: that for strangers is started first.
   const bool verified = clients == ClientCertificates::kVerified;
   grpc::EnableDefaultHealthCheckService(verified);
-  if (verified) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   int port = 0;
   auto server = std::unique_ptr<GrpcServer>(new GrpcServer());
