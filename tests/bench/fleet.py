@@ -9,8 +9,6 @@ the bytes for one agent, and the memory of the control plane for routes and for 
 machine, the agents' half of TLS and gRPC included. Needs the release build, or another one named by APK_BIN.
 """
 import argparse
-import pathlib
-import re
 import resource
 import statistics
 import subprocess
@@ -18,11 +16,11 @@ import time
 
 from control_plane import Gateway, backend, plain_gateway, route
 from harness import BIN
+from idle import private_bytes
 
 
 def private_mib(pid):
-    rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return sum(int(kib) for kib in re.findall(r"^Private_\w+:\s+(\d+) kB", rollup, re.M)) / 1024
+    return private_bytes([pid]) / 2**20
 
 
 class Fleet:

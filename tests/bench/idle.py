@@ -62,8 +62,9 @@ def settled(read):
     least, rounds = read(), 0
     while rounds < 15:
         time.sleep(1)
-        rounds = 0 if read() < least else rounds + 1
-        least = min(least, read())
+        now = read()
+        rounds = 0 if now < least else rounds + 1
+        least = min(least, now)
     return least
 
 
