@@ -20,6 +20,7 @@
 #include "common/strings.h"
 #include "data-plane/agent/admin_pages.h"
 #include "data-plane/agent/agent.h"
+#include "data-plane/agent/counted_allocation.h"
 #include "data-plane/agent/discovery_client.h"
 #include "data-plane/agent/heap_statistics.h"
 #include "data-plane/agent/profile_pages.h"
@@ -409,7 +410,7 @@ int Run(Flags& flags) {
                           .access_log = access_log.get(),
                           .spans = traces.exporter.get(),
                           .certificate_expires = [&identity] { return identity->expires(); }});
-  ProfilePages profiles(&HeapStatistics);
+  ProfilePages profiles(&HeapStatistics, AllocationsAreCounted());
   AdminServer admin([&pages, &profiles](const AdminRequest& request) {
     std::optional<AdminResponse> profile = profiles.Answer(request);
     return profile.has_value() ? *std::move(profile) : pages.Answer(request);
