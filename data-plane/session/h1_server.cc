@@ -272,10 +272,22 @@ Task<bool> H1ServerConnection::FinishExchange() {
     co_return false;
   }
   if (FinishedAtOnce()) co_return true;
+  if (WillSendNoMore()) {
+    co_await stream_->ShutdownWrite();
+    stream_->Close();
+    co_return false;
+  }
   const bool kept = keep_alive_ && co_await SkipBody();
   if (kept) co_return true;
   co_await CloseGracefully();
   co_return false;
+}
+
+// RFC 9112 9.6: a client that asked for the close has sent its last request.
+bool H1ServerConnection::WillSendNoMore() {
+  if (request_.keep_alive || refusal_ != 0 || !body_.done()) return false;
+  body_.Next();  // Gives the last slice back.
+  return buffer_.empty() && !stream_->socket().readable;
 }
 
 Task<bool> H1ServerConnection::SkipBody() {

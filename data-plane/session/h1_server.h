@@ -89,6 +89,8 @@ class H1ServerConnection final : public ServerExchange {
   void GuardRead(TimePoint at);
   void GuardWrite(TimePoint at);
   void Guard();
+  // Nothing is left to be read, or will come: the connection can be closed without losing the answer.
+  bool WillSendNoMore();
   // Reads away what is left of the body; false where it does not come.
   Task<bool> SkipBody();
   Task<> CloseGracefully();
