@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 
+#include "common/log.h"
 #include "common/strings.h"
 #include "data-plane/net/tcp_stream.h"
 #include "data-plane/net/timer.h"
@@ -14,6 +15,8 @@ namespace {
 
 constexpr size_t kContextsMax = 256;
 constexpr size_t kSessionsMax = 4096;  // Of one context.
+constexpr size_t kComplaintsMax = 256;
+constexpr std::chrono::minutes kComplaintInterval{1};
 
 DialResult Failed(DialError error) {
   DialResult result;
@@ -115,7 +118,7 @@ Task<> Dialer::RunRacer(std::shared_ptr<Race> race, TcpEndpoint endpoint, TimePo
 
 Task<DialResult> Dialer::SecureStream(TcpSocket* socket, const DialTarget* target,
                                       TimePoint deadline) {
-  ClientContext* const context = ContextFor(target->settings);
+  ClientContext* const context = ContextFor(*target);
   if (context == nullptr) co_return Failed(DialError::kTls);
   ServerNames names = target->names;
   if (names.server_name.empty()) names.server_name = target->host;
@@ -125,7 +128,10 @@ Task<DialResult> Dialer::SecureStream(TcpSocket* socket, const DialTarget* targe
   stream->SetDeadline(deadline);
   if (target->offer_http2) stream->OfferHttp2();
   const bool secured = co_await stream->ConnectHandshake(std::move(names), std::move(slot));
-  if (!secured) co_return Failed(stream->timed_out() ? DialError::kTimeout : DialError::kTls);
+  if (!secured) {
+    Complain(*target, stream->failure());
+    co_return Failed(stream->timed_out() ? DialError::kTimeout : DialError::kTls);
+  }
   stream->SetDeadline(kNoDeadline);
   DialResult result;
   result.http2 = stream->http2();
@@ -133,17 +139,34 @@ Task<DialResult> Dialer::SecureStream(TcpSocket* socket, const DialTarget* targe
   co_return result;
 }
 
-Dialer::ClientContext* Dialer::ContextFor(const ClientSettings& settings) {
+Dialer::ClientContext* Dialer::ContextFor(const DialTarget& target) {
+  const ClientSettings& settings = target.settings;
   for (const auto& known : contexts_) {
     if (known->settings == settings) return known.get();
   }
   absl::StatusOr<SslContext> context = MakeClientContext(settings);
-  if (!context.ok()) return nullptr;
+  if (!context.ok()) {
+    Complain(target, std::string(context.status().message()));
+    return nullptr;
+  }
   if (contexts_.size() == kContextsMax) contexts_.erase(contexts_.begin());
   auto added = std::make_unique<ClientContext>();
   added->settings = settings;
   added->context = *std::move(context);
   return contexts_.emplace_back(std::move(added)).get();
+}
+
+void Dialer::Complain(const DialTarget& target, const std::string& reason) {
+  const std::string server = Concat(target.host, ":", std::to_string(target.port));
+  const TimePoint now = Now();
+  if (complaints_.size() >= kComplaintsMax && !complaints_.contains(server)) {
+    complaints_.erase(complaints_.begin());
+  }
+  Complaint& complaint = complaints_[server];
+  if (complaint.reason == reason && now < complaint.next) return;
+  complaint = {.reason = reason, .next = now + kComplaintInterval};
+  LogWarning("TLS with a server fails",
+             {{"server", server}, {"name", target.names.server_name}, {"reason", reason}});
 }
 
 // A resumed session isn't verified again, so all that was verified is part of the key.

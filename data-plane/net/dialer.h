@@ -63,13 +63,23 @@ class Dialer {
   Task<> RunRacer(std::shared_ptr<Race> race, TcpEndpoint endpoint, TimePoint deadline);
   Task<DialResult> SecureStream(TcpSocket* socket, const DialTarget* target, TimePoint deadline);
   // Contexts are few and kept; nullptr where the settings can't be read.
-  ClientContext* ContextFor(const ClientSettings& settings);
+  ClientContext* ContextFor(const DialTarget& target);
   static std::shared_ptr<SessionSlot> SlotFor(ClientContext& context, const DialTarget& target);
+
+  // Logs it, unless it did so lately.
+  void Complain(const DialTarget& target, const std::string& reason);
+
+  // Of TLS with one server.
+  struct Complaint {
+    std::string reason;
+    TimePoint next;  // When the same may be logged again.
+  };
 
   Executor executor_;
   DeadlineList& deadlines_;
   Resolver resolver_;
   std::vector<std::unique_ptr<ClientContext>> contexts_;
+  std::map<std::string, Complaint> complaints_;
 };
 
 }  // namespace apk

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "common/strings.h"
+
 namespace apk {
 namespace {
 
@@ -110,7 +112,8 @@ TlsStream::Outcome TlsStream::OutcomeOf(int result) {
       return Outcome::kEnded;
     default:
       failed_ = true;  // OpenSSL must not be asked to say goodbye after this.
-      plain_http_ = ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST;
+      error_ = ERR_peek_error();
+      plain_http_ = ERR_GET_REASON(error_) == SSL_R_HTTP_REQUEST;
       ERR_clear_error();
       return Outcome::kFailed;
   }
@@ -181,6 +184,16 @@ bool TlsStream::http2() const {
   unsigned int size = 0;
   SSL_get0_alpn_selected(ssl_.get(), &chosen, &size);
   return std::string_view(reinterpret_cast<const char*>(chosen), size) == "h2";
+}
+
+std::string TlsStream::failure() const {
+  if (timed_out()) return "it takes too long";
+  const long verified = SSL_get_verify_result(ssl_.get());
+  if (verified != X509_V_OK) {
+    return Concat("its certificate is not accepted: ", X509_verify_cert_error_string(verified));
+  }
+  const char* const reason = error_ == 0 ? nullptr : ERR_reason_error_string(error_);
+  return reason == nullptr ? "the peer closed the connection" : reason;
 }
 
 ReadResult TlsStream::TryRead(char* data, size_t size) {

@@ -39,6 +39,8 @@ class TlsStream final : public ByteStream {
   const HandshakeFacts& facts() const { return facts_; }
   // The handshake chose HTTP/2 (ALPN).
   bool http2() const;
+  // Why a handshake failed, for people.
+  std::string failure() const;
   // The handshake was a resumption.
   bool resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
 
@@ -58,6 +60,7 @@ class TlsStream final : public ByteStream {
   HandshakeFacts facts_;
   ServerNames names_;
   std::shared_ptr<SessionSlot> slot_;
+  unsigned long error_ = 0;  // OpenSSL's code of what failed.
   bool failed_ = false;
   bool plain_http_ = false;  // It began with an HTTP request in clear text.
 };

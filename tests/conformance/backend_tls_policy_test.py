@@ -62,9 +62,12 @@ class Policies(suite.SuiteTest):
                                           caCertificateRefs=ca_refs("other"))))
         self.expect_policy("doubted", ACCEPTED)
         self.expect_failure("doubted")
+        log = self.suite.agents[1].tail()
+        self.assertIn(f'server=127.0.0.1:{echo.port} name=doubted.test reason="its certificate is not accepted: ', log)
         self.suite.apply(documents(policy("doubted", ["doubted"], hostname="else.test",
                                           caCertificateRefs=ca_refs("ca"))))
         self.expect_failure("doubted")
+        self.assertIn('reason="its certificate is not accepted: hostname mismatch"', self.suite.agents[1].tail())
         self.assertEqual([], echo.requests)
 
     def test_alternative_names_stand_instead_of_the_hostname(self):
