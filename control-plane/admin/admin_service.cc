@@ -6,7 +6,7 @@
 #include "common/strings.h"
 #include "control-plane/admin/admission.h"
 #include "control-plane/admin/caller.h"
-#include "control-plane/admin/label_selector.h"
+#include "control-plane/resources/label_selector.h"
 #include "control-plane/identity/token_issuer.h"
 #include "control-plane/resources/kind_registry.h"
 
