@@ -23,6 +23,8 @@
 #include <string_view>
 #include <vector>
 
+#include "answer.h"
+
 namespace {
 
 constexpr int64_t kSecond = 1'000'000'000;
@@ -48,14 +50,6 @@ struct Connection {
 
 size_t answer_bytes = 0;  // Of a whole answer, once one has come.
 
-// A number after `name` in a head.
-size_t LengthIn(std::string_view head) {
-  constexpr std::string_view kName = "Content-Length: ";
-  const size_t at = head.find(kName);
-  if (at == std::string_view::npos) Fail("an answer without Content-Length");
-  return std::strtoul(head.data() + at + kName.size(), nullptr, 10);
-}
-
 // Whether the answer is whole now.
 bool Receive(Connection& connection) {
   char buffer[16 * 1024];
@@ -64,14 +58,12 @@ bool Receive(Connection& connection) {
   if (got < 0) return false;
   connection.received.append(buffer, static_cast<size_t>(got));
   const std::string_view received = connection.received;
-  const size_t head = received.find("\r\n\r\n");
-  if (head == std::string_view::npos) return false;
+  const size_t whole = AnswerSize(received);
+  if (whole == 0 || received.size() < whole) return false;
   if (!received.starts_with("HTTP/1.1 200 ")) Fail("an answer is not 200");
-  const size_t whole = head + 4 + LengthIn(received.substr(0, head + 4));
-  if (received.size() < whole) return false;
   if (received.size() > whole) Fail("more than was asked for");
-  if (answer_bytes == 0) answer_bytes = received.size() - head;
-  if (answer_bytes != received.size() - head) Fail("an answer of another length");
+  if (answer_bytes == 0) answer_bytes = whole;
+  if (answer_bytes != whole) Fail("an answer of another length");
   connection.received.clear();
   return true;
 }

@@ -95,7 +95,7 @@ def compiled(directory, name):
     program = directory / name
     if not program.exists():
         source = ROOT / "tests/bench" / f"{name}.cc"
-        subprocess.run(["g++", "-std=c++20", "-O2", "-o", program, source], check=True)
+        subprocess.run(["g++", "-std=c++20", "-O2", "-o", program, source, "-lssl", "-lcrypto"], check=True)
     return str(program)
 
 
@@ -212,7 +212,7 @@ class Case:
     body: int = 0  # Bytes of a POST.
     tls: bool = False
     http2: bool = False
-    closing: bool = False  # A connection a request.
+    closing: bool = False  # A connection a request: with TLS a full handshake (handshakes.cc).
     connections: int = 64
     paced: bool = False  # With --latency, too.
 
@@ -261,11 +261,23 @@ def h2load(url, seconds):
     return int(total), float(re.search(r"([\d.]+) req/s", text)[1])
 
 
+def handshakes(server, case, seconds, directory):
+    """As wrk, which would resume sessions."""
+    text = subprocess.run(["taskset", "-c", str(LOAD_CORE), compiled(directory, "handshakes"), str(server.tls_port),
+                           case.path, str(case.connections), str(seconds)], check=True, capture_output=True,
+                          text=True).stdout
+    requests, took = text.split()
+    return int(requests), int(requests) / float(took)
+
+
 def load(server, case, seconds, directory):
     """(microseconds of CPU a request, requests a second)"""
     before = sum(map(cpu_seconds, server.workers))
     url = case.url(server)
-    requests, rate = h2load(url, seconds) if case.http2 else wrk(case, url, seconds, directory)
+    if case.tls and case.closing:
+        requests, rate = handshakes(server, case, seconds, directory)
+    else:
+        requests, rate = h2load(url, seconds) if case.http2 else wrk(case, url, seconds, directory)
     spent = sum(map(cpu_seconds, server.workers)) - before
     return spent / requests * 1e6, rate
 
