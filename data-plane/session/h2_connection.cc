@@ -11,6 +11,7 @@ namespace {
 constexpr size_t kReadBytes = 16 * 1024;
 constexpr size_t kOutBytesMax = 64 * 1024;  // Frames that wait for the socket.
 constexpr size_t kFrameHeadBytes = 9;
+constexpr size_t kFrameBytesMax = 16 * 1024;  // SETTINGS_MAX_FRAME_SIZE, which we leave as it is.
 constexpr size_t kDrainBytesMax = 256 * 1024;
 constexpr std::chrono::milliseconds kGoodbyeTime{1000};
 constexpr int kEmptyFramesMax = 100;
@@ -113,6 +114,11 @@ struct H2Connection::Callbacks {
     const bool made_to_reset =
         frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR;
     if (made_to_reset && self.side_ == Side::kServer && !self.resets_.Take(Now())) self.Punish();
+    // nghttp2 resets a stream whose window a setting has made too large: it is an error of the
+    // connection (RFC 9113 6.9.2), and may be one where the stream's own increments did it.
+    if (made_to_reset && frame->rst_stream.error_code == NGHTTP2_FLOW_CONTROL_ERROR) {
+      nghttp2_session_terminate_session(self.session_, NGHTTP2_FLOW_CONTROL_ERROR);
+    }
     return 0;
   }
 
@@ -304,6 +310,10 @@ bool H2Connection::Feed(std::string_view bytes) {
 
 void H2Connection::CountFrame(const nghttp2_frame_hd& head) {
   bool cheap_for_the_sender = false;
+  // RFC 9113 4.2. nghttp2 does not look at CONTINUATION's.
+  if (head.length > kFrameBytesMax) {
+    nghttp2_session_terminate_session(session_, NGHTTP2_FRAME_SIZE_ERROR);
+  }
   switch (head.type) {
     case NGHTTP2_DATA:
       if (head.length == 0 && (head.flags & NGHTTP2_FLAG_END_STREAM) == 0) {

@@ -6,7 +6,9 @@ import harness
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
-END_STREAM, ACK, END_HEADERS = 1, 1, 4
+END_STREAM, ACK, END_HEADERS, PADDED, PRIORITIZED = 1, 1, 4, 8, 32
+# Identifiers of settings.
+HEADER_TABLE_SIZE, ENABLE_PUSH, MAX_STREAMS, WINDOW_SIZE, FRAME_SIZE, HEADER_LIST_SIZE = range(1, 7)
 NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR = 0, 1, 2, 3
 STREAM_CLOSED, FRAME_SIZE_ERROR, REFUSED_STREAM, CANCEL, COMPRESSION_ERROR = 5, 6, 7, 8, 9
 ENHANCE_YOUR_CALM = 11
@@ -26,19 +28,40 @@ def settings(*pairs):
     return frame(SETTINGS, 0, 0, b"".join(struct.pack("!HI", k, v) for k, v in pairs))
 
 
+def integer(value, bits, pattern=0):
+    """RFC 7541 5.1: in the low `bits` of the first byte, whose rest is `pattern`."""
+    most = 2 ** bits - 1
+    if value < most:
+        return bytes([pattern | value])
+    rest, out = value - most, bytearray([pattern | most])
+    while rest >= 128:
+        out.append(rest % 128 + 128)
+        rest //= 128
+    out.append(rest)
+    return bytes(out)
+
+
+def string(data):
+    """RFC 7541 5.2, without Huffman coding."""
+    data = data if isinstance(data, bytes) else data.encode("latin-1")
+    return integer(len(data), 7) + data
+
+
 def literal(name, value):
     """A field without indexing or Huffman coding."""
-    def text(data):
-        data = data if isinstance(data, bytes) else data.encode("latin-1")
-        if len(data) < 127:
-            return bytes([len(data)]) + data
-        rest, out = len(data) - 127, bytearray([127])
-        while rest >= 128:
-            out.append(rest % 128 + 128)
-            rest //= 128
-        out.append(rest)
-        return bytes(out) + data
-    return b"\x00" + text(name) + text(value)
+    return b"\x00" + string(name) + string(value)
+
+
+def rst_stream(stream, code):
+    return frame(RST_STREAM, 0, stream, struct.pack("!I", code))
+
+
+def goaway(last, code, stream=0, debug=b""):
+    return frame(GOAWAY, 0, stream, struct.pack("!II", last, code) + debug)
+
+
+def window_update(stream, increment):
+    return frame(WINDOW_UPDATE, 0, stream, struct.pack("!I", increment))
 
 
 def block(*fields):
@@ -51,10 +74,13 @@ def request(path="/", method="GET", authority="a", extra=(), scheme="http"):
 
 def status_of(payload):
     """The status of a response's header block, which nghttp2 puts first."""
-    first = payload[0]
-    while first & 0xe0 == 0x20:  # Changes of the table's size.
+    while payload[0] & 0xe0 == 0x20:  # Changes of the table's size.
+        more = payload[0] & 0x1f == 0x1f
         payload = payload[1:]
-        first = payload[0]
+        while more:
+            more = payload[0] & 0x80
+            payload = payload[1:]
+    first = payload[0]
     if first & 0x80:
         return _STATUS[first & 0x7f]
     length = payload[1] & 0x7f
@@ -79,11 +105,22 @@ class Frame:
         return struct.unpack("!I", self.payload[4 if self.kind == GOAWAY else 0:][:4])[0]
 
 
-class H2Client:
-    """One connection; nothing is sent but what the test sends."""
+def read_frame(stream):
+    """The next frame of a binary stream; None at its end."""
+    head = stream.read(9)
+    if len(head) < 9:
+        return None
+    payload = stream.read(int.from_bytes(head[:3], "big"))
+    return Frame(head[3], head[4], int.from_bytes(head[5:9], "big") & 0x7fffffff, payload)
 
-    def __init__(self, address, port, greet=True, window=None):
+
+class H2Client:
+    """One connection; nothing is sent but what the test sends. With `tls`, an SSLContext, over TLS to `server_name`."""
+
+    def __init__(self, address, port, greet=True, window=None, tls=None, server_name=None):
         self.socket = socket.create_connection((address, port), timeout=harness.PATIENCE)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=server_name)
         self.stream = self.socket.makefile("rb")
         if greet:
             self.send(PREFACE + settings(*([(4, window)] if window is not None else [])))
@@ -94,14 +131,11 @@ class H2Client:
     def read(self):
         """The next frame; None at the end of the connection."""
         try:
-            head = self.stream.read(9)
-            if len(head) < 9:
-                return None
-            length = int.from_bytes(head[:3], "big")
-            payload = self.stream.read(length)
-        except ConnectionError:
+            return read_frame(self.stream)
+        except TimeoutError:
+            raise
+        except OSError:  # Reset, or cut off within TLS.
             return None
-        return Frame(head[3], head[4], int.from_bytes(head[5:9], "big") & 0x7fffffff, payload)
 
     def wait_for(self, *kinds, stream=None):
         """The next frame of these kinds (of that stream); None where the connection ends before."""
