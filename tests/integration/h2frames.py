@@ -1,6 +1,8 @@
 """HTTP/2 by hand: frames as bytes, for tests that must send what no library would."""
+import contextlib
 import socket
 import struct
+import threading
 
 import harness
 
@@ -114,16 +116,8 @@ def read_frame(stream):
     return Frame(head[3], head[4], int.from_bytes(head[5:9], "big") & 0x7fffffff, payload)
 
 
-class H2Client:
-    """One connection; nothing is sent but what the test sends. With `tls`, an SSLContext, over TLS to `server_name`."""
-
-    def __init__(self, address, port, greet=True, window=None, tls=None, server_name=None):
-        self.socket = socket.create_connection((address, port), timeout=harness.PATIENCE)
-        if tls:
-            self.socket = tls.wrap_socket(self.socket, server_hostname=server_name)
-        self.stream = self.socket.makefile("rb")
-        if greet:
-            self.send(PREFACE + settings(*([(4, window)] if window is not None else [])))
+class Peer(harness.Connection):
+    """One connection; nothing is sent but what the test sends."""
 
     def send(self, data):
         self.socket.sendall(data)
@@ -143,6 +137,18 @@ class H2Client:
             if got.kind in kinds and stream in (None, got.stream):
                 return got
         return None
+
+
+class H2Client(Peer):
+    """With `tls`, an SSLContext, over TLS to `server_name`. `greet`: with the preface, and that `window`."""
+
+    def __init__(self, address, port, greet=True, window=None, tls=None, server_name=None):
+        connection = socket.create_connection((address, port), timeout=harness.PATIENCE)
+        if tls:
+            connection = tls.wrap_socket(connection, server_hostname=server_name)
+        super().__init__(connection)
+        if greet:
+            self.send(PREFACE + settings(*([(4, window)] if window is not None else [])))
 
     def error(self):
         """How the connection ended: the code of GOAWAY, or None where there was only an end."""
@@ -174,12 +180,51 @@ class H2Client:
         got = self.wait_for(PING, GOAWAY)
         return got is not None and got.kind == PING
 
+
+class H2Backend:
+    """A backend in clear text. `serve(peer, number)` is called for each connection, counted from 1, behind the client's
+    preface; with `greet` its own SETTINGS are sent before. The connection is closed when it returns."""
+
+    def __init__(self, serve, greet=True):
+        self.connections = 0
+        self._serve_peer = serve
+        self._greet = greet
+        self._peers = set()
+        self._changed = threading.Condition()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self.connections += 1
+                threading.Thread(target=self._serve, args=(connection, self.connections), daemon=True).start()
+
+    def _serve(self, connection, number):
+        with self._changed:
+            self._peers.add(connection)
+        with contextlib.suppress(OSError, ValueError), Peer(connection) as peer:
+            if self._greet:
+                peer.send(settings())
+            if peer.stream.read(len(PREFACE)) == PREFACE:
+                self._serve_peer(peer, number)
+        with self._changed:
+            self._peers.discard(connection)
+            self._changed.notify_all()
+
+    def hang_up(self):
+        """Ends all connections; returns when the other side has ended them, too. Whoever serves reads to the end."""
+        with self._changed:
+            for peer in self._peers:
+                with contextlib.suppress(OSError):
+                    peer.shutdown(socket.SHUT_WR)
+            if not self._changed.wait_for(lambda: not self._peers, harness.PATIENCE):
+                raise AssertionError("the other side keeps its connection")
+
     def close(self):
-        self.stream.close()
-        self.socket.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.hang_up()
