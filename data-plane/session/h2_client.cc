@@ -71,7 +71,7 @@ Task<ClientExchange::HeadResult> H2ClientExchange::ReadHead(ResponseHead& head) 
   while (heads_.empty()) {
     if (timed_out()) co_return HeadResult::kTimeout;
     if (refused()) co_return HeadResult::kRefused;
-    if (malformed_) co_return HeadResult::kMalformed;
+    if (malformed_ || peer_at_fault()) co_return HeadResult::kMalformed;
     if (broken() || read_broken()) {
       co_return connection().closed() ? HeadResult::kClosed : HeadResult::kReset;
     }
@@ -98,6 +98,12 @@ bool H2ClientConnection::HasRoom() const {
 std::unique_ptr<H2ClientExchange> H2ClientConnection::Open() {
   auto self = std::static_pointer_cast<H2ClientConnection>(shared_from_this());
   return std::make_unique<H2ClientExchange>(std::move(self));
+}
+
+void H2ClientConnection::OnStreamFault() {
+  if (going_away_) return;
+  going_away_ = true;
+  Retire();
 }
 
 int H2ClientConnection::OnBeginHeaders(const nghttp2_frame& frame) {

@@ -67,6 +67,8 @@ class H2ClientConnection final : public H2Connection {
   int OnHeader(const nghttp2_frame& frame, std::string_view name, std::string_view value) override;
   void OnHeaders(const nghttp2_frame& frame) override;
   void OnGoAway() override { going_away_ = true; }
+  // Who sends one message that is none may send others.
+  void OnStreamFault() override;
 
   const bool secure_;
   bool going_away_ = false;

@@ -11,6 +11,7 @@ namespace {
 constexpr size_t kReadBytes = 16 * 1024;
 constexpr size_t kOutBytesMax = 64 * 1024;  // Frames that wait for the socket.
 constexpr size_t kFrameHeadBytes = 9;
+constexpr size_t kFrameBytesMax = 16 * 1024;  // SETTINGS_MAX_FRAME_SIZE, which we leave as it is.
 constexpr size_t kDrainBytesMax = 256 * 1024;
 constexpr std::chrono::milliseconds kGoodbyeTime{1000};
 constexpr int kEmptyFramesMax = 100;
@@ -113,6 +114,20 @@ struct H2Connection::Callbacks {
     const bool made_to_reset =
         frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR;
     if (made_to_reset && self.side_ == Side::kServer && !self.resets_.Take(Now())) self.Punish();
+    // nghttp2 resets a stream whose window a setting has made too large: it is an error of the
+    // connection (RFC 9113 6.9.2), and may be one where the stream's own increments did it.
+    if (made_to_reset && frame->rst_stream.error_code == NGHTTP2_FLOW_CONTROL_ERROR) {
+      nghttp2_session_terminate_session(self.session_, NGHTTP2_FLOW_CONTROL_ERROR);
+    }
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR) {
+      self.peer_at_fault_ = true;
+    }
+    if (made_to_reset && frame->rst_stream.error_code != NGHTTP2_CANCEL) {
+      if (H2Stream* const stream = self.StreamOf(frame->hd.stream_id); stream != nullptr) {
+        stream->peer_at_fault_ = true;
+      }
+      self.OnStreamFault();
+    }
     return 0;
   }
 
@@ -292,6 +307,7 @@ bool H2Connection::Feed(std::string_view bytes) {
       session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
   inside_ = false;
   if (taken < 0) {
+    peer_at_fault_ = true;
     const uint32_t code =
         taken == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR;
     nghttp2_session_terminate_session(session_, code);
@@ -304,6 +320,14 @@ bool H2Connection::Feed(std::string_view bytes) {
 
 void H2Connection::CountFrame(const nghttp2_frame_hd& head) {
   bool cheap_for_the_sender = false;
+  // RFC 9113 4.2. nghttp2 does not look at CONTINUATION's.
+  if (head.length > kFrameBytesMax) {
+    nghttp2_session_terminate_session(session_, NGHTTP2_FRAME_SIZE_ERROR);
+  }
+  // We allow none; nghttp2 waits until that is acknowledged (RFC 9113 6.6).
+  if (head.type == NGHTTP2_PUSH_PROMISE) {
+    nghttp2_session_terminate_session(session_, NGHTTP2_PROTOCOL_ERROR);
+  }
   switch (head.type) {
     case NGHTTP2_DATA:
       if (head.length == 0 && (head.flags & NGHTTP2_FLAG_END_STREAM) == 0) {
@@ -349,6 +373,11 @@ void H2Connection::Drain() {
   draining_ = true;
   nghttp2_submit_shutdown_notice(session_);
   Send();
+}
+
+void H2Connection::Retire() {
+  if (!closing_)
+    nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, 0, NGHTTP2_NO_ERROR, nullptr, 0);
 }
 
 void H2Connection::Send() {

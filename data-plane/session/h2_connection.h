@@ -83,6 +83,8 @@ class H2Connection : public std::enable_shared_from_this<H2Connection> {
                        std::string_view value) = 0;
   virtual void OnHeaders(const nghttp2_frame& frame) = 0;
   virtual void OnGoAway() {}
+  // A stream was reset because of what the peer sent on it.
+  virtual void OnStreamFault() {}
   // After what was received is understood: streams that it opened can be given away.
   virtual void OnReceived() {}
   // Nothing more can come.
@@ -93,6 +95,10 @@ class H2Connection : public std::enable_shared_from_this<H2Connection> {
   DeadlineList& deadlines() const { return deadlines_; }
   const H2Limits& limits() const { return limits_; }
   bool draining() const { return draining_; }
+  // The connection was ended because of what the peer sent.
+  bool peer_at_fault() const { return peer_at_fault_; }
+  // Of a client: opens no more streams, and the connection ends with the last one.
+  void Retire();
   // Puts what is queued into frames and lets the writer send them, soon.
   void Send();
 
@@ -143,6 +149,7 @@ class H2Connection : public std::enable_shared_from_this<H2Connection> {
   size_t streams_ = 0;
   bool draining_ = false;
   bool said_goodbye_ = false;
+  bool peer_at_fault_ = false;
   bool inside_ = false;   // nghttp2 is at work: it may not be asked for frames.
   bool closing_ = false;  // Flush what is there, then close.
   bool closed_ = false;
@@ -183,6 +190,8 @@ class H2Stream : public Deadline {
   bool broken() const { return write_broken_; }
   bool read_broken() const { return read_broken_; }
   bool remote_done() const { return remote_done_; }
+  // The stream or its connection was ended because of what the peer sent.
+  bool peer_at_fault() const { return peer_at_fault_ || connection_->peer_at_fault(); }
   bool finished() const { return remote_done_ && end_queued_; }
 
   HeaderMap trailers_in_;
@@ -213,6 +222,7 @@ class H2Stream : public Deadline {
   bool write_broken_ = false;
   bool closed_ = false;  // nghttp2 has forgotten it.
   bool refused_ = false;
+  bool peer_at_fault_ = false;
   bool timed_out_ = false;
   bool woken_ = false;
   Waiter read_waiter_;

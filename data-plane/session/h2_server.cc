@@ -155,6 +155,12 @@ void H2ServerExchange::AbortWhenCancelled(ClientExchange* upstream) {
   if (upstream != nullptr && broken()) upstream->Abort();
 }
 
+// Within a head the client can send nothing else: to reset its stream would not get rid of it.
+void H2ServerExchange::OnDeadline() {
+  if (builder_.has_value()) nghttp2_session_terminate_session(session(), NGHTTP2_ENHANCE_YOUR_CALM);
+  H2Stream::OnDeadline();
+}
+
 void H2ServerExchange::OnBroken() {
   if (upstream_ != nullptr) upstream_->Abort();
 }

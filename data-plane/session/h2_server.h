@@ -51,6 +51,7 @@ class H2ServerExchange final : public ServerExchange, private H2Stream {
 
   bool Submit(const nghttp2_data_provider* body) override;
   void OnBroken() override;
+  void OnDeadline() override;
   void GuardRead(TimePoint at);
   void GuardWrite(TimePoint at);
   void FinishHead(bool ends_stream);

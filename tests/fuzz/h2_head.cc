@@ -5,17 +5,11 @@
 
 #include "data-plane/http/h2_head.h"
 #include "data-plane/http/head_parser.h"
+#include "tests/fuzz/lines.h"
 #include "tests/fuzz/written_again.h"
 
 namespace apk {
 namespace {
-
-std::string_view TakeLine(std::string_view& rest) {
-  const size_t end = rest.find('\n');
-  const std::string_view line = rest.substr(0, end);
-  rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-  return line;
-}
 
 void Check(std::string_view bytes) {
   const HeadLimits limits;

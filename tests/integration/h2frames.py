@@ -1,12 +1,16 @@
 """HTTP/2 by hand: frames as bytes, for tests that must send what no library would."""
+import contextlib
 import socket
 import struct
+import threading
 
 import harness
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
-END_STREAM, ACK, END_HEADERS = 1, 1, 4
+END_STREAM, ACK, END_HEADERS, PADDED, PRIORITIZED = 1, 1, 4, 8, 32
+# Identifiers of settings.
+HEADER_TABLE_SIZE, ENABLE_PUSH, MAX_STREAMS, WINDOW_SIZE, FRAME_SIZE, HEADER_LIST_SIZE = range(1, 7)
 NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR = 0, 1, 2, 3
 STREAM_CLOSED, FRAME_SIZE_ERROR, REFUSED_STREAM, CANCEL, COMPRESSION_ERROR = 5, 6, 7, 8, 9
 ENHANCE_YOUR_CALM = 11
@@ -26,19 +30,40 @@ def settings(*pairs):
     return frame(SETTINGS, 0, 0, b"".join(struct.pack("!HI", k, v) for k, v in pairs))
 
 
+def integer(value, bits, pattern=0):
+    """RFC 7541 5.1: in the low `bits` of the first byte, whose rest is `pattern`."""
+    most = 2 ** bits - 1
+    if value < most:
+        return bytes([pattern | value])
+    rest, out = value - most, bytearray([pattern | most])
+    while rest >= 128:
+        out.append(rest % 128 + 128)
+        rest //= 128
+    out.append(rest)
+    return bytes(out)
+
+
+def string(data):
+    """RFC 7541 5.2, without Huffman coding."""
+    data = data if isinstance(data, bytes) else data.encode("latin-1")
+    return integer(len(data), 7) + data
+
+
 def literal(name, value):
     """A field without indexing or Huffman coding."""
-    def text(data):
-        data = data if isinstance(data, bytes) else data.encode("latin-1")
-        if len(data) < 127:
-            return bytes([len(data)]) + data
-        rest, out = len(data) - 127, bytearray([127])
-        while rest >= 128:
-            out.append(rest % 128 + 128)
-            rest //= 128
-        out.append(rest)
-        return bytes(out) + data
-    return b"\x00" + text(name) + text(value)
+    return b"\x00" + string(name) + string(value)
+
+
+def rst_stream(stream, code):
+    return frame(RST_STREAM, 0, stream, struct.pack("!I", code))
+
+
+def goaway(last, code, stream=0, debug=b""):
+    return frame(GOAWAY, 0, stream, struct.pack("!II", last, code) + debug)
+
+
+def window_update(stream, increment):
+    return frame(WINDOW_UPDATE, 0, stream, struct.pack("!I", increment))
 
 
 def block(*fields):
@@ -51,10 +76,13 @@ def request(path="/", method="GET", authority="a", extra=(), scheme="http"):
 
 def status_of(payload):
     """The status of a response's header block, which nghttp2 puts first."""
-    first = payload[0]
-    while first & 0xe0 == 0x20:  # Changes of the table's size.
+    while payload[0] & 0xe0 == 0x20:  # Changes of the table's size.
+        more = payload[0] & 0x1f == 0x1f
         payload = payload[1:]
-        first = payload[0]
+        while more:
+            more = payload[0] & 0x80
+            payload = payload[1:]
+    first = payload[0]
     if first & 0x80:
         return _STATUS[first & 0x7f]
     length = payload[1] & 0x7f
@@ -79,14 +107,17 @@ class Frame:
         return struct.unpack("!I", self.payload[4 if self.kind == GOAWAY else 0:][:4])[0]
 
 
-class H2Client:
-    """One connection; nothing is sent but what the test sends."""
+def read_frame(stream):
+    """The next frame of a binary stream; None at its end."""
+    head = stream.read(9)
+    if len(head) < 9:
+        return None
+    payload = stream.read(int.from_bytes(head[:3], "big"))
+    return Frame(head[3], head[4], int.from_bytes(head[5:9], "big") & 0x7fffffff, payload)
 
-    def __init__(self, address, port, greet=True, window=None):
-        self.socket = socket.create_connection((address, port), timeout=harness.PATIENCE)
-        self.stream = self.socket.makefile("rb")
-        if greet:
-            self.send(PREFACE + settings(*([(4, window)] if window is not None else [])))
+
+class Peer(harness.Connection):
+    """One connection; nothing is sent but what the test sends."""
 
     def send(self, data):
         self.socket.sendall(data)
@@ -94,14 +125,11 @@ class H2Client:
     def read(self):
         """The next frame; None at the end of the connection."""
         try:
-            head = self.stream.read(9)
-            if len(head) < 9:
-                return None
-            length = int.from_bytes(head[:3], "big")
-            payload = self.stream.read(length)
-        except ConnectionError:
+            return read_frame(self.stream)
+        except TimeoutError:
+            raise
+        except OSError:  # Reset, or cut off within TLS.
             return None
-        return Frame(head[3], head[4], int.from_bytes(head[5:9], "big") & 0x7fffffff, payload)
 
     def wait_for(self, *kinds, stream=None):
         """The next frame of these kinds (of that stream); None where the connection ends before."""
@@ -109,6 +137,18 @@ class H2Client:
             if got.kind in kinds and stream in (None, got.stream):
                 return got
         return None
+
+
+class H2Client(Peer):
+    """With `tls`, an SSLContext, over TLS to `server_name`. `greet`: with the preface, and that `window`."""
+
+    def __init__(self, address, port, greet=True, window=None, tls=None, server_name=None):
+        connection = socket.create_connection((address, port), timeout=harness.PATIENCE)
+        if tls:
+            connection = tls.wrap_socket(connection, server_hostname=server_name)
+        super().__init__(connection)
+        if greet:
+            self.send(PREFACE + settings(*([(4, window)] if window is not None else [])))
 
     def error(self):
         """How the connection ended: the code of GOAWAY, or None where there was only an end."""
@@ -140,12 +180,51 @@ class H2Client:
         got = self.wait_for(PING, GOAWAY)
         return got is not None and got.kind == PING
 
+
+class H2Backend:
+    """A backend in clear text. `serve(peer, number)` is called for each connection, counted from 1, behind the client's
+    preface; with `greet` its own SETTINGS are sent before. The connection is closed when it returns."""
+
+    def __init__(self, serve, greet=True):
+        self.connections = 0
+        self._serve_peer = serve
+        self._greet = greet
+        self._peers = set()
+        self._changed = threading.Condition()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self.connections += 1
+                threading.Thread(target=self._serve, args=(connection, self.connections), daemon=True).start()
+
+    def _serve(self, connection, number):
+        with self._changed:
+            self._peers.add(connection)
+        with contextlib.suppress(OSError, ValueError), Peer(connection) as peer:
+            if self._greet:
+                peer.send(settings())
+            if peer.stream.read(len(PREFACE)) == PREFACE:
+                self._serve_peer(peer, number)
+        with self._changed:
+            self._peers.discard(connection)
+            self._changed.notify_all()
+
+    def hang_up(self):
+        """Ends all connections; returns when the other side has ended them, too. Whoever serves reads to the end."""
+        with self._changed:
+            for peer in self._peers:
+                with contextlib.suppress(OSError):
+                    peer.shutdown(socket.SHUT_WR)
+            if not self._changed.wait_for(lambda: not self._peers, harness.PATIENCE):
+                raise AssertionError("the other side keeps its connection")
+
     def close(self):
-        self.stream.close()
-        self.socket.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.hang_up()

@@ -441,12 +441,27 @@ def make_certificate(directory, name):
     return files
 
 
-class RawClient:
+class Connection:
+    def __init__(self, connected):
+        self.socket = connected
+        self.stream = connected.makefile("rb")
+
+    def close(self):
+        self.stream.close()
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class RawClient(Connection):
     """A client that sends exactly what it is told."""
 
     def __init__(self, address, port):
-        self.socket = socket.create_connection((address, port), timeout=PATIENCE)
-        self.stream = self.socket.makefile("rb")
+        super().__init__(socket.create_connection((address, port), timeout=PATIENCE))
 
     def send(self, data):
         self.socket.sendall(data if isinstance(data, bytes) else data.encode("latin-1"))
@@ -472,16 +487,6 @@ class RawClient:
             return self.stream.read(1) == b""
         except OSError:
             return True
-
-    def close(self):
-        self.stream.close()
-        self.socket.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 class ClientTest(unittest.TestCase):
