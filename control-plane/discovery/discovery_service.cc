@@ -127,6 +127,7 @@ class AgentStream final : public Reactor {
       const std::lock_guard lock(mutex_);
       id_ = id;
     }
+    if (certificate_ == id) service_.identities_.ledger().Saw(peer_);
     LogInfo("agent came", {{"agent", id_}, {"version", request_.version()}});
     SnapshotPtr newest = cache_.Newest();
     Enqueue([&] { return subscription_.OnHello(request_, newest); });
