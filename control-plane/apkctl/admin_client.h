@@ -34,7 +34,7 @@ class AdminClient {
       const v1::CreateJoinTokenRequest& request);
   absl::StatusOr<v1::ListJoinTokensResponse> ListJoinTokens();
   absl::Status DeleteJoinToken(const std::string& id);
-  absl::Status Revoke(const v1::RevokeRequest& request);
+  absl::StatusOr<v1::RevokeResponse> Revoke(const v1::RevokeRequest& request);
   absl::Status Unrevoke(const v1::Subject& subject);
   absl::StatusOr<v1::ListRevocationsResponse> ListRevocations();
   absl::StatusOr<v1::IssueTokenResponse> IssueToken(const std::string& scope);
