@@ -41,6 +41,8 @@ class Enrollment {
                                                           int64_t now_unix);
   absl::StatusOr<v1::ListJoinTokensResponse> ListTokens(int64_t now_unix);
   absl::Status DeleteToken(const std::string& id, const std::string& author);
+  absl::StatusOr<v1::LabelAgentResponse> LabelAgent(const v1::LabelAgentRequest& request,
+                                                    const std::string& author);
 
   // An agent of this name has joined, comes or came by a certificate of its own, or is connected.
   bool Knows(const std::string& agent) const;

@@ -11,6 +11,8 @@ inline constexpr std::string_view kDefaultTrustDomain = "apk";
 inline constexpr std::string_view kTrustDomain = "spiffe://apk/";
 inline constexpr std::string_view kUserUri = "spiffe://apk/user/";    // May use the admin API.
 inline constexpr std::string_view kAgentUri = "spiffe://apk/agent/";  // May stream snapshots.
+// What an agent's labels begin with, each a URI of its own beside that.
+inline constexpr std::string_view kLabelScheme = "apk-label:";
 
 // What names and groups begin with that a bearer token gives: no certificate has such a name.
 inline constexpr std::string_view kTokenPrefix = "oidc:";
