@@ -7,6 +7,7 @@
 #include <random>
 
 #include "apk/v1/discovery.grpc.pb.h"
+#include "common/discovery_fields.h"
 #include "common/log.h"
 #include "common/strings.h"
 
@@ -117,7 +118,9 @@ bool DiscoveryClient::RunStream(const std::string& control_plane, const TlsIdent
   hello.set_store(agent_.store());
   hello.set_can_tell_held(true);
   bool alive = stream->Write(hello);
-  bool received = false;
+  if (alive) stream->WaitForInitialMetadata();
+  bool let_in = alive && context.GetServerInitialMetadata().contains(kLetInField);
+  if (let_in) LogInfo("a control plane answers", {{"control_plane", control_plane}});
   v1::DiscoveryResponse response;
   while (alive && stream->Read(&response)) {
     if (agent_.IsOlder(response)) {
@@ -127,8 +130,7 @@ bool DiscoveryClient::RunStream(const std::string& control_plane, const TlsIdent
       context.TryCancel();
       break;
     }
-    if (!received) LogInfo("a control plane answers", {{"control_plane", control_plane}});
-    received = true;
+    let_in = true;  // An older one does not say so.
     alive = stream->Write(agent_.Take(response));
   }
   const grpc::Status status = stream->Finish();
@@ -140,7 +142,7 @@ bool DiscoveryClient::RunStream(const std::string& control_plane, const TlsIdent
                       agent_.version().empty() ? "nothing to serve yet" : "serving on"),
                {{"control_plane", control_plane}, {"reason", ReasonOf(status, identity)}});
   }
-  return received;
+  return let_in;
 }
 
 }  // namespace apk

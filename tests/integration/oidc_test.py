@@ -345,6 +345,39 @@ class ProviderIsGone(Oidc):
         eventually(lambda: self.apkctl("get", "cm", token=good).returncode == 0, "the keys are there again")
 
 
+class AdminPort(Oidc):
+    """Users and agents at ports of their own."""
+
+    @classmethod
+    def more_flags(cls):
+        cls.admin_port = harness.free_port()
+        return ("--admin-listen", f"127.0.0.1:{cls.admin_port}")
+
+    @classmethod
+    def write_config(cls, path, **token):
+        super().write_config(path, **token)
+        path.write_text(path.read_text().replace(f":{cls.gateway.grpc_port}", f":{cls.admin_port}"))
+        return path
+
+    def test_the_port_of_agents_is_closed_to_whoever_has_no_certificate_and_has_no_admin_api(self):
+        self.assertIn("shelf", self.done(self.apkctl("get", "cm", token=self.provider.token())))
+        self.gateway.apkctl("get", "cm")  # Its configuration names the right port.
+        eventually(lambda: self.gateway.fleet()["agents"][0]["upToDate"], "the agent runs the newest snapshot")
+        pki = self.gateway.data / "pki"
+        at_agents = ("--server", f"127.0.0.1:{self.gateway.grpc_port}")
+        refused = self.apkctl(*at_agents, "get", "cm", token=self.provider.token())
+        self.assertIn("takes no bearer tokens", refused.stderr)
+        refused = self.gateway.apkctl(*at_agents, "get", "cm", check=False)
+        self.assertEqual(refused.returncode, 1)
+        answer = subprocess.run(
+            ["curl", "-sS", "--http2", "--max-time", "10", "--cacert", str(pki / "ca.crt"), "--cert",
+             str(pki / "admin.crt"), "--key", str(pki / "admin.key"), "-H", "content-type: application/grpc", "-H",
+             "te: trailers", "--data-binary", "@-", "-D", "/dev/stderr",
+             f"https://127.0.0.1:{self.gateway.grpc_port}/apk.v1.AdminService/GetServerInfo"], input=b"\0\0\0\0\0",
+            capture_output=True)
+        self.assertIn("grpc-status: 12", answer.stderr.decode())
+
+
 class Flags(unittest.TestCase):
     def test_what_would_not_be_safe_does_not_start(self):
         with tempfile.TemporaryDirectory() as directory:
