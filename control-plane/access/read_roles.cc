@@ -79,6 +79,9 @@ class Roles::Reader {
       return Error(map, "groups must map the name of each group to a list of users");
     }
     for (const auto& [key, value] : map.members) {
+      if (key->scalar.starts_with(kTokenPrefix)) {
+        return Error(*key, Concat(key->scalar, ": tokens say themselves who is in their groups"));
+      }
       ASSIGN_OR_RETURN(Names users, ReadNames(*value, Concat("groups.", key->scalar)));
       if (!groups_.emplace(key->scalar, std::move(users)).second) {
         return Error(*key, Concat("the group ", key->scalar, " stands twice"));
@@ -95,12 +98,19 @@ class Roles::Reader {
     return Error(role == nullptr ? map : *role, "role must be viewer, editor or admin");
   }
 
-  absl::Status AddGroups(const YamlNode& list, Names& users) const {
+  absl::Status AddGroups(const YamlNode& list, Binding& binding) const {
     ASSIGN_OR_RETURN(const Names groups, ReadNames(list, "groups"));
     for (const std::string& group : groups) {
+      if (group.starts_with(kTokenPrefix)) {
+        binding.token_groups.insert(group);
+        continue;
+      }
       const auto found = groups_.find(group);
-      if (found == groups_.end()) return Error(list, Concat("there is no group \"", group, "\""));
-      users.insert(found->second.begin(), found->second.end());
+      if (found == groups_.end()) {
+        return Error(list, Concat("there is no group \"", group, "\"; one that tokens name is \"",
+                                  kTokenPrefix, group, "\""));
+      }
+      binding.users.insert(found->second.begin(), found->second.end());
     }
     return absl::OkStatus();
   }
@@ -118,8 +128,10 @@ class Roles::Reader {
     if (users != nullptr) {
       ASSIGN_OR_RETURN(binding.users, ReadNames(*users, "users"));
     }
-    if (groups != nullptr) RETURN_IF_ERROR(AddGroups(*groups, binding.users));
-    if (binding.users.empty()) return Error(map, "who has it? name users or groups");
+    if (groups != nullptr) RETURN_IF_ERROR(AddGroups(*groups, binding));
+    if (binding.users.empty() && binding.token_groups.empty()) {
+      return Error(map, "who has it? name users or groups");
+    }
     if (namespaces != nullptr) {
       ASSIGN_OR_RETURN(binding.namespaces, ReadNames(*namespaces, "namespaces"));
     }

@@ -1,11 +1,16 @@
 // Any binding that allows it is enough; nothing takes away what another one gives.
 #include "control-plane/access/roles.h"
 
+#include <algorithm>
+
 #include "common/strings.h"
 #include "control-plane/identity/spiffe.h"
 
 namespace apk {
 namespace {
+
+constexpr std::string_view kEverybody = "*";
+constexpr std::string_view kEverybodyByToken = "oidc:*";
 
 std::string_view NameOf(std::string_view user) {
   return user.starts_with(kUserUri) ? user.substr(kUserUri.size()) : user;
@@ -16,8 +21,8 @@ std::string Refusal(const AccessRequest& request) {
       Concat(request.resource, request.group.empty() ? "" : ".", request.group);
   std::string text = qualified;
   if (!request.name.empty()) text += Concat(" \"", request.name, "\"");
-  text += Concat(" is forbidden: User \"", NameOf(request.user), "\" cannot ", request.verb,
-                 " resource \"", request.resource, "\"");
+  text += Concat(" is forbidden: User \"", NameOf(request.principal.name), "\" cannot ",
+                 request.verb, " resource \"", request.resource, "\"");
   text += Concat(" in API group \"", request.group, "\"");
   return text + (request.namespace_name.empty()
                      ? " at the cluster scope"
@@ -26,12 +31,12 @@ std::string Refusal(const AccessRequest& request) {
 
 }  // namespace
 
-AccessRequest AccessToKind(const std::string& user, const std::string& verb, const Kind& kind,
+AccessRequest AccessToKind(const Principal& principal, const std::string& verb, const Kind& kind,
                            const std::string& namespace_name, const std::string& name) {
   using Need = AccessRequest::Need;
   const bool secret = kind.group.empty() && kind.name == "Secret";
   const bool reads = verb == "get" || verb == "list" || verb == "watch";
-  return {.user = user,
+  return {.principal = principal,
           .verb = verb,
           .group = kind.group,
           .resource = kind.plural,
@@ -41,9 +46,9 @@ AccessRequest AccessToKind(const std::string& user, const std::string& verb, con
           .need = reads && !secret ? Need::kRead : Need::kEdit};
 }
 
-AccessRequest AccessTo(const std::string& user, const std::string& verb,
+AccessRequest AccessTo(const Principal& principal, const std::string& verb,
                        const std::string& resource, AccessRequest::Need need) {
-  return {.user = user,
+  return {.principal = principal,
           .verb = verb,
           .group = "",
           .resource = resource,
@@ -57,16 +62,24 @@ bool Roles::Allows(const Binding& binding, const AccessRequest& request) {
   using Need = AccessRequest::Need;
   if (binding.role == Role::kAdmin || request.need == Need::kAnyRole) return true;
   if (request.need == Need::kAdmin) return false;
+  if (request.need == Need::kEditSomewhere) return binding.role == Role::kEditor;
   // Classes and the names of namespaces are everybody's to read.
   if (request.cluster_scoped) return request.need == Need::kRead;
   if (request.need == Need::kEdit && binding.role != Role::kEditor) return false;
   return binding.Covers(request.namespace_name.empty() ? "*" : request.namespace_name);
 }
 
+bool Roles::Binding::Holds(const Principal& principal) const {
+  const bool by_token = principal.name.starts_with(kTokenPrefix);
+  if (users.contains(NameOf(principal.name))) return true;
+  if (users.contains(by_token ? kEverybodyByToken : kEverybody)) return true;
+  return std::any_of(principal.groups.begin(), principal.groups.end(),
+                     [this](const std::string& group) { return token_groups.contains(group); });
+}
+
 absl::Status Roles::Check(const AccessRequest& request) const {
-  const std::string_view user = NameOf(request.user);
   for (const Binding& binding : bindings_) {
-    if (binding.Holds(user) && Allows(binding, request)) return absl::OkStatus();
+    if (binding.Holds(request.principal) && Allows(binding, request)) return absl::OkStatus();
   }
   return absl::PermissionDeniedError(Refusal(request));
 }

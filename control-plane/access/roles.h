@@ -5,9 +5,12 @@
 //   groups:
 //     shop: [ann, bob]
 //   bindings:
-//   - {role: admin, users: [admin]}
-//   - {role: editor, groups: [shop], namespaces: [shop]}   # ["*"]: all namespaces
-//   - {role: viewer, users: ["*"]}                         # "*": whoever has a certificate
+//   - {role: admin, users: [admin, "oidc:eve@example.org"]}
+//   - {role: editor, groups: [shop, "oidc:shop-team"], namespaces: [shop]}   # ["*"]: all
+//   namespaces
+//   - {role: viewer, users: ["*"]}   # "*": whoever has a certificate; "oidc:*": or a token
+//
+// Names that begin with "oidc:" are of tokens, and so are groups; other groups are the file's own.
 #pragma once
 
 #include <absl/status/status.h>
@@ -18,15 +21,17 @@
 #include <string_view>
 #include <vector>
 
+#include "control-plane/access/principal.h"
 #include "control-plane/resources/kind_registry.h"
 
 namespace apk {
 
 // What somebody wants to do.
 struct AccessRequest {
-  // kAnyRole: what everybody may who has a role at all. kEdit: what an editor of the namespace may.
-  enum class Need { kAnyRole, kRead, kEdit, kAdmin };
-  std::string user;  // The name, or the URI of the certificate that has it.
+  // kAnyRole: what everybody may who has a role at all. kEdit: what an editor of the namespace may;
+  // kEditSomewhere: of any.
+  enum class Need { kAnyRole, kRead, kEdit, kEditSomewhere, kAdmin };
+  Principal principal;
   std::string verb;  // get, list, watch, create, …
   std::string group;
   std::string resource;        // The plural: httproutes; or what is no kind, such as backups.
@@ -38,10 +43,10 @@ struct AccessRequest {
 
 // A verb on objects of a kind: get, list and watch read, the others edit; reading Secrets needs the
 // right to edit them.
-AccessRequest AccessToKind(const std::string& user, const std::string& verb, const Kind& kind,
+AccessRequest AccessToKind(const Principal& principal, const std::string& verb, const Kind& kind,
                            const std::string& namespace_name, const std::string& name);
 // A verb on what is no kind.
-AccessRequest AccessTo(const std::string& user, const std::string& verb,
+AccessRequest AccessTo(const Principal& principal, const std::string& verb,
                        const std::string& resource, AccessRequest::Need need);
 
 class Roles {
@@ -56,9 +61,10 @@ class Roles {
   enum class Role { kViewer, kEditor, kAdmin };
   struct Binding {
     Role role = Role::kViewer;
-    std::set<std::string, std::less<>> users;       // Those of its groups included.
-    std::set<std::string, std::less<>> namespaces;  // Empty: everywhere.
-    bool Holds(std::string_view user) const { return users.contains(user) || users.contains("*"); }
+    std::set<std::string, std::less<>> users;         // Those of the file's groups included.
+    std::set<std::string, std::less<>> token_groups;  // Names of tokens' groups.
+    std::set<std::string, std::less<>> namespaces;    // Empty: everywhere.
+    bool Holds(const Principal& principal) const;
     bool Covers(std::string_view namespace_name) const {
       return namespaces.empty() || namespaces.contains("*") || namespaces.contains(namespace_name);
     }

@@ -13,7 +13,7 @@
 namespace apk {
 namespace {
 
-constexpr int kWatchesMax = 64;
+constexpr int kWatchesMax = 160;  // Of all users; each holds a thread.
 constexpr std::chrono::milliseconds kWatchPatience{500};
 
 grpc::Status UnknownKind(const std::string& group, const std::string& kind) {
@@ -45,21 +45,21 @@ void AdminService::Shutdown() {
 
 grpc::Status AdminService::Apply(grpc::ServerContext* context, const v1::ApplyRequest* request,
                                  v1::ApplyResponse* response) {
-  if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
+  if (const grpc::Status user = CheckUser(*context, authenticator_); !user.ok()) return user;
   const auto may_delete = questions_.may_delete ? questions_.may_delete(*context) : nullptr;
-  return Take(configuration_.Apply(*request, AuthorOf(*context, identities_), may_delete),
+  return Take(configuration_.Apply(*request, CallerOf(*context, authenticator_).name, may_delete),
               response);
 }
 
 grpc::Status AdminService::Delete(grpc::ServerContext* context, const v1::DeleteRequest* request,
                                   v1::DeleteResponse* response) {
-  if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
-  return Take(configuration_.Delete(*request, AuthorOf(*context, identities_)), response);
+  if (const grpc::Status user = CheckUser(*context, authenticator_); !user.ok()) return user;
+  return Take(configuration_.Delete(*request, CallerOf(*context, authenticator_).name), response);
 }
 
 grpc::Status AdminService::Get(grpc::ServerContext* context, const v1::GetRequest* request,
                                v1::GetResponse* response) {
-  if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
+  if (const grpc::Status user = CheckUser(*context, authenticator_); !user.ok()) return user;
   const ResourceKey key = FromProto(request->key());
   if (FindKind(key.group, key.kind) == nullptr) return UnknownKind(key.group, key.kind);
   const Configuration::View view = configuration_.Current();
@@ -74,7 +74,7 @@ grpc::Status AdminService::Get(grpc::ServerContext* context, const v1::GetReques
 
 grpc::Status AdminService::List(grpc::ServerContext* context, const v1::ListRequest* request,
                                 v1::ListResponse* response) {
-  if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
+  if (const grpc::Status user = CheckUser(*context, authenticator_); !user.ok()) return user;
   if (FindKind(request->group(), request->kind()) == nullptr) {
     return UnknownKind(request->group(), request->kind());
   }
@@ -91,7 +91,7 @@ grpc::Status AdminService::List(grpc::ServerContext* context, const v1::ListRequ
 
 grpc::Status AdminService::Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
                                  grpc::ServerWriter<v1::WatchEvent>* writer) {
-  if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
+  if (const grpc::Status user = CheckUser(*context, authenticator_); !user.ok()) return user;
   if (FindKind(request->group(), request->kind()) == nullptr) {
     return UnknownKind(request->group(), request->kind());
   }
@@ -101,7 +101,8 @@ grpc::Status AdminService::Watch(grpc::ServerContext* context, const v1::WatchRe
     ~Slot() { count.fetch_sub(1); }
   } slot{watches_};
   if (slot.taken >= kWatchesMax) {
-    return {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many watches at once; try again later"};
+    return {grpc::StatusCode::RESOURCE_EXHAUSTED,
+            "there are too many watches of all users together; try again later"};
   }
   const auto may_watch = [&] {
     const ResourceKey all{request->group(), request->kind(), request->namespace_(),
@@ -121,11 +122,12 @@ grpc::Status AdminService::Watch(grpc::ServerContext* context, const v1::WatchRe
     }
   }
   while (!context->IsCancelled() && !shut_down_.load()) {
-    if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
+    if (const grpc::Status user = CheckUser(*context, authenticator_); !user.ok()) return user;
     const auto changes = feed_.After(revision, kWatchPatience);
     if (!changes.has_value()) {
       return {grpc::StatusCode::OUT_OF_RANGE, "that revision is too old: list, then watch anew"};
     }
+    if (const grpc::Status user = CheckUser(*context, authenticator_); !user.ok()) return user;
     if (const absl::Status may = may_watch(); !may.ok()) return ToGrpc(may);
     for (const Change& change : *changes) {
       revision = change.revision;
@@ -140,20 +142,20 @@ grpc::Status AdminService::Watch(grpc::ServerContext* context, const v1::WatchRe
 grpc::Status AdminService::ListRevisions(grpc::ServerContext* context,
                                          const v1::ListRevisionsRequest* request,
                                          v1::ListRevisionsResponse* response) {
-  if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
+  if (const grpc::Status user = CheckUser(*context, authenticator_); !user.ok()) return user;
   return Take(configuration_.ListRevisions(*request), response);
 }
 
 grpc::Status AdminService::Rollback(grpc::ServerContext* context,
                                     const v1::RollbackRequest* request,
                                     v1::RollbackResponse* response) {
-  if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
-  return Take(configuration_.Rollback(*request, AuthorOf(*context, identities_)), response);
+  if (const grpc::Status user = CheckUser(*context, authenticator_); !user.ok()) return user;
+  return Take(configuration_.Rollback(*request, CallerOf(*context, authenticator_).name), response);
 }
 
 grpc::Status AdminService::ListAgents(grpc::ServerContext* context, const v1::ListAgentsRequest*,
                                       v1::ListAgentsResponse* response) {
-  if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
+  if (const grpc::Status user = CheckUser(*context, authenticator_); !user.ok()) return user;
   response->set_snapshot_version(snapshots_.Newest()->version);
   response->set_revision(configuration_.Current().revision);
   for (v1::AgentStatus& agent : agents_.List(snapshots_)) {
@@ -165,7 +167,7 @@ grpc::Status AdminService::ListAgents(grpc::ServerContext* context, const v1::Li
 grpc::Status AdminService::IssueToken(grpc::ServerContext* context,
                                       const v1::IssueTokenRequest* request,
                                       v1::IssueTokenResponse* response) {
-  if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
+  if (const grpc::Status user = CheckUser(*context, authenticator_); !user.ok()) return user;
   if (issuer_ == nullptr) {
     return {grpc::StatusCode::FAILED_PRECONDITION,
             "the development token issuer is turned off (--development-token-issuer)"};
@@ -184,7 +186,7 @@ grpc::Status AdminService::IssueToken(grpc::ServerContext* context,
 grpc::Status AdminService::GetServerInfo(grpc::ServerContext* context,
                                          const v1::GetServerInfoRequest*,
                                          v1::ServerInfo* response) {
-  if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
+  if (const grpc::Status user = CheckUser(*context, authenticator_); !user.ok()) return user;
   response->set_version(APK_VERSION);
   response->set_revision(configuration_.Current().revision);
   response->set_snapshot_version(snapshots_.Newest()->version);

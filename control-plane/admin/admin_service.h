@@ -10,7 +10,7 @@
 
 namespace apk {
 
-class IdentityLedger;
+class Authenticator;
 class TokenIssuer;
 
 // What is asked of who calls; empty: everybody may.
@@ -25,10 +25,10 @@ class AdminService final : public v1::AdminService::Service {
  public:
   // `issuer` is nullptr where the development issuer is turned off. All outlive it.
   // `kubernetes_address` is where kubectl is answered, "" where nobody does.
-  AdminService(const IdentityLedger& identities, Configuration& configuration, ChangeFeed& feed,
+  AdminService(const Authenticator& authenticator, Configuration& configuration, ChangeFeed& feed,
                AgentRegistry& agents, SnapshotCache& snapshots, const TokenIssuer* issuer,
                std::string kubernetes_address)
-      : identities_(identities),
+      : authenticator_(authenticator),
         configuration_(configuration),
         feed_(feed),
         agents_(agents),
@@ -63,7 +63,7 @@ class AdminService final : public v1::AdminService::Service {
                              v1::ServerInfo* response) override;
 
  private:
-  const IdentityLedger& identities_;
+  const Authenticator& authenticator_;
   Configuration& configuration_;
   ChangeFeed& feed_;
   AgentRegistry& agents_;

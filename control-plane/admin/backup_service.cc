@@ -23,10 +23,23 @@ grpc::Status BackupService::Export(grpc::ServerContext* context, const v1::Expor
       AccessTo(exporting.user(), "list", "exports", request->secrets() ? Need::kEdit : Need::kRead);
   access.namespace_name = request->namespace_();
   exporting.Needs(access);
-  if (const grpc::Status begun = exporting.Begin(); !begun.ok()) return begun;
+  if (const grpc::Status begun = exporting.Begin(); !begun.ok()) {
+    const bool for_secrets = begun.error_code() == grpc::StatusCode::PERMISSION_DENIED &&
+                             request->secrets() && MayExportWithoutSecrets(access);
+    return for_secrets ? grpc::Status(begun.error_code(),
+                                      Concat(begun.error_message(),
+                                             ": Secrets are for editors and admins to read; leave "
+                                             "out --with-secrets"))
+                       : begun;
+  }
   ExportObjects(configuration_.Current(), *request,
                 [writer](const v1::ExportResponse& part) { return writer->Write(part); });
   return exporting.End(grpc::Status::OK, 0, {});
+}
+
+bool BackupService::MayExportWithoutSecrets(AccessRequest access) const {
+  access.need = Need::kRead;
+  return guard_.gate.Check(access).ok();
 }
 
 grpc::Status BackupService::Backup(grpc::ServerContext* context, const v1::BackupRequest*,
@@ -35,15 +48,16 @@ grpc::Status BackupService::Backup(grpc::ServerContext* context, const v1::Backu
   change.Needs(AccessTo(change.user(), "create", "backups", Need::kAdmin));
   if (const grpc::Status begun = change.Begin(); !begun.ok()) return begun;
   // What others have been told is stored must be in it.
-  if (const absl::Status current = configuration_.CatchUp(); !current.ok()) {
-    return change.End(ToGrpc(current), 0, {});
-  }
+  absl::Status current = configuration_.CatchUp();
+  current.Update(ledger_.Load());
+  if (!current.ok()) return change.End(ToGrpc(current), 0, {});
   const Configuration::View view = configuration_.Current();
   apk::Backup backup;
   backup.revision = view.revision;
   backup.created = Rfc3339Now();
   backup.program_version = APK_VERSION;
   backup.resources = *view.resources;
+  backup.identities = ledger_.Export();
   const std::string file = WriteBackup(backup);
   v1::BackupResponse piece;
   for (size_t sent = 0; sent < file.size(); sent += kPieceBytes) {
@@ -78,9 +92,13 @@ grpc::Status BackupService::Restore(grpc::ServerContext* context,
   GuardedRequest change(guard_, *context, "restore", options.dry_run());
   if (const grpc::Status begun = begin(change); !begun.ok()) return begun;
   const absl::StatusOr<apk::Backup> backup = ReadBackup(file);
-  const grpc::Status status =
-      backup.ok() ? Take(configuration_.Restore(*backup, options, change.user()), response)
+  grpc::Status status =
+      backup.ok() ? Take(configuration_.Restore(*backup, options, change.user().name), response)
                   : ToGrpc(backup.status());
+  // A control plane that is new must know who was shut out; one that is not knows better.
+  if (status.ok() && !options.force() && !options.dry_run()) {
+    status = ToGrpc(ledger_.Import(backup->identities));
+  }
   return change.End(status, response->revision(), response->results());
 }
 

@@ -9,9 +9,9 @@ namespace apk {
 
 class BackupService final : public v1::BackupService::Service {
  public:
-  // It outlives this.
-  BackupService(Configuration& configuration, const Guard& guard)
-      : configuration_(configuration), guard_(guard) {}
+  // Both outlive it.
+  BackupService(Configuration& configuration, IdentityLedger& ledger, const Guard& guard)
+      : configuration_(configuration), ledger_(ledger), guard_(guard) {}
 
   grpc::Status Export(grpc::ServerContext* context, const v1::ExportRequest* request,
                       grpc::ServerWriter<v1::ExportResponse>* writer) override;
@@ -21,7 +21,10 @@ class BackupService final : public v1::BackupService::Service {
                        v1::RestoreResponse* response) override;
 
  private:
+  bool MayExportWithoutSecrets(AccessRequest access) const;
+
   Configuration& configuration_;
+  IdentityLedger& ledger_;
   const Guard guard_;
 };
 

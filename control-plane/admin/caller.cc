@@ -1,4 +1,4 @@
-// By the certificate of the connection, at each call: a connection may outlast its rights.
+// At each call: a connection may outlast its rights.
 #include "control-plane/admin/caller.h"
 
 #include <ctime>
@@ -7,15 +7,27 @@
 
 namespace apk {
 
-grpc::Status CheckUser(const grpc::ServerContext& context, const IdentityLedger& identities) {
-  const PeerCertificate peer = PeerOf(*context.auth_context(), identities.trust_domain());
-  if (peer.IsUser()) return ToGrpc(identities.Check(peer, std::time(nullptr)));
-  return {grpc::StatusCode::PERMISSION_DENIED,
-          "the admin API needs a user's certificate (spiffe://apk/user/…)"};
+Credentials CredentialsOf(const grpc::ServerContextBase& context, std::string_view trust_domain) {
+  Credentials credentials;
+  credentials.certificate = PeerOf(*context.auth_context(), trust_domain);
+  const auto& fields = context.client_metadata();
+  if (const auto found = fields.find("authorization"); found != fields.end()) {
+    credentials.authorization = std::string(found->second.data(), found->second.size());
+  }
+  return credentials;
 }
 
-std::string AuthorOf(const grpc::ServerContext& context, const IdentityLedger& identities) {
-  return PeerOf(*context.auth_context(), identities.trust_domain()).uri;
+grpc::Status CheckUser(const grpc::ServerContext& context, const Authenticator& authenticator) {
+  const std::string& trust_domain = authenticator.ledger().trust_domain();
+  return ToGrpc(
+      authenticator.User(CredentialsOf(context, trust_domain), std::time(nullptr)).status());
+}
+
+Principal CallerOf(const grpc::ServerContext& context, const Authenticator& authenticator) {
+  const Credentials credentials = CredentialsOf(context, authenticator.ledger().trust_domain());
+  absl::StatusOr<Principal> caller = authenticator.Identify(credentials, std::time(nullptr));
+  if (caller.ok()) return *std::move(caller);
+  return {.name = credentials.certificate.uri, .groups = {}};
 }
 
 grpc::Status ToGrpc(const absl::Status& status) {

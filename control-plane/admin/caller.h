@@ -8,15 +8,16 @@
 #include <string>
 #include <utility>
 
-#include "control-plane/identity/identity_ledger.h"
+#include "control-plane/authentication/authenticator.h"
 
 namespace apk {
 
-// PERMISSION_DENIED where the certificate is no user's or is revoked, UNAUTHENTICATED where it has
-// expired since the connection began.
-grpc::Status CheckUser(const grpc::ServerContext& context, const IdentityLedger& identities);
-// Whom changes are noted of: the URI of the certificate.
-std::string AuthorOf(const grpc::ServerContext& context, const IdentityLedger& identities);
+// What a call shows: the certificate of the connection, and its own token.
+Credentials CredentialsOf(const grpc::ServerContextBase& context, std::string_view trust_domain);
+// Errors are Authenticator::User's.
+grpc::Status CheckUser(const grpc::ServerContext& context, const Authenticator& authenticator);
+// Whom changes are noted of, let in or not; without a name where nobody can be told.
+Principal CallerOf(const grpc::ServerContext& context, const Authenticator& authenticator);
 
 grpc::Status ToGrpc(const absl::Status& status);
 

@@ -23,11 +23,11 @@ std::string AddressOf(const grpc::ServerContext& context) {
 
 }  // namespace
 
-std::string Guard::UserOf(const grpc::ServerContext& context) const {
-  return AuthorOf(context, identities);
+Principal Guard::UserOf(const grpc::ServerContext& context) const {
+  return CallerOf(context, authenticator);
 }
 
-absl::Status CheckObject(const Gate& gate, const std::string& user, const std::string& verb,
+absl::Status CheckObject(const Gate& gate, const Principal& user, const std::string& verb,
                          const ResourceKey& key) {
   const Kind* const kind = FindKind(key.group, key.kind);
   if (kind == nullptr || !gate.has_roles()) return absl::OkStatus();
@@ -48,8 +48,11 @@ std::vector<ResourceKey> KeysOf(const v1::ApplyRequest& request) {
 
 GuardedRequest::GuardedRequest(const Guard& guard, const grpc::ServerContext& context,
                                std::string verb, bool dry_run)
-    : gate_(guard.gate), dry_run_(dry_run), let_in_(CheckUser(context, guard.identities)) {
-  entry_.user = guard.UserOf(context);
+    : gate_(guard.gate),
+      dry_run_(dry_run),
+      let_in_(CheckUser(context, guard.authenticator)),
+      user_(guard.UserOf(context)) {
+  entry_.user = user_.name;
   entry_.address = AddressOf(context);
   entry_.api = "grpc";
   entry_.verb = std::move(verb);
@@ -58,7 +61,7 @@ GuardedRequest::GuardedRequest(const Guard& guard, const grpc::ServerContext& co
 void GuardedRequest::About(const std::vector<ResourceKey>& keys) {
   for (const ResourceKey& key : keys) {
     *entry_.objects.emplace_back().mutable_key() = ToProto(key);
-    verdict_.Update(CheckObject(gate_, entry_.user, entry_.verb, key));
+    verdict_.Update(CheckObject(gate_, user_, entry_.verb, key));
   }
 }
 

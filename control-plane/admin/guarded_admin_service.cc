@@ -116,9 +116,11 @@ grpc::Status GuardedAdminService::ListAgents(grpc::ServerContext* context,
 grpc::Status GuardedAdminService::IssueToken(grpc::ServerContext* context,
                                              const v1::IssueTokenRequest* request,
                                              v1::IssueTokenResponse* response) {
-  const absl::Status may =
-      guard_.gate.Check(AccessTo(guard_.UserOf(*context), "create", "tokens", Need::kAnyRole));
-  return may.ok() ? admin_.IssueToken(context, request, response) : ToGrpc(may);
+  GuardedRequest change(guard_, *context, "create", false);
+  change.About({{"", "AccessToken", "", request->scope()}});
+  change.Needs(AccessTo(change.user(), "create", "tokens", Need::kEditSomewhere));
+  if (const grpc::Status begun = change.Begin(); !begun.ok()) return begun;
+  return change.End(admin_.IssueToken(context, request, response), 0, {});
 }
 
 }  // namespace apk

@@ -29,11 +29,11 @@ grpc::Status IdentityService::Change(const grpc::ServerContext& context, const s
   request.About({{"", kind, "", name}});
   request.Needs(AccessTo(request.user(), verb, "identities", Need::kAdmin));
   if (const grpc::Status begun = request.Begin(); !begun.ok()) return begun;
-  return request.End(change(request.user()), 0, {});
+  return request.End(change(request.user().name), 0, {});
 }
 
 grpc::Status IdentityService::MayList(const grpc::ServerContext& context) const {
-  if (const grpc::Status user = CheckUser(context, ledger_); !user.ok()) return user;
+  if (const grpc::Status user = CheckUser(context, guard_.authenticator); !user.ok()) return user;
   return ToGrpc(
       guard_.gate.Check(AccessTo(guard_.UserOf(context), "list", "identities", Need::kAdmin)));
 }
@@ -70,17 +70,20 @@ grpc::Status IdentityService::LabelAgent(grpc::ServerContext* context,
 }
 
 grpc::Status IdentityService::Revoke(grpc::ServerContext* context, const v1::RevokeRequest* request,
-                                     v1::RevokeResponse*) {
+                                     v1::RevokeResponse* response) {
   const v1::Subject& subject = request->subject();
   return Change(
       *context, "revoke", KindOf(subject), subject.name(),
       [&](const std::string& author) -> grpc::Status {
         const bool oneself =
-            subject.role() == v1::Subject::USER && author == Concat(kUserUri, subject.name());
+            subject.role() == v1::Subject::USER &&
+            (author == Concat(kUserUri, subject.name()) || author == subject.name());
         if (oneself) {
           return {grpc::StatusCode::INVALID_ARGUMENT,
                   "that is you: who revokes you must be another user"};
         }
+        response->set_unknown(subject.role() == v1::Subject::AGENT &&
+                              !enrollment_.Knows(subject.name()));
         return ToGrpc(ledger_.Revoke(subject, request->reason(), author, std::time(nullptr)));
       });
 }

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <random>
+#include <thread>
 
 #include "apk/v1/admin.grpc.pb.h"
 #include "apk/v1/backup.grpc.pb.h"
@@ -22,6 +24,7 @@ namespace {
 
 constexpr std::chrono::seconds kDeadline{60};
 constexpr std::chrono::seconds kTransferDeadline{600};
+constexpr std::chrono::seconds kPatience{30};  // With limits that pass.
 constexpr std::chrono::seconds kConnectDeadline{5};
 // Where there is another one to ask.
 constexpr std::chrono::seconds kConnectDeadlineOfSeveral{2};
@@ -80,10 +83,26 @@ std::string Explain(const ClientContextConfig& context, const std::string& reaso
   }
   if (says("wrong version number") || says("WRONG_VERSION_NUMBER") ||
       says("Ssl handshake failed")) {
-    return Concat(subject, "what answers there is no control plane, or refuses the certificate ",
-                  context.client_certificate, " (", reason, ")");
+    return Concat(subject, "what answers there is no control plane, or ",
+                  context.client_certificate.empty()
+                      ? "it takes no bearer tokens"
+                      : Concat("refuses the certificate ", context.client_certificate),
+                  " (", reason, ")");
   }
   return Concat(subject, reason);
+}
+
+// A limit of the control plane's was met, and nothing was done: it can be asked again.
+bool IsForNow(const grpc::Status& status) {
+  return status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED &&
+         (status.error_message().find("; try again in") != std::string::npos ||
+          status.error_message() == "Server Threadpool Exhausted");
+}
+
+// Those who were refused together don't come back together.
+std::chrono::milliseconds RandomPause() {
+  static std::minstd_rand random(std::random_device{}());
+  return std::chrono::milliseconds(500 + random() % 1000);
 }
 
 // One control plane.
@@ -113,6 +132,12 @@ struct Peer {
     const bool closed = broken && (message.find("ocket closed") != std::string::npos ||
                                    message.find("reset by peer") != std::string::npos ||
                                    message.find("alert") != std::string::npos);
+    if (closed && context.client_certificate.empty()) {
+      return absl::UnavailableError(
+          Concat("the control plane at ", context.server,
+                 " closed the connection: it stopped, or it takes no bearer tokens (it is started "
+                 "with --oidc-issuer to take them), and wants a client certificate"));
+    }
     if (closed) {
       return absl::UnavailableError(
           Concat("the control plane at ", context.server,
@@ -178,12 +203,19 @@ struct AdminClient::Stub {
                                                                 const Request&, Response*),
                                 const Request& request) {
     ASSIGN_OR_RETURN(const Peer* const peer, Connect());
-    grpc::ClientContext call;
-    call.set_deadline(std::chrono::system_clock::now() + kDeadline);
-    Response response;
     Service& stub = peer->StubOf(static_cast<const Service*>(nullptr));
-    RETURN_IF_ERROR(peer->ToStatus((stub.*method)(&call, request, &response), true));
-    return response;
+    const auto give_up = std::chrono::steady_clock::now() + kPatience;
+    for (;;) {
+      grpc::ClientContext call;
+      call.set_deadline(std::chrono::system_clock::now() + kDeadline);
+      Response response;
+      const grpc::Status status = (stub.*method)(&call, request, &response);
+      if (status.ok()) return response;
+      if (!IsForNow(status) || std::chrono::steady_clock::now() > give_up) {
+        return peer->ToStatus(status, true);
+      }
+      std::this_thread::sleep_for(RandomPause());
+    }
   }
 };
 
@@ -198,8 +230,16 @@ absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::Open(const ClientConte
   }
   grpc::SslCredentialsOptions tls;
   ASSIGN_OR_RETURN(tls.pem_root_certs, ReadPem(context.certificate_authority, "CA certificate"));
-  ASSIGN_OR_RETURN(tls.pem_cert_chain, ReadPem(context.client_certificate, "client certificate"));
-  ASSIGN_OR_RETURN(tls.pem_private_key, ReadPem(context.client_key, "client key"));
+  ASSIGN_OR_RETURN(const std::string token, TokenOf(context));
+  std::shared_ptr<grpc::ChannelCredentials> credentials;
+  if (token.empty()) {
+    ASSIGN_OR_RETURN(tls.pem_cert_chain, ReadPem(context.client_certificate, "client certificate"));
+    ASSIGN_OR_RETURN(tls.pem_private_key, ReadPem(context.client_key, "client key"));
+    credentials = grpc::SslCredentials(tls);
+  } else {
+    credentials = grpc::CompositeChannelCredentials(grpc::SslCredentials(tls),
+                                                    grpc::AccessTokenCredentials(token));
+  }
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
   auto client = std::unique_ptr<AdminClient>(new AdminClient());
@@ -209,8 +249,7 @@ absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::Open(const ClientConte
     peer.context = context;
     peer.context.server = std::string(server);
     peer.connect_deadline = servers.size() == 1 ? kConnectDeadline : kConnectDeadlineOfSeveral;
-    peer.channel =
-        grpc::CreateCustomChannel(peer.context.server, grpc::SslCredentials(tls), arguments);
+    peer.channel = grpc::CreateCustomChannel(peer.context.server, credentials, arguments);
     peer.admin = v1::AdminService::NewStub(peer.channel);
     peer.backup = v1::BackupService::NewStub(peer.channel);
     peer.identity = v1::IdentityService::NewStub(peer.channel);
@@ -279,10 +318,9 @@ absl::StatusOr<v1::LabelAgentResponse> AdminClient::LabelAgent(
       &v1::IdentityService::Stub::LabelAgent, request);
 }
 
-absl::Status AdminClient::Revoke(const v1::RevokeRequest& request) {
-  return stub_
-      ->Call<v1::RevokeRequest, v1::RevokeResponse>(&v1::IdentityService::Stub::Revoke, request)
-      .status();
+absl::StatusOr<v1::RevokeResponse> AdminClient::Revoke(const v1::RevokeRequest& request) {
+  return stub_->Call<v1::RevokeRequest, v1::RevokeResponse>(&v1::IdentityService::Stub::Revoke,
+                                                            request);
 }
 
 absl::Status AdminClient::Unrevoke(const v1::Subject& subject) {

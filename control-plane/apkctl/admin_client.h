@@ -35,7 +35,7 @@ class AdminClient {
   absl::StatusOr<v1::ListJoinTokensResponse> ListJoinTokens();
   absl::Status DeleteJoinToken(const std::string& id);
   absl::StatusOr<v1::LabelAgentResponse> LabelAgent(const v1::LabelAgentRequest& request);
-  absl::Status Revoke(const v1::RevokeRequest& request);
+  absl::StatusOr<v1::RevokeResponse> Revoke(const v1::RevokeRequest& request);
   absl::Status Unrevoke(const v1::Subject& subject);
   absl::StatusOr<v1::ListRevocationsResponse> ListRevocations();
   absl::StatusOr<v1::IssueTokenResponse> IssueToken(const std::string& scope);

@@ -1,4 +1,6 @@
 // backup and restore: the control plane's objects as one file.
+#include <unistd.h>
+
 #include <iostream>
 
 #include "common/private_file.h"
@@ -24,6 +26,15 @@ int RunBackup(const GlobalFlags& global, const std::string& path) {
   if (!file.ok()) return PrintError(file.status());
   const absl::StatusOr<Backup> backup = ReadBackup(*file);
   if (!backup.ok()) return PrintLocal(backup.status());
+  if (path == "-") {
+    if (isatty(STDOUT_FILENO) != 0) {
+      return PrintError("standard output is a terminal: write the backup to a file or a pipe");
+    }
+    std::cout << *file;
+    std::cerr << "revision " << backup->revision << " with " << backup->resources.resources().size()
+              << " objects, Secrets included\n";
+    return 0;
+  }
   const absl::Status written = WriteFile(path, *file, 0600);
   if (!written.ok()) return PrintLocal(written);
   std::cout << "revision " << backup->revision << " with " << backup->resources.resources().size()

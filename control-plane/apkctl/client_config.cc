@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +14,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "common/private_file.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "control-plane/apkctl/manifest/yaml_tree.h"
@@ -96,12 +99,18 @@ absl::StatusOr<ClientConfig> ParseClientConfig(const std::string& path, const st
     context.certificate_authority = Neighbour(path, Text(*item, "certificateAuthority"));
     context.client_certificate = Neighbour(path, Text(*item, "clientCertificate"));
     context.client_key = Neighbour(path, Text(*item, "clientKey"));
+    context.token = Text(*item, "token");
+    context.token_file = Neighbour(path, Text(*item, "tokenFile"));
     if (const std::string name = Text(*item, "namespace"); !name.empty())
       context.namespace_name = name;
-    for (const char* const needed :
-         {"name", "server", "certificateAuthority", "clientCertificate", "clientKey"}) {
+    for (const char* const needed : {"name", "server", "certificateAuthority"}) {
       if (Text(*item, needed).empty())
         return Complain(path, *item, Concat("a context needs ", needed));
+    }
+    const bool by_token = !context.token.empty() || !context.token_file.empty();
+    for (const char* const needed : {"clientCertificate", "clientKey"}) {
+      if (!by_token && Text(*item, needed).empty())
+        return Complain(path, *item, Concat("a context needs ", needed, ", or a tokenFile"));
     }
   }
   return config;
@@ -162,6 +171,49 @@ std::string FindClientConfig(const std::string& flag) {
   const std::string own = Concat(home == nullptr ? "" : home, "/.config/apkctl/config.yaml");
   const std::string local = "/var/lib/apk/control-plane/apkctl.yaml";
   return access(own.c_str(), R_OK) != 0 && access(local.c_str(), R_OK) == 0 ? local : own;
+}
+
+absl::StatusOr<std::string> TokenOf(const ClientContextConfig& context) {
+  std::string token = context.token;
+  if (token.empty() && !context.token_file.empty()) {
+    const absl::StatusOr<std::string> read = ReadFile(context.token_file);
+    if (!read.ok()) {
+      return absl::Status(read.status().code(),
+                          Concat("the token file: ", std::string(read.status().message())));
+    }
+    token = *read;
+    while (token.ends_with('\n') || token.ends_with('\r')) token.pop_back();
+    if (token.empty()) {
+      return absl::InvalidArgumentError(Concat("the token file ", context.token_file, " is empty"));
+    }
+  }
+  // RFC 6750, 2.1.
+  const auto fits = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view("-._~+/=").find(c) != std::string_view::npos;
+  };
+  if (std::all_of(token.begin(), token.end(), fits)) return token;
+  return absl::InvalidArgumentError(
+      Concat(context.token.empty() ? Concat("the token file ", context.token_file) : "the token",
+             " holds something else than a bearer token: letters, digits and -._~+/= only"));
+}
+
+void UseToken(const std::string& token, const std::string& token_file,
+              ClientContextConfig& context) {
+  const auto variable = [](const char* name) {
+    const char* const value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  const bool by_flag = !token.empty() || !token_file.empty();
+  const std::string given = by_flag ? token : variable("APKCTL_TOKEN");
+  const std::string file = by_flag ? token_file : variable("APKCTL_TOKEN_FILE");
+  if (!given.empty() || !file.empty()) {
+    context.token = given;
+    context.token_file = given.empty() ? file : "";
+  }
+  if (context.token.empty() && context.token_file.empty()) return;
+  context.client_certificate.clear();
+  context.client_key.clear();
 }
 
 absl::StatusOr<ClientConfig> ReadClientConfig(const std::string& path) {

@@ -15,10 +15,20 @@ struct ClientContextConfig {
   std::string server;  // host:port, or several control planes of one store with commas between.
   std::string namespace_name = "default";
   std::string
-      certificate_authority;  // Paths of PEM files; relative ones are the file's neighbours.
-  std::string client_certificate;
+      certificate_authority;       // Paths of PEM files; relative ones are the file's neighbours.
+  std::string client_certificate;  // "" where there is a token, which is shown instead.
   std::string client_key;
+  std::string token;       // A bearer token;
+  std::string token_file;  // or where it stands, read anew for each command.
 };
+
+// The token; "" where the context has none. NOT_FOUND where its file can't be read,
+// INVALID_ARGUMENT, which does not repeat it, where it is none.
+absl::StatusOr<std::string> TokenOf(const ClientContextConfig& context);
+// What is given beside the file counts more: `token` and `token_file` are those of flags, then
+// $APKCTL_TOKEN and $APKCTL_TOKEN_FILE. With a token no certificate is shown.
+void UseToken(const std::string& token, const std::string& token_file,
+              ClientContextConfig& context);
 
 struct ClientConfig {
   std::string path;

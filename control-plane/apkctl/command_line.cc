@@ -68,8 +68,11 @@ std::string SetFlag(const Flag& flag, const std::string& value) {
     *flag.on = yes;
     return "";
   }
-  if (!flag.choices.empty() &&
-      std::find(flag.choices.begin(), flag.choices.end(), value) == flag.choices.end()) {
+  const auto is_it = [&value](const std::string& choice) {
+    return choice.ends_with('=') ? value.size() > choice.size() && value.starts_with(choice)
+                                 : value == choice;
+  };
+  if (!flag.choices.empty() && std::none_of(flag.choices.begin(), flag.choices.end(), is_it)) {
     return refuse(Concat("use one of ", Join(flag.choices, ", ")));
   }
   if (flag.text != nullptr) {

@@ -17,8 +17,9 @@ struct Flag {
   std::string* text = nullptr;               // The last one counts.
   std::vector<std::string>* list = nullptr;  // All of them, each split at commas.
   bool* on = nullptr;
-  std::vector<std::string> choices = {};  // The values that there are, where that is not "any".
-  std::string bare = {};                  // The value of a `text` that is given none: "--dry-run".
+  // The values that there are, where that is not "any"; behind a "=" at the end anything goes.
+  std::vector<std::string> choices = {};
+  std::string bare = {};  // The value of a `text` that is given none: "--dry-run".
   enum class Value { kAny, kFile, kNamespace, kContext };
   Value value = Value::kAny;  // For completion.
 };

@@ -18,6 +18,8 @@ struct GlobalFlags {
   std::string config;
   std::string context;
   std::string server;
+  std::string token;
+  std::string token_file;
   std::string namespace_name;  // "": the context's.
   bool all_namespaces = false;
 };

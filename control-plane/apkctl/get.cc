@@ -5,9 +5,11 @@
 #include <set>
 #include <utility>
 
+#include "common/status_macros.h"
 #include "common/strings.h"
 #include "control-plane/apkctl/commands.h"
 #include "control-plane/apkctl/describe.h"
+#include "control-plane/apkctl/json_path.h"
 #include "control-plane/apkctl/table.h"
 #include "control-plane/resources/json.h"
 #include "control-plane/resources/label_selector.h"
@@ -120,8 +122,20 @@ std::string NameLine(const Kind& kind, const google::protobuf::Message& object) 
   return Concat(kind.QualifiedName(), "/", MetadataOf(object).name(), "\n");
 }
 
+// The template of -o jsonpath=…; nullopt where another format is asked for.
+absl::StatusOr<std::optional<JsonPath>> TemplateOf(const GetFlags& flags) {
+  constexpr std::string_view kPrefix = "jsonpath=";
+  if (!flags.output.starts_with(kPrefix)) return std::nullopt;
+  ASSIGN_OR_RETURN(JsonPath path, JsonPath::Parse(flags.output.substr(kPrefix.size())));
+  return path;
+}
+
 void PrintAll(const GlobalFlags& global, const GetFlags& flags, const std::vector<Fetched>& all,
               bool single, bool several_kinds) {
+  if (const auto path = TemplateOf(flags); path.ok() && path->has_value()) {
+    std::cout << (*path)->Print(single ? ToJson(*all[0].objects[0]) : ListOf(all));
+    return;
+  }
   if (flags.output == "name") {
     for (const Fetched& fetched : all) {
       for (const ObjectPtr& object : fetched.objects) std::cout << NameLine(*fetched.kind, *object);
@@ -165,6 +179,11 @@ class WatchPrinter {
       std::cout << NameLine(kind_, object);
     } else {
       Json value = ToJson(object);
+      if (const auto path = TemplateOf(flags_); path.ok() && path->has_value()) {
+        std::cout << (*path)->Print(value);
+        std::cout.flush();
+        return;
+      }
       if (flags_.output_watch_events)
         value = Json{{"type", NameOf(type)}, {"object", std::move(value)}};
       std::cout << (flags_.output == "json" ? value.dump(4) + "\n" : "---\n" + ToYaml(value));
@@ -238,6 +257,9 @@ int Watch(const GlobalFlags& global, const GetFlags& flags, const Session& sessi
 }  // namespace
 
 int RunGet(const GlobalFlags& global, const GetFlags& flags) {
+  if (const auto path = TemplateOf(flags); !path.ok()) {
+    return PrintError(std::string(path.status().message()));
+  }
   const std::optional<std::vector<Target>> targets = ParseTargets(flags.names);
   if (!targets.has_value()) return 1;
   for (const Target& target : *targets) {

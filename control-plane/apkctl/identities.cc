@@ -7,6 +7,7 @@
 #include "common/labels.h"
 #include "common/strings.h"
 #include "control-plane/apkctl/commands.h"
+#include "control-plane/apkctl/printable.h"
 #include "control-plane/apkctl/table.h"
 #include "control-plane/resources/duration.h"
 #include "control-plane/resources/json.h"
@@ -136,9 +137,14 @@ int RunRevoke(const GlobalFlags& global, v1::Subject::Role role, const std::stri
   v1::RevokeRequest request;
   *request.mutable_subject() = SubjectOf(role, name);
   request.set_reason(reason);
-  const absl::Status revoked = session->client->Revoke(request);
-  if (!revoked.ok()) return PrintError(revoked);
+  const absl::StatusOr<v1::RevokeResponse> revoked = session->client->Revoke(request);
+  if (!revoked.ok()) return PrintError(revoked.status());
   std::cout << RoleOf(role) << " " << name << " revoked\n";
+  if (revoked->unknown()) {
+    std::cerr << "Warning: no agent called " << Printable(name)
+              << " has been seen (apkctl agents); if the name is wrong: apkctl agents unrevoke "
+              << Printable(name) << "\n";
+  }
   return 0;
 }
 

@@ -1,4 +1,5 @@
 // apkctl kubeconfig: what kubectl needs to talk to the same control plane as the same user.
+#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -49,8 +50,15 @@ absl::StatusOr<Json> MakeKubeconfig(const ClientContextConfig& context, const st
   Json user = Json::object();
   RETURN_IF_ERROR(
       AddFile("certificate-authority", context.certificate_authority, flatten, cluster));
-  RETURN_IF_ERROR(AddFile("client-certificate", context.client_certificate, flatten, user));
-  RETURN_IF_ERROR(AddFile("client-key", context.client_key, flatten, user));
+  if (!context.token_file.empty() && !flatten) {
+    user["tokenFile"] = std::filesystem::absolute(context.token_file).string();
+  } else if (!context.token.empty() || !context.token_file.empty()) {
+    ASSIGN_OR_RETURN(const std::string token, TokenOf(context));
+    user["token"] = token;
+  } else {
+    RETURN_IF_ERROR(AddFile("client-certificate", context.client_certificate, flatten, user));
+    RETURN_IF_ERROR(AddFile("client-key", context.client_key, flatten, user));
+  }
   const std::string name = Concat("apk-", context.name);
   const Json target{{"cluster", name}, {"namespace", context.namespace_name}, {"user", name}};
   return Json{{"apiVersion", "v1"},

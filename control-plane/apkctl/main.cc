@@ -108,7 +108,15 @@ std::vector<Flag> ProgramFlags(GlobalFlags& global) {
            .shorthand = 's',
            .help = "Control plane, host:port, instead of the context's; several of one store with "
                    "commas between",
-           .text = &global.server}};
+           .text = &global.server},
+          {.name = "token",
+           .help = "Bearer token instead of a certificate, else $APKCTL_TOKEN; others on this "
+                   "machine may see it: rather give a file",
+           .text = &global.token},
+          {.name = "token-file",
+           .help = "File with a bearer token, else $APKCTL_TOKEN_FILE",
+           .text = &global.token_file,
+           .value = Flag::Value::kFile}};
 }
 
 Command ApplyCommand(Flags& flags) {
@@ -157,7 +165,7 @@ Command GetCommand(Flags& flags) {
                   .arguments_min = 1,
                   .arguments_max = kAny,
                   .argument = Command::Argument::kResource};
-  AddOutput(flags.get.output, {"table", "wide", "yaml", "json", "name"}, command);
+  AddOutput(flags.get.output, {"table", "wide", "yaml", "json", "name", "jsonpath="}, command);
   AddAllNamespaces(flags.global, command);
   AddSelector(flags.get.selector, command);
   command.flags.push_back({.name = "watch",
@@ -255,7 +263,7 @@ Command BackupCommand(Flags& flags) {
   Command command{.name = "backup", .help = "Write all objects to a file, Secrets included"};
   command.flags.push_back({.name = "output",
                            .shorthand = 'o',
-                           .help = "The file",
+                           .help = "The file, - for standard output",
                            .text = &flags.backup_to,
                            .value = Flag::Value::kFile});
   command.run = [&flags](Arguments) { return RunBackup(flags.global, flags.backup_to); };

@@ -71,6 +71,10 @@ absl::StatusOr<Session> TryOpenSession(const GlobalFlags& flags) {
   }
   ClientContextConfig context = *found;
   if (!flags.server.empty()) context.server = flags.server;
+  if (!flags.token.empty() && !flags.token_file.empty()) {
+    return absl::InvalidArgumentError("--token and --token-file: give one of them");
+  }
+  UseToken(flags.token, flags.token_file, context);
   Session session;
   ASSIGN_OR_RETURN(session.client, AdminClient::Open(context));
   session.namespace_name =

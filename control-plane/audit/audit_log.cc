@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "common/log.h"
+#include "common/standard_error.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 
@@ -110,6 +111,7 @@ bool AuditLog::FileIsGone() const {
 }
 
 size_t AuditLog::WriteSome(std::string_view bytes) {
+  if (path_ == kStandardError) return WriteStandardError(bytes, kRetry);
   size_t done = 0;
   while (done < bytes.size()) {
     pollfd ready{.fd = file_, .events = POLLOUT, .revents = 0};

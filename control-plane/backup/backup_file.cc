@@ -27,6 +27,11 @@ std::string WriteBackup(const Backup& backup) {
     stored->set_kind(key.kind);
     stored->set_object(DeterministicBytes(*object));
   }
+  for (const auto& [key, value] : backup.identities) {
+    v1::BackupRecord* const stored = file.add_identities();
+    stored->set_key(key);
+    stored->set_value(value);
+  }
   return Seal(kMagic, file.SerializeAsString());
 }
 
@@ -51,6 +56,9 @@ absl::StatusOr<Backup> ReadBackup(std::string_view file) {
   backup.revision = stored.revision();
   backup.created = stored.created();
   backup.program_version = stored.program_version();
+  for (const v1::BackupRecord& record : stored.identities()) {
+    backup.identities.emplace_back(record.key(), record.value());
+  }
   for (const v1::BackupObject& object : stored.objects()) {
     ASSIGN_OR_RETURN(ResourcePtr parsed,
                      ParseObject(object.group(), object.kind(), object.object()));

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "control-plane/resources/resource_set.h"
 
@@ -17,6 +19,8 @@ struct Backup {
   std::string created;          // RFC 3339
   std::string program_version;  // That wrote it.
   ResourceSet resources;
+  // Who had joined and who was shut out: records, as IdentityLedger::Export gives them.
+  std::vector<std::pair<std::string, std::string>> identities;
 };
 
 // The file has Secrets in the clear.

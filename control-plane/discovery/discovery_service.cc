@@ -5,6 +5,7 @@
 #include <ctime>
 #include <deque>
 
+#include "common/discovery_fields.h"
 #include "common/log.h"
 #include "common/strings.h"
 #include "control-plane/discovery/subscription.h"
@@ -30,8 +31,9 @@ class RefusedStream final : public Reactor {
 
 class AgentStream final : public Reactor {
  public:
-  AgentStream(DiscoveryService& service, PeerCertificate peer)
+  AgentStream(DiscoveryService& service, grpc::CallbackServerContext& context, PeerCertificate peer)
       : service_(service),
+        context_(context),
         cache_(service.cache_),
         registry_(service.registry_),
         number_(service.next_stream_.fetch_add(1)),
@@ -129,6 +131,10 @@ class AgentStream final : public Reactor {
     if (!connected.ok()) {
       return Refuse({grpc::StatusCode::ALREADY_EXISTS, std::string(connected.message())});
     }
+    if (certificate_ == id) service_.identities_.ledger().Saw(peer_);
+    // Where it has the newest snapshot nothing else would tell it.
+    context_.AddInitialMetadata(kLetInField, "yes");
+    StartSendInitialMetadata();
     LogInfo("agent came", {{"agent", id}, {"version", request_.version()}});
     {
       const std::lock_guard lock(mutex_);
@@ -217,6 +223,7 @@ class AgentStream final : public Reactor {
   }
 
   DiscoveryService& service_;
+  grpc::CallbackServerContext& context_;
   SnapshotCache& cache_;
   AgentRegistry& registry_;
   const uint64_t number_;
@@ -266,7 +273,7 @@ Reactor* DiscoveryService::Stream(grpc::CallbackServerContext* context) {
     return new RefusedStream(
         {static_cast<grpc::StatusCode>(let_in.code()), std::string(let_in.message())});
   }
-  return new AgentStream(*this, std::move(peer));
+  return new AgentStream(*this, *context, std::move(peer));
 }
 
 bool DiscoveryService::Enter(AgentStream* stream) {

@@ -20,8 +20,6 @@ constexpr int64_t kGrace = 30 * kDay;
 // How long an expired token still answers those that it let in.
 constexpr int64_t kTokenKept = kDay;
 constexpr size_t kOutdatedMax = 90;  // At a time.
-// The certificate that agents without one of their own share: under it any id goes.
-constexpr char kSharedName[] = "default";
 
 std::string Date(int64_t unix_time) { return Rfc3339(static_cast<std::time_t>(unix_time)); }
 
@@ -62,7 +60,7 @@ absl::Status CheckToken(const v1::StoredJoinToken& token, const Candidate& candi
 
 // A token for any agent does not hand over a name that is in use: only one for this agent does.
 absl::Status CheckName(const RecordView& records, const v1::StoredJoinToken& token,
-                       const Candidate& candidate) {
+                       const Candidate& candidate, int64_t now_unix) {
   if (token.agent() == candidate.agent) return absl::OkStatus();
   const std::string remedy = Concat(
       ": give this one another --id, or make a token that is for it alone: apkctl agents "
@@ -72,11 +70,24 @@ absl::Status CheckName(const RecordView& records, const v1::StoredJoinToken& tok
     return absl::AlreadyExistsError(
         Concat("an agent called ", candidate.agent, " has joined already", remedy));
   }
+  const auto named = records.Get<v1::StoredNamedAgent>(NamedKey(candidate.agent));
+  if (named.has_value() && now_unix < named->expires_unix()) {
+    return absl::AlreadyExistsError(Concat("an agent called ", candidate.agent,
+                                           " has a certificate of its own until ",
+                                           Date(named->expires_unix()), remedy));
+  }
   if (candidate.connected) {
     return absl::AlreadyExistsError(Concat("an agent called ", candidate.agent,
                                            " is connected by another certificate", remedy));
   }
   return absl::OkStatus();
+}
+
+// A token lifts the revocation that its agent had when it was made, and no later one: which came
+// first within a second no clock says.
+bool Lifts(const v1::StoredJoinToken& token, const v1::StoredRevocation& revocation) {
+  if (!revocation.id().empty()) return token.lifts() == revocation.id();
+  return token.created_unix() > revocation.revoked_unix();
 }
 
 // One that is revoked may join again by a token that was made for it since; with its new key alone.
@@ -87,8 +98,8 @@ absl::Status LiftFor(const RecordView& records, const v1::StoredJoinToken& token
   if (!revocation.has_value() || revocation->except_key() == candidate.key_hash) {
     return absl::OkStatus();
   }
-  const bool since = token.created_unix() >= revocation->revoked_unix();
-  if (token.agent() != candidate.agent || !since || HasLetIn(token, candidate)) {
+  const bool lifts = token.agent() == candidate.agent && Lifts(token, *revocation);
+  if (!lifts || HasLetIn(token, candidate)) {
     return absl::PermissionDeniedError(
         Concat("agent ", candidate.agent, " was revoked on ", Date(revocation->revoked_unix()),
                revocation->reason().empty() ? "" : ": ", revocation->reason(),
@@ -114,10 +125,10 @@ absl::StatusOr<std::vector<RecordWrite>> AdmitByToken(const RecordView& records,
         "the join token is not known here: it was deleted, or it is another installation's; make "
         "another one: apkctl agents token create");
   }
-  if (!IsIdentityName(candidate.agent) || candidate.agent == kSharedName) {
-    return absl::InvalidArgumentError(
-        Concat("an agent that joins can't be called \"", candidate.agent,
-               "\": give it an --id of letters, digits, - _ . which is not \"", kSharedName, "\""));
+  if (!IsIdentityName(candidate.agent) || candidate.agent == kSharedAgent) {
+    return absl::InvalidArgumentError(Concat(
+        "an agent that joins can't be called \"", candidate.agent,
+        "\": give it an --id of letters, digits, - _ . which is not \"", kSharedAgent, "\""));
   }
   std::vector<RecordWrite> writes;
   v1::StoredEnrollment enrollment;
@@ -136,7 +147,7 @@ absl::StatusOr<std::vector<RecordWrite>> AdmitByToken(const RecordView& records,
   }
   RETURN_IF_ERROR(LiftFor(records, *token, candidate, writes));
   if (!HasLetIn(*token, candidate)) {
-    RETURN_IF_ERROR(CheckName(records, *token, candidate));
+    RETURN_IF_ERROR(CheckName(records, *token, candidate, now_unix));
     v1::StoredJoinToken::Use* const use = token->add_uses();
     use->set_agent(candidate.agent);
     use->set_key_hash(candidate.key_hash);
@@ -150,6 +161,8 @@ absl::StatusOr<std::vector<RecordWrite>> AdmitByToken(const RecordView& records,
   }
   enrollment.set_expires_unix(std::max(expires_unix, enrollment.expires_unix()));
   writes.push_back(PutRecord(EnrollmentKey(candidate.agent), enrollment));
+  const std::string named = NamedKey(candidate.agent);  // It is the enrolment's from now on.
+  if (records.VersionOf(named) != 0) writes.push_back({.key = named, .value = "", .remove = true});
   return writes;
 }
 
@@ -189,6 +202,9 @@ std::vector<RecordWrite> Outdated(const RecordView& records, int64_t now_unix) {
   }
   for (const auto& [agent, enrollment] : records.Under<v1::StoredEnrollment>(EnrollmentKey(""))) {
     if (now_unix >= enrollment.expires_unix() + kGrace) remove(EnrollmentKey(agent));
+  }
+  for (const auto& [agent, named] : records.Under<v1::StoredNamedAgent>(NamedKey(""))) {
+    if (now_unix >= named.expires_unix()) remove(NamedKey(agent));
   }
   return removals;
 }

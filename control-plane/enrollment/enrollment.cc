@@ -119,8 +119,12 @@ absl::StatusOr<v1::CreateJoinTokenResponse> Enrollment::CreateToken(
   *stored.mutable_labels() = request.labels();
   std::vector<std::string> keys = KeysOf(outdated);
   keys.push_back(TokenKey(token.id));
+  const std::string revocation_key = RevocationKey(AgentSubject(request.agent()));
+  keys.push_back(revocation_key);
   RETURN_IF_ERROR(ledger_.Change(keys, [&](const RecordView& view) {
     std::vector<RecordWrite> writes = Outdated(view, now_unix);
+    const auto revocation = view.Get<v1::StoredRevocation>(revocation_key);
+    stored.set_lifts(revocation.has_value() ? revocation->id() : "");
     writes.push_back(PutRecord(TokenKey(token.id), stored));
     return writes;
   }));
@@ -165,6 +169,13 @@ absl::Status Enrollment::DeleteToken(const std::string& id, const std::string& a
   return absl::OkStatus();
 }
 
+bool Enrollment::Knows(const std::string& agent) const {
+  const RecordView known = ledger_.Known();
+  return agent == kSharedAgent || known.VersionOf(EnrollmentKey(agent)) != 0 ||
+         known.VersionOf(NamedKey(agent)) != 0 ||
+         (options_.is_connected && options_.is_connected(agent));
+}
+
 absl::StatusOr<v1::LabelAgentResponse> Enrollment::LabelAgent(const v1::LabelAgentRequest& request,
                                                               const std::string& author) {
   const std::string key = EnrollmentKey(request.agent());
@@ -200,7 +211,7 @@ absl::StatusOr<v1::IssuedCertificate> Enrollment::Enroll(const v1::EnrollRequest
   const int64_t expires = now_unix + options_.certificate_life.count();
   RETURN_IF_ERROR(ledger_.Change(
       {TokenKey(candidate.token.id), EnrollmentKey(candidate.agent),
-       RevocationKey(AgentSubject(candidate.agent))},
+       RevocationKey(AgentSubject(candidate.agent)), NamedKey(candidate.agent)},
       [&](const RecordView& view) { return AdmitByToken(view, candidate, now_unix, expires); }));
   LogInfo("agent joined", {{"agent", candidate.agent}, {"token", candidate.token.id}});
   return Issue(key, candidate.agent);

@@ -44,6 +44,9 @@ class Enrollment {
   absl::StatusOr<v1::LabelAgentResponse> LabelAgent(const v1::LabelAgentRequest& request,
                                                     const std::string& author);
 
+  // An agent of this name has joined, comes or came by a certificate of its own, or is connected.
+  bool Knows(const std::string& agent) const;
+
   // For agents, as enrollment.proto says. Requests are untrusted.
   absl::StatusOr<v1::IssuedCertificate> Enroll(const v1::EnrollRequest& request, int64_t now_unix);
   absl::StatusOr<v1::IssuedCertificate> Renew(const v1::RenewRequest& request, int64_t now_unix);

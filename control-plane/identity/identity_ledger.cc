@@ -9,6 +9,7 @@
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "common/time_format.h"
+#include "common/uuid.h"
 #include "control-plane/identity/spiffe.h"
 
 namespace apk {
@@ -17,6 +18,7 @@ namespace {
 constexpr int kAttempts = 10;
 constexpr size_t kReasonBytesMax = 1000;
 constexpr char kRevokedPrefix[] = "revoked/";
+constexpr size_t kTokenUserBytesMax = 300;
 
 std::string RoleOf(const v1::Subject& subject) {
   return subject.role() == v1::Subject::AGENT ? "agent" : "user";
@@ -31,16 +33,25 @@ absl::Status CheckSubject(const v1::Subject& subject) {
     return absl::InvalidArgumentError("subject.role: must be AGENT or USER");
   }
   if (IsIdentityName(subject.name())) return absl::OkStatus();
+  const bool by_token =
+      subject.role() == v1::Subject::USER && subject.name().starts_with(kTokenPrefix) &&
+      subject.name().size() > kTokenPrefix.size() && subject.name().size() <= kTokenUserBytesMax;
+  if (by_token) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      Concat("the name \"", subject.name(), "\": letters, digits, - _ . only"));
+      Concat("the name \"", subject.name(), "\": letters, digits, - _ . only",
+             subject.role() == v1::Subject::USER ? ", or oidc:NAME for a user by token" : ""));
 }
 
 std::string Date(int64_t unix_time) { return Rfc3339(static_cast<std::time_t>(unix_time)); }
 
+absl::Status RefuseRevoked(const std::string& what, const v1::StoredRevocation& revocation) {
+  return absl::PermissionDeniedError(Concat(what, " revoked on ", Date(revocation.revoked_unix()),
+                                            revocation.reason().empty() ? "" : ": ",
+                                            revocation.reason()));
+}
+
 absl::Status Revoked(const std::string& whom, const v1::StoredRevocation& revocation) {
-  return absl::PermissionDeniedError(
-      Concat("the certificate of ", whom, " was revoked on ", Date(revocation.revoked_unix()),
-             revocation.reason().empty() ? "" : ": ", revocation.reason()));
+  return RefuseRevoked(Concat("the certificate of ", whom, " was"), revocation);
 }
 
 // "agent/node-1", and "agent node-1" for people.
@@ -51,10 +62,36 @@ std::string WhomOf(const std::string& uri) {
   return whom;
 }
 
+// Join tokens are not: they live for minutes.
+bool IsOfIdentities(const std::string& key) {
+  return key.starts_with(kRevokedPrefix) || key.starts_with(EnrollmentKey("")) ||
+         key.starts_with(NamedKey(""));
+}
+
 }  // namespace
+
+absl::Status ImportIdentities(Records& store,
+                              const std::vector<std::pair<std::string, std::string>>& records) {
+  constexpr size_t kAtOnce = 50;
+  for (size_t begin = 0; begin < records.size(); begin += kAtOnce) {
+    const size_t end = std::min(records.size(), begin + kAtOnce);
+    std::vector<std::string> keys;
+    for (size_t i = begin; i < end; ++i) keys.push_back(records[i].first);
+    ASSIGN_OR_RETURN(const std::vector<Record> present, store.Read(keys));
+    std::vector<RecordWrite> writes;
+    for (size_t i = begin; i < end; ++i) {
+      const bool is_there = present[i - begin].version != 0 && !present[i - begin].gone;
+      if (is_there || !IsOfIdentities(records[i].first)) continue;
+      writes.push_back({.key = records[i].first, .value = records[i].second});
+    }
+    if (!writes.empty()) RETURN_IF_ERROR(store.Write(writes));
+  }
+  return absl::OkStatus();
+}
 
 std::string TokenKey(const std::string& id) { return "token/" + id; }
 std::string EnrollmentKey(const std::string& agent) { return "enrolled/" + agent; }
+std::string NamedKey(const std::string& agent) { return "named/" + agent; }
 std::string RevocationKey(const v1::Subject& subject) {
   return Concat(kRevokedPrefix, RoleOf(subject), "/", subject.name());
 }
@@ -119,6 +156,37 @@ void IdentityLedger::OnChange(std::function<void()> changed) {
   changed_ = std::move(changed);
 }
 
+void IdentityLedger::OnSeen(std::function<void(const PeerCertificate&)> seen) {
+  const std::lock_guard lock(listener_mutex_);
+  seen_ = std::move(seen);
+}
+
+void IdentityLedger::Saw(const PeerCertificate& peer) const {
+  const std::lock_guard lock(listener_mutex_);
+  if (seen_) seen_(peer);
+}
+
+bool IdentityLedger::IsNoted(const PeerCertificate& agent) const {
+  if (Find<v1::StoredEnrollment>(EnrollmentKey(agent.AgentName())).has_value()) return true;
+  const auto named = Find<v1::StoredNamedAgent>(NamedKey(agent.AgentName()));
+  return named.has_value() && named->expires_unix() >= agent.expires_unix;
+}
+
+std::vector<std::pair<std::string, std::string>> IdentityLedger::Export() const {
+  std::vector<std::pair<std::string, std::string>> records;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, record] : known_) {
+    if (!record.gone && IsOfIdentities(key)) records.emplace_back(key, record.value);
+  }
+  return records;
+}
+
+absl::Status IdentityLedger::Import(
+    const std::vector<std::pair<std::string, std::string>>& records) {
+  RETURN_IF_ERROR(ImportIdentities(records_, records));
+  return Load();
+}
+
 void IdentityLedger::Changed() {
   const std::lock_guard lock(listener_mutex_);
   if (changed_) changed_();
@@ -171,6 +239,15 @@ absl::Status IdentityLedger::Check(const PeerCertificate& peer, int64_t now_unix
       Concat("the certificate of ", WhomOf(peer.uri), " expired on ", Date(expires)));
 }
 
+absl::Status IdentityLedger::CheckUserName(const std::string& name) const {
+  v1::Subject subject;
+  subject.set_role(v1::Subject::USER);
+  subject.set_name(name);
+  const auto revocation = Find<v1::StoredRevocation>(RevocationKey(subject));
+  if (!revocation.has_value()) return absl::OkStatus();
+  return RefuseRevoked(Concat("user ", name, " was"), *revocation);
+}
+
 absl::Status IdentityLedger::CheckAgentName(const std::string& name) const {
   const auto revocation = Find<v1::StoredRevocation>(RevocationKey(AgentSubject(name)));
   if (revocation.has_value()) return Revoked("agent " + name, *revocation);
@@ -206,6 +283,7 @@ absl::Status IdentityLedger::Revoke(const v1::Subject& subject, const std::strin
         revocation.set_revoked_unix(now_unix);
         revocation.set_author(author);
         revocation.set_reason(reason);
+        revocation.set_id(NewUuid());
         return std::vector<RecordWrite>{PutRecord(key, revocation)};
       }));
   LogInfo("revoked", {{"subject", NameOf(subject)}, {"by", author}, {"reason", reason}});

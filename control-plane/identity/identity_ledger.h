@@ -68,10 +68,17 @@ class IdentityLedger {
   // is told, from the return on.
   void OnChange(std::function<void()> changed);
 
+  // An agent has come by this certificate. `seen` is told on the caller's thread, and must not
+  // wait; nullptr: nobody is told, from the return on.
+  void Saw(const PeerCertificate& peer) const;
+  void OnSeen(std::function<void(const PeerCertificate&)> seen);
+
   // Whether who shows this certificate is let in now, also while a connection lasts.
   // PERMISSION_DENIED where it is revoked or superseded, UNAUTHENTICATED where it has expired and
   // was not renewed.
   absl::Status Check(const PeerCertificate& peer, int64_t now_unix) const;
+  // The same for a user by token, whose name begins with "oidc:".
+  absl::Status CheckUserName(const std::string& name) const;
   // The same for an agent that uses the certificate of others, by what it calls itself.
   absl::Status CheckAgentName(const std::string& name) const;
 
@@ -92,6 +99,14 @@ class IdentityLedger {
   // What is known here.
   RecordView Known() const;
 
+  // The name of this agent is known to be its own for as long as its certificate is valid.
+  bool IsNoted(const PeerCertificate& agent) const;
+
+  // Who has joined and who is shut out, for a backup: keys and values.
+  std::vector<std::pair<std::string, std::string>> Export() const;
+  // Writes what is not there; what is there stays.
+  absl::Status Import(const std::vector<std::pair<std::string, std::string>>& records);
+
  private:
   absl::StatusOr<RecordView> Refresh(const std::vector<std::string>& keys);
   bool Keep(const Record& record);
@@ -105,13 +120,23 @@ class IdentityLedger {
   mutable std::mutex mutex_;  // Over what is known; taken after it.
   std::map<std::string, Record> known_;
 
-  std::mutex listener_mutex_;  // Held while it runs, so that setting another is a full stop.
+  mutable std::mutex
+      listener_mutex_;  // Held while they run, so that setting another is a full stop.
   std::function<void()> changed_;
+  std::function<void(const PeerCertificate&)> seen_;
 };
+
+// Import, for a store that nobody runs on.
+absl::Status ImportIdentities(Records& store,
+                              const std::vector<std::pair<std::string, std::string>>& records);
+
+// The certificate that agents without one of their own share: under it any id goes.
+inline constexpr char kSharedAgent[] = "default";
 
 // Keys of records.
 std::string TokenKey(const std::string& id);
 std::string EnrollmentKey(const std::string& agent);
+std::string NamedKey(const std::string& agent);
 std::string RevocationKey(const v1::Subject& subject);
 v1::Subject AgentSubject(const std::string& name);
 

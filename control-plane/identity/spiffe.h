@@ -14,4 +14,7 @@ inline constexpr std::string_view kAgentUri = "spiffe://apk/agent/";  // May str
 // What an agent's labels begin with, each a URI of its own beside that.
 inline constexpr std::string_view kLabelScheme = "apk-label:";
 
+// What names and groups begin with that a bearer token gives: no certificate has such a name.
+inline constexpr std::string_view kTokenPrefix = "oidc:";
+
 }  // namespace apk

@@ -21,6 +21,11 @@ std::string GroupVersionOf(std::string_view group, std::string_view version) {
   return group.empty() ? std::string(version) : Concat(group, "/", version);
 }
 
+// What `kubectl get all` shows: as in Kubernetes nothing that is of no namespace, and no settings.
+bool IsOfAll(const Kind& kind) {
+  return !kind.cluster_scoped && (!kind.group.empty() || kind.name == "Service");
+}
+
 Json ResourceDocument(const Kind& kind) {
   Json resource{{"name", kind.plural},
                 {"singularName", ToLower(kind.name)},
@@ -28,6 +33,7 @@ Json ResourceDocument(const Kind& kind) {
                 {"kind", kind.name},
                 {"verbs", kVerbs}};
   if (!kind.short_names.empty()) resource["shortNames"] = kind.short_names;
+  if (IsOfAll(kind)) resource["categories"] = {"all"};
   return resource;
 }
 
@@ -39,6 +45,7 @@ Json AggregatedResource(const Kind& kind, const std::string& version) {
       {"singularResource", ToLower(kind.name)},
       {"verbs", kVerbs}};
   if (!kind.short_names.empty()) resource["shortNames"] = kind.short_names;
+  if (IsOfAll(kind)) resource["categories"] = {"all"};
   return resource;
 }
 

@@ -53,7 +53,7 @@ void NoteWrite(const Gate& gate, const ApiRequest& request, const ApiTarget& tar
   const bool dry_run = reply.dry_run || !target.Query("dryRun").empty();
   if (!gate.has_audit() || (dry_run && reply.status != kForbidden)) return;
   AuditEntry entry;
-  entry.user = request.user;
+  entry.user = request.user.name;
   entry.address = request.address;
   entry.api = "kubernetes";
   entry.verb = verb;

@@ -9,6 +9,7 @@
 #include "control-plane/kubernetes_api/guard.h"
 #include "control-plane/kubernetes_api/openapi.h"
 #include "control-plane/kubernetes_api/read.h"
+#include "control-plane/kubernetes_api/self_reviews.h"
 #include "control-plane/kubernetes_api/write.h"
 
 namespace apk {
@@ -165,6 +166,13 @@ ApiReply KubernetesApi::Refuse(const ApiRequest& request, const absl::Status& wh
 Answer KubernetesApi::Serve(const ApiRequest& request) {
   const absl::StatusOr<ApiTarget> target = ParseTarget(request.target);
   if (!target.ok()) return ErrorReply(target.status());
+  try {
+    if (std::optional<ApiReply> review = ServeSelfReview(gate_, request, *target)) {
+      return *std::move(review);
+    }
+  } catch (const Json::exception& error) {
+    return ErrorReply(absl::InvalidArgumentError(error.what()));
+  }
   if (std::optional<ApiReply> reply = ServeDocument(target->segments, request.accept)) {
     if (request.method == "GET") return *std::move(reply);
     return ErrorReply(absl::UnimplementedError("only GET is supported here"));

@@ -1,4 +1,4 @@
-// Three kinds; everything else that kubectl sends is JSON.
+// A few kinds; everything else that kubectl sends is JSON.
 #include "control-plane/kubernetes_api/protobuf_body.h"
 
 #include <google/protobuf/unknown_field_set.h>
@@ -26,6 +26,17 @@ absl::Status Unsupported(const std::string& what) {
 }
 
 std::unique_ptr<Message> NewMessage(const v1::KubernetesEnvelope::TypeMeta& type) {
+  if (type.api_version() == "authorization.k8s.io/v1") {
+    if (type.kind() == "SelfSubjectAccessReview") {
+      return std::make_unique<v1::KubernetesAccessReview>();
+    }
+    if (type.kind() == "SelfSubjectRulesReview") {
+      return std::make_unique<v1::KubernetesRulesReview>();
+    }
+  }
+  if (type.api_version() == "authentication.k8s.io/v1" && type.kind() == "SelfSubjectReview") {
+    return std::make_unique<v1::KubernetesUserReview>();
+  }
   if (type.api_version() != "v1") return nullptr;
   if (type.kind() == "Namespace") return std::make_unique<v1::KubernetesNamespace>();
   if (type.kind() == "Secret") return std::make_unique<v1::KubernetesSecret>();
@@ -64,10 +75,10 @@ absl::StatusOr<std::string> JsonOfProtobuf(const std::string& body) {
     return absl::InvalidArgumentError("the body holds text that is no UTF-8");
   }
   Json object = Json::parse(text, nullptr, false);
-  object["apiVersion"] = "v1";
+  object["apiVersion"] = envelope.type_meta().api_version();
   object["kind"] = kind;
   object.erase("status");
-  if (object.contains("spec")) object["spec"] = Json::object();
+  if (kind == "Namespace" && object.contains("spec")) object["spec"] = Json::object();
   if (object.contains("metadata")) object["metadata"].erase("creationTimestamp");
   return Dump(object);
 }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/strings.h"
+#include "control-plane/access/limits.h"
 #include "control-plane/admin/admission.h"
 
 namespace apk {
@@ -92,7 +93,11 @@ Json StatusObject(const absl::Status& error) {
 }
 
 ApiReply ErrorReply(const absl::Status& error) {
-  const Json status = StatusObject(error);
+  Json status = StatusObject(error);
+  // By it clients know that it is no fault of theirs, and wait.
+  if (const int seconds = RetryAfterSeconds(error); seconds > 0) {
+    status["details"]["retryAfterSeconds"] = seconds;
+  }
   return JsonReply(status, status["code"].get<int>());
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "control-plane/access/principal.h"
 #include "control-plane/resources/kind_registry.h"
 
 namespace apk {
@@ -19,7 +20,7 @@ struct ApiRequest {
   std::string content_type;
   std::string user_agent;
   std::string body;
-  std::string user;     // Who asks: the URI of the client's certificate.
+  Principal user;       // Who asks.
   std::string address;  // From where.
 };
 

@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 
 #include <array>
+#include <atomic>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -22,6 +23,7 @@
 #include <optional>
 #include <set>
 
+#include "common/clock.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "common/thread.h"
@@ -35,13 +37,14 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
 using asio::ip::tcp;
-using Clock = std::chrono::steady_clock;
+
+using Call = Limits::Call;
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr size_t kHeadBytesMax = 32 * 1024;
 constexpr size_t kBodyBytesMax = 3 * 1024 * 1024;  // As the Kubernetes API server has it.
 constexpr size_t kConnectionsMax = 256;
-constexpr size_t kWatchesMax = 64;
+constexpr size_t kWatchesMax = 192;  // Of all users.
 constexpr size_t kWarningsMax = 20;
 constexpr size_t kDiscardBytesMax = 8 * 1024 * 1024;
 constexpr std::chrono::seconds kHandshakeTimeout{10};
@@ -50,6 +53,8 @@ constexpr std::chrono::seconds kWriteTimeout{60};
 constexpr std::chrono::seconds kEventTimeout{10};  // For about 64 KiB of events.
 constexpr std::chrono::seconds kBookmarkInterval{60};
 constexpr std::chrono::seconds kFarewell{2};
+constexpr std::chrono::seconds kKeysTimeout{12};  // Longer than fetching them takes.
+constexpr std::chrono::milliseconds kLookForKeys{20};
 
 std::string Text(beast::string_view text) { return std::string(text.data(), text.size()); }
 
@@ -69,6 +74,7 @@ HttpsResponse MakeResponse(ApiReply reply, unsigned version, bool keep_alive) {
   response.set(http::field::content_type, reply.content_type);
   response.set(http::field::cache_control, "no-cache, private");
   if (reply.status == 429) response.set(http::field::retry_after, "1");
+  if (reply.status == 401) response.set(http::field::www_authenticate, "Bearer realm=\"apk\"");
   for (size_t i = 0; i < reply.warnings.size() && i < kWarningsMax; ++i) {
     response.insert(http::field::warning, WarningText(reply.warnings[i]));
   }
@@ -88,16 +94,23 @@ std::string AddressOf(const tcp::socket& socket) {
                 std::to_string(peer.port()));
 }
 
-ApiRequest ToRequest(http::request<http::string_body>& message, const std::string& user) {
+ApiRequest ToRequest(http::request<http::string_body>& message) {
   ApiRequest request;
   request.method = Text(message.method_string());
   request.target = Text(message.target());
   request.accept = Text(message[http::field::accept]);
   request.content_type = Text(message[http::field::content_type]);
   request.user_agent = Text(message[http::field::user_agent]);
-  request.user = user;
   request.body = std::move(message.body());
   return request;
+}
+
+// Two fields could be read as one token here and as the other one elsewhere: they are none.
+void ShowToken(const http::request<http::string_body>& message, Credentials& shown) {
+  const auto [first, last] = message.equal_range(http::field::authorization);
+  shown.authorization.reset();
+  if (first == last) return;
+  shown.authorization = std::next(first) == last ? Text(first->value()) : "";
 }
 
 // What is said to a request that can't be read; nullopt where the connection is at fault.
@@ -125,19 +138,23 @@ struct Connection {
   const std::shared_ptr<asio::ssl::context> tls;  // That it began with.
   HttpsStream stream;
   beast::flat_buffer buffer;
-  PeerCertificate peer;
+  Credentials shown;        // The certificate of the connection, the token of the request.
+  std::string watcher;      // Whose watch it is.
   asio::steady_timer news;  // Cancelled when there may be events, or the client has gone.
   bool gone = false;
 };
 
 using ConnectionPtr = std::shared_ptr<Connection>;
 
-absl::StatusOr<asio::ssl::context> MakeTls(const KeyPair& server, const std::string& trust_pem) {
+// Without `anybody` nobody gets further than the handshake without a certificate.
+absl::StatusOr<asio::ssl::context> MakeTls(const KeyPair& server, const std::string& trust_pem,
+                                           bool anybody) {
   ASSIGN_OR_RETURN(asio::ssl::context tls, MakeServerTls(server.certificate_pem, server.key_pem));
   boost::system::error_code error;
   tls.add_certificate_authority(asio::buffer(trust_pem), error);
   if (!error) {
-    tls.set_verify_mode(asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert, error);
+    tls.set_verify_mode(
+        asio::ssl::verify_peer | (anybody ? 0 : asio::ssl::verify_fail_if_no_peer_cert), error);
   }
   if (error) return absl::InternalError(Concat("the authority's certificate: ", error.message()));
   // Resumed sessions would carry no certificate.
@@ -149,8 +166,9 @@ absl::StatusOr<asio::ssl::context> MakeTls(const KeyPair& server, const std::str
 // What a new connection begins with: made anew when the server's certificate is another one.
 class TlsSource {
  public:
-  static absl::StatusOr<std::unique_ptr<TlsSource>> Open(const Identity& identity) {
+  static absl::StatusOr<std::unique_ptr<TlsSource>> Open(const Identity& identity, bool anybody) {
     auto source = std::make_unique<TlsSource>();
+    source->anybody_ = anybody;
     source->certificate_ = identity.server;
     source->trust_pem_ = identity.trust_pem;
     RETURN_IF_ERROR(source->Renew());
@@ -166,7 +184,7 @@ class TlsSource {
   absl::Status Renew() {
     std::shared_ptr<const KeyPair> now = certificate_->Current();
     if (now == shown_) return absl::OkStatus();
-    ASSIGN_OR_RETURN(asio::ssl::context tls, MakeTls(*now, trust_pem_));
+    ASSIGN_OR_RETURN(asio::ssl::context tls, MakeTls(*now, trust_pem_, anybody_));
     tls_ = std::make_shared<asio::ssl::context>(std::move(tls));
     shown_ = std::move(now);
     return absl::OkStatus();
@@ -174,6 +192,7 @@ class TlsSource {
 
   std::shared_ptr<ServedCertificate> certificate_;
   std::string trust_pem_;
+  bool anybody_ = false;
   std::shared_ptr<const KeyPair> shown_;
   std::shared_ptr<asio::ssl::context> tls_;
 };
@@ -182,11 +201,12 @@ class TlsSource {
 
 class KubernetesServer::Server {
  public:
-  Server(KubernetesApi& api, ChangeFeed& feed, IdentityWatch& identities,
-         std::unique_ptr<TlsSource> tls)
-      : api_(api),
-        feed_(feed),
-        identities_(identities),
+  Server(const Uses& uses, std::unique_ptr<TlsSource> tls)
+      : api_(uses.api),
+        feed_(uses.feed),
+        identities_(uses.identities),
+        authenticator_(uses.authenticator),
+        limits_(uses.limits),
         tls_(std::move(tls)),
         listener_(io_, kConnectionsMax) {}
   ~Server() {
@@ -219,12 +239,24 @@ class KubernetesServer::Server {
   }
 
   // Users alone, and while they are not revoked: a connection may outlast its rights.
-  absl::Status LetIn(const Connection& connection) const {
-    if (!connection.peer.IsUser()) {
-      return absl::PermissionDeniedError(
-          "this API needs a user's certificate (spiffe://apk/user/…)");
+  absl::StatusOr<Principal> LetIn(const Connection& connection) const {
+    return authenticator_.User(connection.shown, std::time(nullptr));
+  }
+
+  // The same, with a moment of patience for a key that the identity provider may have begun to use.
+  asio::awaitable<absl::StatusOr<Principal>> AskIn(ConnectionPtr connection) {
+    absl::StatusOr<Principal> user = LetIn(*connection);
+    if (user.ok()) co_return user;
+    // It may be told when nobody is here any more.
+    const auto fetched = std::make_shared<std::atomic<bool>>(false);
+    const std::function<void()> told = [fetched] { fetched->store(true); };
+    if (!authenticator_.WaitForKeys(user.status(), told)) co_return user;
+    const TimePoint end = Now() + kKeysTimeout;
+    while (!fetched->load() && Now() < end) {
+      asio::steady_timer pause(io_, kLookForKeys);
+      co_await pause.async_wait(kAwait);
     }
-    return identities_.ledger().Check(connection.peer, std::time(nullptr));
+    co_return LetIn(*connection);
   }
 
   asio::awaitable<void> Serve(ConnectionPtr connection) {
@@ -233,7 +265,8 @@ class KubernetesServer::Server {
         co_await connection->stream.async_handshake(asio::ssl::stream_base::server, kAwait);
     const std::unique_ptr<X509, void (*)(X509*)> certificate(
         SSL_get1_peer_certificate(connection->stream.native_handle()), X509_free);
-    connection->peer = PeerOf(certificate.get(), identities_.ledger().trust_domain());
+    connection->shown.certificate =
+        PeerOf(certificate.get(), authenticator_.ledger().trust_domain());
     bool more = !handshake_error;
     while (more) more = co_await ServeOne(connection);
   }
@@ -253,15 +286,22 @@ class KubernetesServer::Server {
       co_return false;
     }
     http::request<http::string_body> message = parser.release();
-    const bool keep_alive = message.keep_alive();
+    const bool wants_more = message.keep_alive();
     const unsigned version = message.version();
     const bool is_head = message.method() == http::verb::head;
+    ShowToken(message, connection->shown);
+    const absl::StatusOr<Principal> user = co_await AskIn(connection);
     std::variant<ApiReply, std::unique_ptr<Watch>> answer =
-        Answer(*connection, ToRequest(message, connection->peer.uri));
+        Answer(*connection, user, ToRequest(message));
     if (auto* const watch = std::get_if<std::unique_ptr<Watch>>(&answer)) {
+      const absl::Cleanup over = [this, &connection] {
+        limits_.End(connection->watcher, Call::kWatch);
+      };
       co_await ServeWatch(connection, std::move(*watch));
       co_return false;
     }
+    // Who is nobody yet does not keep a connection.
+    const bool keep_alive = wants_more && !absl::IsUnauthenticated(user.status());
     HttpsResponse response =
         MakeResponse(std::move(std::get<ApiReply>(answer)), version, keep_alive);
     if (is_head) response.body().clear();  // Its length is said all the same.
@@ -272,15 +312,32 @@ class KubernetesServer::Server {
   }
 
   std::variant<ApiReply, std::unique_ptr<Watch>> Answer(Connection& connection,
+                                                        const absl::StatusOr<Principal>& user,
                                                         ApiRequest request) {
     request.address = AddressOf(connection.lowest().socket());
-    if (const absl::Status let_in = LetIn(connection); !let_in.ok()) {
-      return api_.Refuse(request, let_in);
+    if (!user.ok()) {
+      const absl::StatusOr<Principal> refused =
+          authenticator_.Identify(connection.shown, std::time(nullptr));
+      request.user.name = refused.ok() ? refused->name : connection.shown.certificate.uri;
+      return api_.Refuse(request, user.status());
     }
+    const Call call =
+        request.method == "GET" || request.method == "HEAD" ? Call::kRead : Call::kChange;
+    if (const absl::Status may = limits_.Take(user->name, call, Now()); !may.ok()) {
+      return ErrorReply(may);
+    }
+    request.user = *user;
     std::variant<ApiReply, std::unique_ptr<Watch>> answer = api_.Serve(request);
-    if (std::holds_alternative<std::unique_ptr<Watch>>(answer) && watching_.size() >= kWatchesMax) {
-      return ErrorReply(absl::ResourceExhaustedError("too many watches at once; try again later"));
+    if (!std::holds_alternative<std::unique_ptr<Watch>>(answer)) return answer;
+    if (watching_.size() >= kWatchesMax) {
+      return ErrorReply(absl::ResourceExhaustedError(
+          "there are too many watches of all users together; try again later"));
     }
+    if (const absl::Status may = limits_.Begin(user->name, Call::kWatch, Now()); !may.ok()) {
+      return ErrorReply(may);
+    }
+    limits_.Run(user->name, Call::kWatch);
+    connection.watcher = user->name;
     return answer;
   }
 
@@ -302,9 +359,10 @@ class KubernetesServer::Server {
     const absl::Cleanup watched = [this, watching = connection.get()] {
       watching_.erase(watching);
     };
-    const Clock::time_point end = Clock::now() + watch->timeout();
-    while (!connection->gone && !watch->ended() && Clock::now() < end && LetIn(*connection).ok()) {
-      std::string events = watch->Next(feed_);
+    const TimePoint end = Now() + watch->timeout();
+    while (!connection->gone && !watch->ended() && Now() < end) {
+      const absl::Status let_in = LetIn(*connection).status();
+      std::string events = let_in.ok() ? watch->Next(feed_) : watch->End(let_in);
       if (events.empty()) events = co_await Wait(connection, watch.get(), end);
       if (!events.empty() && !co_await WriteChunk(connection, std::move(events))) break;
     }
@@ -317,9 +375,8 @@ class KubernetesServer::Server {
   }
 
   // Until there may be events; gives a bookmark where nothing happens for long.
-  asio::awaitable<std::string> Wait(ConnectionPtr connection, const Watch* watch,
-                                    Clock::time_point end) {
-    const Clock::time_point bookmark = Clock::now() + kBookmarkInterval;
+  asio::awaitable<std::string> Wait(ConnectionPtr connection, const Watch* watch, TimePoint end) {
+    const TimePoint bookmark = Now() + kBookmarkInterval;
     connection->news.expires_at(std::min(bookmark, end));
     const auto [cancelled] = co_await connection->news.async_wait(kAwait);
     co_return cancelled ? "" : watch->Bookmark();
@@ -344,6 +401,8 @@ class KubernetesServer::Server {
   KubernetesApi& api_;
   ChangeFeed& feed_;
   IdentityWatch& identities_;
+  const Authenticator& authenticator_;
+  Limits& limits_;
   int judge_ = 0;
   asio::io_context io_{1};
   const std::unique_ptr<TlsSource> tls_;
@@ -353,11 +412,11 @@ class KubernetesServer::Server {
 };
 
 absl::StatusOr<std::unique_ptr<KubernetesServer>> KubernetesServer::Start(
-    KubernetesApi& api, ChangeFeed& feed, IdentityWatch& identities, const Identity& identity,
-    const std::string& address, uint16_t port) {
-  ASSIGN_OR_RETURN(std::unique_ptr<TlsSource> tls, TlsSource::Open(identity));
+    const Uses& uses, const Identity& identity, const std::string& address, uint16_t port) {
+  ASSIGN_OR_RETURN(std::unique_ptr<TlsSource> tls,
+                   TlsSource::Open(identity, uses.authenticator.takes_tokens()));
   auto server = std::unique_ptr<KubernetesServer>(new KubernetesServer());
-  server->server_ = std::make_unique<Server>(api, feed, identities, std::move(tls));
+  server->server_ = std::make_unique<Server>(uses, std::move(tls));
   HttpsListener& listener = server->server_->listener();
   RETURN_IF_ERROR(listener.Listen(address, port));
   server->port_ = listener.port();

@@ -31,6 +31,8 @@ class Watch {
   std::string Next(ChangeFeed& feed);
   // Tells how far the client has come; "" where it doesn't want that.
   std::string Bookmark() const;
+  // The last event, which says why it ends.
+  std::string End(const absl::Status& why);
   // The last event was an error.
   bool ended() const { return ended_; }
   std::chrono::seconds timeout() const { return timeout_; }
@@ -39,7 +41,6 @@ class Watch {
   Watch(ListOptions options, bool as_table) : options_(std::move(options)), as_table_(as_table) {}
 
   std::string Event(const char* type, const ResourcePtr& object) const;
-  std::string End(const absl::Status& why);
   std::string BookmarkEvent(bool initial_events_end) const;
   // "" where the change is none of this watch's.
   std::string EventOf(const Change& change) const;

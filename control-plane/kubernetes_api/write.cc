@@ -66,7 +66,7 @@ struct Write {
 
 absl::StatusOr<Write> ParseWrite(const ResourcePath& path, const ApiTarget& target,
                                  const ApiRequest& request) {
-  Write write{.path = path, .author = request.user, .manager = {}};
+  Write write{.path = path, .author = request.user.name, .manager = {}};
   write.manager.name = target.Query("fieldManager");
   if (write.manager.name.size() > kManagerBytesMax) {
     return absl::InvalidArgumentError("fieldManager: longer than 128 bytes");
@@ -254,7 +254,8 @@ absl::StatusOr<ApiReply> Delete(Configuration& configuration, const ResourcePath
     }
   }
   wanted.set_dry_run(dry_run);
-  const absl::StatusOr<v1::DeleteResponse> deleted = configuration.Delete(wanted, request.user);
+  const absl::StatusOr<v1::DeleteResponse> deleted =
+      configuration.Delete(wanted, request.user.name);
   if (absl::IsNotFound(deleted.status())) return NotFound(KeyIn(path));
   RETURN_IF_ERROR(deleted.status());
   const std::unique_ptr<Message> object = path.kind->New();

@@ -7,16 +7,18 @@
 #include <grpcpp/impl/server_builder_option.h>
 #include <grpcpp/impl/server_builder_plugin.h>
 #include <grpcpp/resource_quota.h>
+#include <grpcpp/support/server_interceptor.h>
 
 #include <chrono>
 
+#include "common/status_macros.h"
 #include "common/strings.h"
-#include "control-plane/server/reloading_credentials.h"
 
 namespace apk {
 namespace {
 
 constexpr int kMessageBytesMax = 64 << 20;
+constexpr int kUsersThreadsMax = 256;
 // Of those who show no certificate.
 constexpr int kStrangersMessageBytesMax = 64 << 10;
 constexpr int kStrangersThreadsMax = 16;
@@ -25,12 +27,16 @@ constexpr size_t kStrangersBytesMax = 64 << 20;
 using ClientCertificates = GrpcServer::ClientCertificates;
 
 std::shared_ptr<grpc::ServerCredentials> Credentials(const Identity& identity,
-                                                     ClientCertificates clients) {
+                                                     const GrpcServer::Options& options) {
   ReloadingTls tls;
+  tls.judge = options.judge;
   tls.certificate = identity.server;
   tls.trust_pem = identity.trust_pem;
   tls.clients = GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY;
-  if (clients == ClientCertificates::kNone) {
+  if (options.clients == ClientCertificates::kAccepted) {
+    tls.clients = GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY;
+  }
+  if (options.clients == ClientCertificates::kNone) {
     tls.clients = GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE;
     // Who knows no more of the authority than a hash must be shown it.
     tls.chain_end = identity.anchor_pem;
@@ -47,6 +53,14 @@ class WithoutPlugins final : public grpc::ServerBuilderOption {
   }
 };
 
+// Calls that wait hold a thread each: watches, and answers that nobody reads. Beyond that calls are
+// refused; agents' streams hold none.
+void LimitThreads(grpc::ServerBuilder& builder) {
+  grpc::ResourceQuota quota("users");
+  quota.SetMaxThreads(kUsersThreadsMax);
+  builder.SetResourceQuota(quota);
+}
+
 void LimitStrangers(grpc::ServerBuilder& builder) {
   builder.SetOption(std::make_unique<WithoutPlugins>());
   grpc::ResourceQuota quota("strangers");
@@ -61,41 +75,52 @@ void LimitStrangers(grpc::ServerBuilder& builder) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
-    const std::string& address, const Identity& identity, ClientCertificates clients,
-    const std::vector<grpc::Service*>& services) {
-  const bool verified = clients == ClientCertificates::kVerified;
+absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const ListenAddress& address,
+                                                              const Identity& identity,
+                                                              const Options& options) {
+  const bool verified = options.clients != ClientCertificates::kNone;
   grpc::EnableDefaultHealthCheckService(verified);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  int port = 0;
   auto server = std::unique_ptr<GrpcServer>(new GrpcServer());
-  server->credentials_ = Credentials(identity, clients);
-  builder.AddListeningPort(address, server->credentials_, &port);
-  for (grpc::Service* const service : services) builder.RegisterService(service);
+  ASSIGN_OR_RETURN(server->acceptor_, ConnectionAcceptor::Listen(address, options.connections));
+  server->credentials_ = Credentials(identity, options);
+  server->taker_ = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+      server->credentials_);
+  for (grpc::Service* const service : options.services) builder.RegisterService(service);
   builder.SetMaxSendMessageSize(-1);
   if (verified) {
     builder.SetMaxReceiveMessageSize(kMessageBytesMax);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 100);
+    LimitThreads(builder);
+    if (options.counter) {
+      std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> counters;
+      counters.push_back(options.counter());
+      builder.experimental().SetInterceptorCreators(std::move(counters));
+    }
   } else {
     LimitStrangers(builder);
   }
-  // Without this two control planes would share a port and take turns.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   server->server_ = builder.BuildAndStart();
-  if (server->server_ == nullptr || port == 0) {
-    return absl::UnavailableError(Concat(
-        "can't listen on ", address, ": the port is taken or the address is not of this machine"));
+  if (server->server_ == nullptr) {
+    return absl::UnavailableError(Concat("can't serve on ", address.ToString()));
   }
-  server->port_ = static_cast<uint16_t>(port);
+  server->acceptor_->Start([taker = server->taker_.get()](int socket) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+    connection.fd = socket;
+    taker->HandleNewConnection(&connection);
+  });
   return server;
 }
 
 void GrpcServer::Shutdown() {
+  if (acceptor_ != nullptr) acceptor_->Stop();
   if (server_ == nullptr) return;
   server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(2));
   server_->Wait();

@@ -15,19 +15,23 @@
 #include "control-plane/admin/backup_service.h"
 #include "control-plane/admin/guarded_admin_service.h"
 #include "control-plane/admin/identity_service.h"
+#include "control-plane/authentication/authenticator.h"
 #include "control-plane/discovery/discovery_service.h"
 #include "control-plane/enrollment/enrollment_service.h"
+#include "control-plane/enrollment/named_agents.h"
 #include "control-plane/identity/identity_ledger.h"
 #include "control-plane/identity/identity_watch.h"
 #include "control-plane/identity/token_server.h"
 #include "control-plane/kubernetes_api/server.h"
 #include "control-plane/replication/replica.h"
 #include "control-plane/resources/duration.h"
+#include "control-plane/server/call_judge.h"
 #include "control-plane/server/grpc_server.h"
 #include "control-plane/server/listen_address.h"
 #include "control-plane/server/open_store.h"
 #include "control-plane/server/restore_store.h"
 #include "control-plane/server/seed.h"
+#include "control-plane/server/user_flags.h"
 
 namespace apk {
 namespace {
@@ -37,6 +41,7 @@ struct Flags {
   ExternalIdentity external;
   std::string data_dir = "/var/lib/apk/control-plane";
   std::string listen = "127.0.0.1:7443";
+  std::string admin_listen;  // "": with --listen.
   std::string token_listen = "127.0.0.1:7444";
   std::string kubernetes_listen = "127.0.0.1:7445";
   std::string enrollment_listen = "off";
@@ -47,6 +52,7 @@ struct Flags {
   std::vector<std::string> advertise;
   std::string roles;      // "": whoever has a user's certificate may do everything.
   std::string audit_log;  // "": none.
+  UserFlags users;
   std::string log_level = "info";
   // issue-certificate
   std::string agent;
@@ -84,7 +90,11 @@ int IssueCertificate(const Flags& flags) {
                                    .name = agent ? flags.agent : flags.user,
                                    .labels = *labels};
   const absl::Status issued = IssueClientCertificate(**authority, subject, flags.out);
-  return issued.ok() ? 0 : Fail(issued);
+  if (!issued.ok()) return Fail(issued);
+  const std::string path = Concat(flags.out, "/", subject.name);
+  std::printf("%s %s: %s.crt, its key %s.key, its authority %s/ca.crt\n", subject.role.c_str(),
+              subject.name.c_str(), path.c_str(), path.c_str(), flags.out.c_str());
+  return 0;
 }
 
 int Restore(const Flags& flags) {
@@ -97,7 +107,11 @@ int Restore(const Flags& flags) {
     return Fail(taken);
   }
   const absl::Status restored = RestoreStore(flags.store, flags.data_dir, *backup);
-  return restored.ok() ? 0 : Fail(restored);
+  if (!restored.ok()) return Fail(restored);
+  std::printf("revision %llu of %s restored: %zu objects, and who had joined and was revoked\n",
+              static_cast<unsigned long long>(backup->revision), backup->created.c_str(),
+              backup->resources.resources().size());
+  return 0;
 }
 
 struct TokenIssuing {
@@ -122,19 +136,16 @@ absl::Status StartTokenIssuer(const ListenAddress& listen, const Identity& ident
 }
 
 constexpr char kKubernetesListen[] = "--kubernetes-listen";
+constexpr char kAdminListen[] = "--admin-listen";
 constexpr char kEnrollmentListen[] = "--enrollment-listen";
 constexpr char kAgentCertificateTtl[] = "--agent-certificate-ttl";
 
 // Nothing where it is turned off. What it is given outlives the server.
-absl::StatusOr<std::unique_ptr<KubernetesServer>> StartKubernetesServer(const std::string& listen,
-                                                                        const Identity& identity,
-                                                                        IdentityWatch& identities,
-                                                                        KubernetesApi& api,
-                                                                        ChangeFeed& feed) {
+absl::StatusOr<std::unique_ptr<KubernetesServer>> StartKubernetesServer(
+    const std::string& listen, const Identity& identity, const KubernetesServer::Uses& uses) {
   if (listen == "off") return nullptr;
   ASSIGN_OR_RETURN(const ListenAddress address, ParseListenAddress(kKubernetesListen, listen));
-  auto server =
-      KubernetesServer::Start(api, feed, identities, identity, address.host, address.port);
+  auto server = KubernetesServer::Start(uses, identity, address.host, address.port);
   if (server.ok()) return server;
   return absl::Status(server.status().code(),
                       Concat(kKubernetesListen, ": ", std::string(server.status().message()),
@@ -207,16 +218,36 @@ absl::StatusOr<EnrollmentOptions> EnrollmentOf(const Flags& flags, const Identit
 }
 
 // Nothing where it is turned off. The service outlives the server.
-absl::StatusOr<std::unique_ptr<GrpcServer>> StartEnrollmentServer(const std::string& listen,
-                                                                  const Identity& identity,
-                                                                  EnrollmentService& service) {
+absl::StatusOr<std::unique_ptr<GrpcServer>> StartEnrollmentServer(
+    const std::string& listen, const Identity& identity, EnrollmentService& service,
+    const ConnectionLimits& connections) {
   if (listen == "off") return nullptr;
   ASSIGN_OR_RETURN(const ListenAddress address, ParseListenAddress(kEnrollmentListen, listen));
-  auto server = GrpcServer::Start(address.ToString(), identity,
-                                  GrpcServer::ClientCertificates::kNone, {&service});
+  GrpcServer::Options options;
+  options.clients = GrpcServer::ClientCertificates::kNone;
+  // Strangers', and short: agents stay connected where they are.
+  options.connections.connections = std::min<size_t>(connections.connections / 4, 1024);
+  options.connections.per_address =
+      std::min(connections.per_address, options.connections.connections / 2);
+  options.services = {&service};
+  auto server = GrpcServer::Start(address, identity, options);
   if (server.ok()) return server;
   return absl::Status(server.status().code(),
                       Concat(kEnrollmentListen, ": ", std::string(server.status().message())));
+}
+
+// Where users call, beside what `options` serves already. A token is no certificate: where tokens
+// are taken nobody needs one for the handshake.
+absl::StatusOr<std::unique_ptr<GrpcServer>> StartForUsers(
+    const std::string& flag, const ListenAddress& address, const Identity& identity,
+    const Authenticator& authenticator, GrpcServer::Options options,
+    const std::vector<grpc::Service*>& services) {
+  if (authenticator.takes_tokens()) options.clients = GrpcServer::ClientCertificates::kAccepted;
+  options.services.insert(options.services.end(), services.begin(), services.end());
+  auto server = GrpcServer::Start(address, identity, options);
+  if (server.ok()) return server;
+  return absl::Status(server.status().code(),
+                      Concat(flag, ": ", std::string(server.status().message())));
 }
 
 // For people and scripts, on standard output: what listens where.
@@ -234,6 +265,7 @@ SeedOptions SeedOf(const Flags& flags, const ListenAddress& token_listen, uint16
   options.defaults.gateway_port = flags.gateway_port;
   options.defaults.token_host = token_listen.Reachable(flags.advertise);
   options.defaults.token_port = token_port;
+  options.shared = !alone;
   // Every control plane is reached by these, on its own machine.
   if (alone) options.own_hosts = {"127.0.0.1", "::1", "localhost", token_listen.host};
   options.own_hosts.insert(options.own_hosts.end(), flags.advertise.begin(), flags.advertise.end());
@@ -249,9 +281,13 @@ int Serve(const Flags& flags) {
   sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // Before threads: they inherit it.
   signal(SIGPIPE, SIG_IGN);
+  RaiseFileLimit();
 
   const absl::StatusOr<ListenAddress> listen = ParseListenAddress("--listen", flags.listen);
   if (!listen.ok()) return Fail(listen.status());
+  const absl::StatusOr<ListenAddress> admin_listen = ParseListenAddress(
+      kAdminListen, flags.admin_listen.empty() ? flags.listen : flags.admin_listen);
+  if (!admin_listen.ok()) return Fail(admin_listen.status());
   const absl::StatusOr<ListenAddress> token_listen =
       ParseListenAddress("--token-issuer-listen", flags.token_listen);
   if (!token_listen.ok()) return Fail(token_listen.status());
@@ -282,6 +318,11 @@ int Serve(const Flags& flags) {
   IdentityLedger ledger(store->records(), flags.external.trust_domain);
   if (const absl::Status loaded = ledger.Load(); !loaded.ok()) return Fail(loaded);
   IdentityWatch identities(ledger);
+  NamedAgents named_agents(ledger);
+  const absl::StatusOr<TokenUsers> token_users = OpenTokenUsers(flags.users, !flags.roles.empty());
+  if (!token_users.ok()) return Fail(token_users.status());
+  const Authenticator authenticator(ledger, token_users->tokens.get());
+  Limits limits(flags.users.limits);
   SnapshotCache snapshots;
   AgentRegistry agents;
   ChangeFeed feed;
@@ -299,34 +340,53 @@ int Serve(const Flags& flags) {
   if (replica != nullptr) replica->Start();
   KubernetesApi kubernetes_api(configuration, gate);
   const absl::StatusOr<std::unique_ptr<KubernetesServer>> kubernetes =
-      StartKubernetesServer(flags.kubernetes_listen, *identity, identities, kubernetes_api, feed);
+      StartKubernetesServer(flags.kubernetes_listen, *identity,
+                            {.api = kubernetes_api,
+                             .feed = feed,
+                             .identities = identities,
+                             .authenticator = authenticator,
+                             .limits = limits});
   if (!kubernetes.ok()) return Fail(kubernetes.status());
   const std::string kubernetes_address = AddressOf(flags.kubernetes_listen, kubernetes->get());
   const absl::StatusOr<EnrollmentOptions> enrolling = EnrollmentOf(flags, *identity, agents);
   if (!enrolling.ok()) return Fail(enrolling.status());
   Enrollment enrollment(ledger, *enrolling);
-  AdminService admin(ledger, configuration, feed, agents, snapshots, tokens.issuer.get(),
+  AdminService admin(authenticator, configuration, feed, agents, snapshots, tokens.issuer.get(),
                      kubernetes_address);
-  const Guard guard{gate, ledger};
+  const Guard guard{gate, authenticator};
   GuardedAdminService guarded_admin(admin, guard);
-  BackupService backup(configuration, guard);
+  BackupService backup(configuration, ledger, guard);
   IdentityService identity_service(ledger, enrollment, guard);
   DiscoveryService discovery(snapshots, agents, identities, store->id(), [&replica] {
     if (replica != nullptr) replica->ReadSoon();
   });
   EnrollmentService enrollment_service(enrollment);
+  const ConnectionLimits connections = ConnectionsOf(flags.users);
   absl::StatusOr<std::unique_ptr<GrpcServer>> enrollment_server =
-      StartEnrollmentServer(flags.enrollment_listen, *identity, enrollment_service);
+      StartEnrollmentServer(flags.enrollment_listen, *identity, enrollment_service, connections);
   if (!enrollment_server.ok()) return Fail(enrollment_server.status());
-  absl::StatusOr<std::unique_ptr<GrpcServer>> server =
-      GrpcServer::Start(listen->ToString(), *identity, GrpcServer::ClientCertificates::kVerified,
-                        {&guarded_admin, &backup, &identity_service, &discovery});
-  if (!server.ok()) {
-    return Fail(
-        absl::UnavailableError(Concat("--listen: ", std::string(server.status().message()))));
+  const std::vector<grpc::Service*> for_users = {&guarded_admin, &backup, &identity_service};
+  GrpcServer::Options options;
+  options.judge = JudgeOf(authenticator, limits);
+  options.counter = [&] { return CounterOf(authenticator, limits); };
+  options.connections = connections;
+  std::unique_ptr<GrpcServer> admin_server;
+  if (!flags.admin_listen.empty()) {
+    absl::StatusOr<std::unique_ptr<GrpcServer>> started =
+        StartForUsers(kAdminListen, *admin_listen, *identity, authenticator, options, for_users);
+    if (!started.ok()) return Fail(started.status());
+    admin_server = *std::move(started);
   }
+  options.services = {&discovery};
+  absl::StatusOr<std::unique_ptr<GrpcServer>> server =
+      admin_server == nullptr
+          ? StartForUsers("--listen", *listen, *identity, authenticator, options, for_users)
+          : GrpcServer::Start(*listen, *identity, options);
+  if (!server.ok()) return Fail(server.status());
+  const ListenAddress& users_listen = admin_server == nullptr ? *listen : *admin_listen;
   const std::string for_clients =
-      HostAndPort(listen->IsWildcard() ? listen->Reachable({}) : listen->host, (*server)->port());
+      HostAndPort(users_listen.Reachable({}),
+                  admin_server == nullptr ? (*server)->port() : admin_server->port());
   const absl::Status written = identity->external
                                    ? absl::FailedPreconditionError(
                                          "users' certificates are another authority's: write one "
@@ -337,6 +397,10 @@ int Serve(const Flags& flags) {
   }
   const std::string token_address =
       tokens.server == nullptr ? "off" : HostAndPort(seed.defaults.token_host, tokens.port());
+  if (admin_server != nullptr) {
+    LogInfo("the admin API has a port of its own",
+            {{"address", HostAndPort(admin_listen->host, admin_server->port())}});
+  }
   SayReady(HostAndPort(listen->host, (*server)->port()), token_address, kubernetes_address,
            *enrollment_server == nullptr
                ? "off"
@@ -349,6 +413,7 @@ int Serve(const Flags& flags) {
   admin.Shutdown();
   discovery.Shutdown();
   if (*enrollment_server != nullptr) (*enrollment_server)->Shutdown();
+  if (admin_server != nullptr) admin_server->Shutdown();
   (*server)->Shutdown();
   return 0;
 }
@@ -389,6 +454,9 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--server-key", flags.external.server_key, "PEM file: its key");
   app.add_option("--listen", flags.listen, "gRPC: admin API and discovery, address:port")
       ->capture_default_str();
+  app.add_option(kAdminListen, flags.admin_listen,
+                 "gRPC: a port for the admin API alone, address:port, which --listen then does not "
+                 "have: that one is for agents");
   app.add_option("--token-issuer-listen", flags.token_listen,
                  "HTTPS of the development token issuer, address:port")
       ->capture_default_str();
@@ -419,6 +487,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--roles", flags.roles,
                  "YAML file: which users may read, edit or administrate what; read anew when it "
                  "changes. Without it whoever has a user's certificate may do everything");
+  AddUserFlags(app, flags.users);
   app.add_option("--audit-log", flags.audit_log,
                  "File for a line of JSON about each change and each that was refused, - for "
                  "standard error; opened anew on SIGHUP. Nothing is changed while it can't be "

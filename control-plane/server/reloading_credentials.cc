@@ -1,25 +1,49 @@
 // The C core asks for the certificate before each handshake; the C++ interface of gRPC 1.51 has no
-// word for it, but lets credentials bind the port themselves.
+// word for it, but lets credentials bind the port themselves. The same goes for who is asked before
+// each call: the C++ interface would do that on a thread pool, and copy all fields.
 #include "control-plane/server/reloading_credentials.h"
 
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 
 #include <mutex>
+#include <string_view>
 
 namespace apk {
 namespace {
 
-class Credentials final : public grpc::ServerCredentials {
+std::string_view ViewOf(const grpc_slice& slice) {
+  return {reinterpret_cast<const char*>(GRPC_SLICE_START_PTR(slice)), GRPC_SLICE_LENGTH(slice)};
+}
+
+CallHead HeadOf(const grpc_auth_context* context, const grpc_metadata* fields, size_t count) {
+  CallHead head;
+  for (size_t i = 0; i < count; ++i) {
+    const std::string_view name = ViewOf(fields[i].key);
+    if (name == ":path") head.method = ViewOf(fields[i].value);
+    if (name == "authorization") head.authorization = ViewOf(fields[i].value);
+  }
+  grpc_auth_property_iterator found =
+      grpc_auth_context_find_properties_by_name(context, GRPC_X509_PEM_CERT_PROPERTY_NAME);
+  if (const grpc_auth_property* const pem = grpc_auth_property_iterator_next(&found)) {
+    head.certificate_pem.assign(pem->value, pem->value_length);
+  }
+  return head;
+}
+
+class ServerTls final : public grpc::ServerCredentials {
  public:
-  explicit Credentials(ReloadingTls tls) : tls_(std::move(tls)) {
+  explicit ServerTls(ReloadingTls tls) : tls_(std::move(tls)) {
     credentials_ = grpc_ssl_server_credentials_create_with_options(
         grpc_ssl_server_credentials_create_options_using_config_fetcher(tls_.clients, &Fetch,
                                                                         this));
+    if (tls_.judge == nullptr) return;
+    grpc_server_credentials_set_auth_metadata_processor(
+        credentials_, {.process = &Judge, .destroy = nullptr, .state = this});
   }
-  ~Credentials() override { grpc_server_credentials_release(credentials_); }
+  ~ServerTls() override { grpc_server_credentials_release(credentials_); }
 
-  // Nobody here is known by anything but the certificate.
+  // It has one of its own.
   void SetAuthMetadataProcessor(const std::shared_ptr<grpc::AuthMetadataProcessor>&) override {}
 
  private:
@@ -27,9 +51,18 @@ class Credentials final : public grpc::ServerCredentials {
     return grpc_server_add_http2_port(server, address.c_str(), credentials_);
   }
 
+  static void Judge(void* self, grpc_auth_context* context, const grpc_metadata* fields,
+                    size_t count, grpc_process_auth_metadata_done_cb done, void* call) {
+    static_cast<ServerTls*>(self)->tls_.judge(
+        HeadOf(context, fields, count), [done, call](const absl::Status& status) {
+          done(call, nullptr, 0, nullptr, 0, static_cast<grpc_status_code>(status.code()),
+               status.ok() ? nullptr : std::string(status.message()).c_str());
+        });
+  }
+
   static grpc_ssl_certificate_config_reload_status Fetch(
       void* self, grpc_ssl_server_certificate_config** config) {
-    return static_cast<Credentials*>(self)->FetchIfNew(config);
+    return static_cast<ServerTls*>(self)->FetchIfNew(config);
   }
 
   grpc_ssl_certificate_config_reload_status FetchIfNew(
@@ -55,7 +88,7 @@ class Credentials final : public grpc::ServerCredentials {
 }  // namespace
 
 std::shared_ptr<grpc::ServerCredentials> ReloadingCredentials(ReloadingTls tls) {
-  return std::make_shared<Credentials>(std::move(tls));
+  return std::make_shared<ServerTls>(std::move(tls));
 }
 
 }  // namespace apk

@@ -6,6 +6,7 @@
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "common/uuid.h"
+#include "control-plane/identity/identity_ledger.h"
 #include "control-plane/resources/resource_set.h"
 
 namespace apk {
@@ -34,6 +35,8 @@ absl::Status RestoreStore(const StoreFlags& flags, const std::string& data_dir,
   ASSIGN_OR_RETURN(Store store, Store::OpenNew(flags, data_dir));
   // With etcd it is kept there, and must be there before the log is.
   RETURN_IF_ERROR(store.Authority().status());
+  // Before the objects: what is broken off in between can be begun anew.
+  RETURN_IF_ERROR(ImportIdentities(store.records(), backup.identities));
   return store.log().Append(kFirstRevision - 1, ChangeSetOf(backup));
 }
 

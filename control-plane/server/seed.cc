@@ -5,6 +5,7 @@
 
 #include "apk/v1/backend.pb.h"
 #include "apk/v1/policies.pb.h"
+#include "common/log.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "control-plane/admin/admission.h"
@@ -95,11 +96,20 @@ class Seeder {
   // to be trusted any longer.
   absl::Status RemoveIssuer() {
     v1::DeleteRequest request;
+    std::vector<std::string> names;
     for (const MessagePtr& object : Unpacked(MakeTokenRoute(options_.defaults, authority_))) {
-      if (Present(*object) != nullptr) *request.add_keys() = ToProto(KeyOf(*object));
+      if (Present(*object) == nullptr) continue;
+      *request.add_keys() = ToProto(KeyOf(*object));
+      names.push_back(NameInErrors(KeyOf(*object)));
     }
     if (request.keys().empty()) return absl::OkStatus();
-    return configuration_.Delete(request, kAuthor).status();
+    RETURN_IF_ERROR(configuration_.Delete(request, kAuthor).status());
+    LogWarning(options_.shared
+                   ? "the development token issuer is removed, for all control planes of the store "
+                     "(--development-token-issuer=false): start the others so, too"
+                   : "the development token issuer is removed (--development-token-issuer=false)",
+               {{"objects", Join(names, ", ")}});
+    return absl::OkStatus();
   }
 
   bool IsOwn(std::string_view host) const {

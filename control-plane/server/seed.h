@@ -18,6 +18,7 @@ struct SeedOptions {
   // Names and addresses of this control plane: an object of the issuer that points to one of them
   // follows it to another address or port.
   std::vector<std::string> own_hosts;
+  bool shared = false;  // The store is other control planes', too.
 };
 
 // An empty store gets the defaults. Another gets what it lacks of the essentials, and the token

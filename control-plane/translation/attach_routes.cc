@@ -60,6 +60,7 @@ class Attacher {
     size_t allowed = 0;
     size_t attached = 0;
     size_t taken = 0;
+    std::set<std::string> offered;  // Hostnames of the listeners that would take the route.
     for (ListenerState& listener : parent.gateway->listeners) {
       if (listener.set != parent.set) continue;
       if (!reference.section_name().empty() && reference.section_name() != listener.spec->name())
@@ -72,6 +73,7 @@ class Attacher {
         continue;
       }
       ++allowed;
+      if (listener.Attachable()) offered.insert(listener.hostname);
       const std::vector<std::string> common = HostnamesOn(listener.hostname, hostnames_);
       if (common.empty() || !listener.Attachable()) continue;
       if (TakenByOtherKind(listener, common)) {
@@ -90,7 +92,7 @@ class Attacher {
                  " has a hostname of this route on the same listener"));
       return outcome;
     }
-    Explain(parent, candidates, allowed, outcome.problem);
+    Explain(parent, candidates, allowed, offered, outcome.problem);
     return outcome;
   }
 
@@ -129,7 +131,8 @@ class Attacher {
     return false;
   }
 
-  void Explain(const Parent& parent, size_t candidates, size_t allowed, Problem& problem) const {
+  void Explain(const Parent& parent, size_t candidates, size_t allowed,
+               const std::set<std::string>& offered, Problem& problem) const {
     if (candidates == 0) {
       problem.Add("NoMatchingParent",
                   Concat(parent.name, " has no listener with that sectionName and port"));
@@ -139,7 +142,9 @@ class Attacher {
                          "s of namespace ", route_.metadata.namespace_()));
     } else {
       problem.Add("NoMatchingListenerHostname",
-                  Concat(parent.name, ": no valid listener shares a hostname with the route"));
+                  Concat(parent.name, ": no valid listener shares a hostname with the route",
+                         offered.empty() ? "" : "; they have ",
+                         apk::Join({offered.begin(), offered.end()}, ", ")));
     }
   }
 

@@ -7,7 +7,9 @@
 #include <random>
 
 #include "apk/v1/discovery.grpc.pb.h"
+#include "common/discovery_fields.h"
 #include "common/log.h"
+#include "common/strings.h"
 
 namespace apk {
 namespace {
@@ -30,6 +32,22 @@ grpc::ChannelArguments ChannelArguments() {
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   return arguments;
+}
+
+// It is there, and says no.
+bool IsRefusal(const grpc::Status& status) {
+  return status.error_code() == grpc::StatusCode::PERMISSION_DENIED ||
+         status.error_code() == grpc::StatusCode::UNAUTHENTICATED ||
+         status.error_code() == grpc::StatusCode::ALREADY_EXISTS;
+}
+
+std::string ReasonOf(const grpc::Status& status, const TlsIdentity& identity) {
+  if (!identity.certificate_pem.empty()) return status.error_message();
+  return Concat(
+      "this agent has no certificate: give it a join token (apkctl agents token create, "
+      "--join-token-file), or one that was issued for it (apk-control-plane issue-certificate "
+      "--agent, --cert and --key); ",
+      status.error_message());
 }
 
 }  // namespace
@@ -100,7 +118,9 @@ bool DiscoveryClient::RunStream(const std::string& control_plane, const TlsIdent
   hello.set_store(agent_.store());
   hello.set_can_tell_held(true);
   bool alive = stream->Write(hello);
-  bool received = false;
+  if (alive) stream->WaitForInitialMetadata();
+  bool let_in = alive && context.GetServerInitialMetadata().contains(kLetInField);
+  if (let_in) LogInfo("a control plane answers", {{"control_plane", control_plane}});
   v1::DiscoveryResponse response;
   while (alive && stream->Read(&response)) {
     if (agent_.IsOlder(response)) {
@@ -110,18 +130,19 @@ bool DiscoveryClient::RunStream(const std::string& control_plane, const TlsIdent
       context.TryCancel();
       break;
     }
-    received = true;
+    let_in = true;  // An older one does not say so.
     alive = stream->Write(agent_.Take(response));
   }
   const grpc::Status status = stream->Finish();
   const std::lock_guard lock(mutex_);
   context_ = nullptr;
   if (!stopping_) {
-    const bool serving = !agent_.version().empty();
-    LogWarning(serving ? "no control plane, serving on" : "no control plane, nothing to serve yet",
-               {{"control_plane", control_plane}, {"reason", status.error_message()}});
+    LogWarning(Concat(IsRefusal(status) ? "the control plane does not let this agent in, "
+                                        : "no control plane, ",
+                      agent_.version().empty() ? "nothing to serve yet" : "serving on"),
+               {{"control_plane", control_plane}, {"reason", ReasonOf(status, identity)}});
   }
-  return received;
+  return let_in;
 }
 
 }  // namespace apk

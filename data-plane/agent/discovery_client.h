@@ -41,7 +41,7 @@ class DiscoveryClient {
 
  private:
   void Run();
-  // One stream, until it ends. True if it carried anything.
+  // One stream, until it ends. True where the control plane let the agent in.
   bool RunStream(const std::string& control_plane, const TlsIdentity& identity);
   // False when stopped meanwhile.
   bool Pause(std::chrono::milliseconds duration);

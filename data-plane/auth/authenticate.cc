@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "common/strings.h"
-#include "data-plane/auth/jwt.h"
+#include "common/jwt/jwt.h"
 
 namespace apk {
 namespace {

@@ -1,18 +1,14 @@
 // A list of due times, and a thread that sleeps until the first.
 #include "data-plane/auth/jwks_fetcher.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
 
+#include "common/fetch.h"
 #include "common/log.h"
-#include "common/transfer_text.h"
 
 namespace apk {
 namespace {
 
-constexpr size_t kBytesMax = 256 * 1024;
-constexpr long kTimeoutMs = 5000;
 constexpr std::chrono::seconds kRefresh{300};
 constexpr std::chrono::seconds kLongestPause{60};
 // Keys that a token asks for are fetched again, but not more often than this: anyone can make up a
@@ -27,38 +23,8 @@ bool SameSource(const TokenIssuer& a, const TokenIssuer& b) {
 
 }  // namespace
 
-absl::StatusOr<std::string> FetchJwks(const std::string& url, const std::string& ca_pem) {
-  const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(),
-                                                                 &curl_easy_cleanup);
-  std::string body;
-  char error[CURL_ERROR_SIZE] = "";
-  curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
-  curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl.get(), CURLOPT_FOLLOWLOCATION, 0L);
-  curl_easy_setopt(curl.get(), CURLOPT_PROXY, "");
-  curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT_MS, kTimeoutMs);
-  curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl.get(), CURLOPT_FAILONERROR, 1L);
-  curl_easy_setopt(curl.get(), CURLOPT_ERRORBUFFER, error);
-  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, &AppendUpTo<kBytesMax>);
-  curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &body);
-  if (!ca_pem.empty()) {
-    curl_blob blob{};
-    blob.data = const_cast<char*>(ca_pem.data());
-    blob.len = ca_pem.size();
-    blob.flags = CURL_BLOB_COPY;
-    curl_easy_setopt(curl.get(), CURLOPT_CAINFO_BLOB, &blob);
-  }
-  const CURLcode code = curl_easy_perform(curl.get());
-  if (code != CURLE_OK) {
-    return absl::UnavailableError(error[0] != '\0' ? error : curl_easy_strerror(code));
-  }
-  return body;
-}
-
 JwksFetcher::JwksFetcher(Publish publish, std::string file)
     : publish_(std::move(publish)), file_(std::move(file)), saved_(file_.Load()) {
-  curl_global_init(CURL_GLOBAL_DEFAULT);
   thread_ = Thread("jwks", 0, [this] { Run(); });
 }
 
@@ -157,7 +123,7 @@ void JwksFetcher::Fetch(Source& due, std::unique_lock<std::mutex>& lock) {
   due.fetched = Now();
   due.wanted->store(false, std::memory_order_relaxed);
   lock.unlock();
-  absl::StatusOr<std::string> body = FetchJwks(issuer.jwks_url, issuer.jwks_ca_pem);
+  absl::StatusOr<std::string> body = apk::Fetch(issuer.jwks_url, issuer.jwks_ca_pem);
   absl::StatusOr<KeySet> keys =
       body.ok() ? ParseJwks(*body) : absl::StatusOr<KeySet>(body.status());
   lock.lock();

@@ -1,8 +1,6 @@
 // Keeps issuers' keys: fetches key sets in the background, so that no request ever waits for one.
-// Own thread, libcurl; an issuer that can't be reached keeps the keys that it had.
+// Own thread; an issuer that can't be reached keeps the keys that it had.
 #pragma once
-
-#include <absl/status/statusor.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -67,8 +65,5 @@ class JwksFetcher {
   std::minstd_rand random_{std::random_device{}()};  // The fetcher's thread's.
   Thread thread_;
 };
-
-// One GET: http or https, no redirects, no proxies, 256 KiB and 5 s at most.
-absl::StatusOr<std::string> FetchJwks(const std::string& url, const std::string& ca_pem);
 
 }  // namespace apk

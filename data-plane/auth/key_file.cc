@@ -9,7 +9,7 @@
 #include "common/private_file.h"
 #include "common/sealed.h"
 #include "common/strings.h"
-#include "data-plane/auth/base64url.h"
+#include "common/jwt/base64url.h"
 
 namespace apk {
 namespace {

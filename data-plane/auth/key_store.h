@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "common/strings.h"
-#include "data-plane/auth/jwks.h"
+#include "common/jwt/jwks.h"
 
 namespace apk {
 

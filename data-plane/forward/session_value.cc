@@ -9,7 +9,7 @@
 #include <algorithm>
 
 #include "common/strings.h"
-#include "data-plane/auth/base64url.h"
+#include "common/jwt/base64url.h"
 
 namespace apk {
 namespace {

@@ -2,8 +2,8 @@
 #include <string>
 #include <string_view>
 
-#include "data-plane/auth/jwks.h"
-#include "data-plane/auth/jwt.h"
+#include "common/jwt/jwks.h"
+#include "common/jwt/jwt.h"
 #include "tests/fuzz/require.h"
 
 namespace apk {

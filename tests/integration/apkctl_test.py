@@ -582,6 +582,16 @@ complete_words apkctl completion """
              f"https://127.0.0.1:{self.gateway.grpc_port}/{method}"], input=body, capture_output=True)
         return run.stderr.decode(), run.stdout
 
+    def test_jsonpath(self):
+        self.gateway.apply("---\n".join(f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: path-{name}, labels: {{of: "
+                                        f"path}}}}\ndata: {{key: {name}1}}\n" for name in "ab"), settle=False)
+        self.assertEqual(self.gateway.apkctl("get", "cm", "path-a", "-o", "jsonpath={.data.key}").stdout, "a1")
+        self.assertEqual(self.gateway.apkctl("get", "cm", "-l", "of=path", "-o", 'jsonpath={range .items[*]}'
+                                             '{.metadata.name}: {.data.key}{"\\n"}{end}').stdout,
+                         "path-a: a1\npath-b: b1\n")
+        wrong = self.gateway.apkctl("get", "cm", "-o", "jsonpath={.data", check=False)
+        self.assertEqual((wrong.returncode, wrong.stderr), (1, "error: jsonpath: character 7: } is missing\n"))
+
     def test_health_and_reflection_are_served(self):
         heads, answer = self.grpc("grpc.health.v1.Health/Check", b"")
         self.assertEqual(answer, b"\0\0\0\0\2\x08\x01", heads)  # SERVING

@@ -189,6 +189,30 @@ class Stuck(unittest.TestCase):
             eventually(lambda: read_on() and gateway.apkctl("apply", "-f", "-", stdin=config_map("later"), check=False)
                        .returncode == 0, "changes are taken again")
 
+    def test_standard_error_that_nobody_reads_holds_up_neither_reading_nor_the_end(self):
+        with Gateway(agents=0) as gateway:
+            gateway.control_plane.stop()
+            read, write = os.pipe()
+            self.addCleanup(os.close, read)
+            command = ["--data-dir", str(gateway.data), "--listen", f"127.0.0.1:{gateway.grpc_port}",
+                       "--token-issuer-listen", "127.0.0.1:0", "--kubernetes-listen", "off", "--audit-log", "-"]
+            process = subprocess.Popen([str(harness.BIN / "apk-control-plane"), *command], stdout=subprocess.PIPE,
+                                       stderr=write)
+            os.close(write)
+            self.addCleanup(process.stdout.close)
+            self.addCleanup(process.kill)
+            self.assertIn(b"ready", process.stdout.readline())
+            for number in range(2000):  # Until the pipe is full: 64 KiB.
+                result = gateway.apkctl("apply", "-f", "-", stdin="".join(
+                    config_map(f"n{number}-{part}") for part in range(200)), check=False)
+                if result.returncode != 0:
+                    break
+            self.assertIn("and nothing is changed that is not noted there", result.stderr)
+            gateway.apkctl("get", "ns")
+            process.terminate()
+            self.assertEqual(process.wait(20), 0)
+            gateway.start_control_plane()
+
     def test_a_file_that_cannot_be_written_keeps_the_control_plane_from_starting(self):
         with Gateway(agents=0) as gateway:
             run = subprocess.run([str(harness.BIN / "apk-control-plane"), "--data-dir", str(gateway.directory / "other"),

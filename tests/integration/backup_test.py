@@ -10,6 +10,7 @@ import harness
 from durability_test import config_map
 from etcd_test import ETCD, Etcd
 from harness import Gateway
+from users import User
 
 
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: kept}\nstringData: {password: backed-up-value}\n"
@@ -59,6 +60,49 @@ class Backup(unittest.TestCase):
         self.move(source, target)
         target.settle()
         harness.eventually(lambda: target.curl("/", scheme="http", port=port).status == 404, "the Gateway is served")
+
+    def test_who_was_revoked_stays_so_where_the_store_is_lost(self):
+        source = self.gateway(agents=0)
+        mallory = User(source, "mallory")
+        source.apkctl("users", "revoke", "mallory", "--reason", "gone for good")
+        source.apkctl("agents", "revoke", "stolen")
+        self.assertEqual(mallory.apkctl("get", "cm").returncode, 1)
+        piped = subprocess.run([str(harness.BIN / "apkctl"), "--config", str(source.data / "apkctl.yaml"), "backup", "-o",
+                                "-"], check=True, capture_output=True)
+        self.assertRegex(piped.stderr.decode(), r"^revision \d+ with \d+ objects, Secrets included\n$")
+        self.file.write_bytes(piped.stdout)
+        self.assertFalse(pathlib.Path("-").exists())
+        source.control_plane.stop()
+        # Offline, beside the certificates that are left.
+        for lost in source.data.glob("store.db*"):
+            lost.unlink()
+        said = subprocess.run([str(harness.BIN / "apk-control-plane"), "restore", "--data-dir", str(source.data), "-f",
+                               str(self.file)], check=True, capture_output=True, text=True).stdout
+        self.assertRegex(said, r"^revision \d+ of \S+Z restored: \d+ objects, and who had joined and was revoked\n$")
+        source.start_control_plane()
+        self.check_revoked(source, mallory)
+        source.control_plane.stop()
+        # By a new control plane that runs.
+        for lost in source.data.glob("store.db*"):
+            lost.unlink()
+        pki = source.data / "pki"
+        pki.rename(source.directory / "pki")
+        source.start_control_plane()
+        source.control_plane.stop()
+        subprocess.run(["cp", "-a", *map(str, (source.directory / "pki").iterdir()), str(pki)], check=True)
+        source.start_control_plane()
+        source.apkctl("restore", "-f", self.file)
+        self.check_revoked(source, mallory)
+        # One that is in use knows better.
+        source.apkctl("users", "unrevoke", "mallory")
+        source.apkctl("restore", "-f", self.file, "--force")
+        self.assertEqual(mallory.apkctl("get", "cm").returncode, 0)
+
+    def check_revoked(self, gateway, mallory):
+        refused = mallory.apkctl("get", "cm")
+        self.assertIn("the certificate of user mallory was revoked", refused.stderr)
+        self.assertIn(": gone for good", refused.stderr)
+        self.assertIn("stolen", gateway.apkctl("revocations").stdout)
 
     def test_what_an_embedded_store_gave_one_in_etcd_takes_and_the_other_way_round(self):
         embedded, etcd = self.gateway(agents=0), self.etcd()

@@ -87,6 +87,58 @@ class Enrolment(identities.WithBackend):
         self.assertIn("is of another authority than the join token", self.all.log("pinned"))
         self.assertEqual(self.all.tokens()[parts[1]]["uses"], 0)
 
+    def test_the_name_of_an_agent_with_a_certificate_by_file_is_its_own_also_while_it_is_away(self):
+        out = self.all.directory / "by-file"
+        store = ("--store", self.all.etcd.url([0])) if self.all.etcd else ()
+        issued = subprocess.run(
+            [str(harness.BIN / "apk-control-plane"), "issue-certificate", "--data-dir", str(self.all.data()), *store,
+             "--agent", "by-file", "--out", str(out)], check=True, capture_output=True, text=True).stdout
+        self.assertEqual(issued, f"agent by-file: {out}/by-file.crt, its key {out}/by-file.key, "
+                                 f"its authority {out}/ca.crt\n")
+        self.all.start_agent("by-file", "--ca", out / "ca.crt", "--cert", out / "by-file.crt", "--key",
+                             out / "by-file.key", wait=True, control_planes=[self.other])
+        self.all.wait_connected("by-file")
+        self.all.agents["by-file"].stop()
+        self.all.wait_connected("by-file", connected=False)
+        # That is noted beside, and known everywhere a moment later.
+        eventually(lambda: "Warning" not in self.all.apkctl("agents", "revoke", "by-file").stderr
+                   or not self.all.apkctl("agents", "unrevoke", "by-file"), "its name is noted")
+        self.all.apkctl("agents", "unrevoke", "by-file")
+        shutil.rmtree(self.all.directory / "by-file")
+        thief = self.all.start_agent("by-file", "--join-token", self.all.token())
+        self.assertEqual(self.exit_code(thief), 1)
+        self.assertRegex(self.all.log("by-file"), "an agent called by-file has a certificate of its own until 20.*: give "
+                                                  "this one another --id")
+        self.join("by-file", "--agent", "by-file")
+
+    def test_who_revokes_a_name_that_nobody_has_is_told_so(self):
+        revoked = self.all.apkctl("agents", "revoke", "nobody-yet")
+        self.assertEqual(revoked.stdout, "agent nobody-yet revoked\n")
+        self.assertIn("Warning: no agent called nobody-yet has been seen", revoked.stderr)
+        self.join("somebody")
+        self.assertEqual(self.all.apkctl("agents", "revoke", "somebody", at=self.other).stderr, "")
+        for name in ("nobody-yet", "somebody"):
+            self.all.apkctl("agents", "unrevoke", name)
+
+    def test_a_token_does_not_undo_a_revocation_that_came_right_after_it(self):
+        self.join("undone").stop()
+        token = self.all.token("--agent", "undone")
+        self.all.apkctl("agents", "revoke", "undone")  # In the same second, mostly.
+        shutil.rmtree(self.all.identity("undone"))
+        refused = self.all.start_agent("undone", "--join-token", token, address="127.0.0.2")
+        self.all.wait_log("undone", "agent undone was revoked on")
+        refused.stop()
+        self.join("undone", "--agent", "undone")
+
+    def test_where_nobody_listens_an_agent_that_joins_says_so(self):
+        self.all.start_agent("refused", "--join-token", self.all.token(), enrollment=f"127.0.0.1:{free_port()}")
+        self.all.wait_log("refused", "nothing listens there; is the control plane started with --enrollment-listen")
+
+    def test_an_agent_without_a_certificate_says_how_to_get_one(self):
+        pki = self.all.data() / "pki"
+        self.all.start_agent("without", "--ca", pki / "ca.crt")
+        self.all.wait_log("without", "this agent has no certificate: give it a join token (apkctl agents token create")
+
     def test_strangers_are_offered_nothing_else(self):
         port = next(iter(self.all.enrollment.values()))
         for service in ("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", "grpc.health.v1.Health/Watch",

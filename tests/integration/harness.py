@@ -4,6 +4,7 @@ Nothing here sleeps to synchronise: what must happen is waited for with a deadli
 """
 import contextlib
 import fcntl
+import http.client
 import json
 import os
 import pathlib
@@ -267,6 +268,11 @@ def http_get(address, path):
         while chunk := connection.recv(65536):
             data += chunk
     return data.split(b"\r\n\r\n", 1)[1].decode()
+
+
+def http_client(port, tls):
+    """An HTTPS connection to a port of this machine."""
+    return http.client.HTTPSConnection("127.0.0.1", port, context=tls, timeout=PATIENCE)
 
 
 def status_of(address, port, path="/", host="a.example"):

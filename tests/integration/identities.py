@@ -93,7 +93,7 @@ class Installation:
         out = self.directory / f"user-{name}"
         store = ("--store", self.etcd.url([0])) if self.etcd else ()
         subprocess.run([str(BIN / "apk-control-plane"), "issue-certificate", "--data-dir", str(self.data()), *store,
-                        "--user", name, "--out", str(out)], check=True)
+                        "--user", name, "--out", str(out)], check=True, capture_output=True)
         return self.client_config(out / "apkctl.yaml", self.data() / "pki/ca.crt", out / f"{name}.crt",
                                   out / f"{name}.key")
 

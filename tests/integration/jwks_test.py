@@ -1,69 +1,11 @@
 """A token issuer that changes its keys."""
-import base64
-import http.server
-import json
 import signal
-import subprocess
-import threading
 import time
 import unittest
 
 import harness
 from harness import FakeBackend, Gateway, RawClient, backend, eventually, free_port, plain_gateway, reference, route
-
-
-def base64url(data):
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-class Key:
-    """An RSA key that signs tokens and shows its public half."""
-
-    def __init__(self, directory, name):
-        self.id = name
-        self._file = directory / f"{name}.key"
-        subprocess.run(["openssl", "genrsa", "-out", self._file, "2048"], check=True, capture_output=True)
-
-    def public(self):
-        modulus = subprocess.run(["openssl", "rsa", "-in", self._file, "-noout", "-modulus"], check=True,
-                                 capture_output=True, text=True).stdout.strip().split("=")[1]
-        return {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.id, "e": "AQAB",
-                "n": base64url(bytes.fromhex(modulus))}
-
-    def sign(self, claims):
-        head = {"alg": "RS256", "kid": self.id}
-        text = ".".join(base64url(json.dumps(part).encode()) for part in (head, claims))
-        signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", self._file], input=text.encode(),
-                                   check=True, capture_output=True).stdout
-        return f"{text}.{base64url(signature)}"
-
-
-class Issuer:
-    """Serves the keys of `keys`."""
-
-    def __init__(self):
-        self.keys = []
-        self.fetches = 0
-        issuer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                issuer.fetches += 1
-                body = json.dumps({"keys": [key.public() for key in issuer.keys]}).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self._server.shutdown()
-        self._server.server_close()
+from token_keys import Issuer, Key
 
 
 class Tokens(unittest.TestCase):

@@ -285,6 +285,22 @@ class Kubectl:
         self.assertIn("backendRefs\t<[]HTTPBackendRef>", self.kubectl("explain", "httproute.spec.rules"))
         self.assertRegex(self.kubectl("api-resources"), r"httproutes +gateway.networking.k8s.io/v1 +true +HTTPRoute")
 
+    def test_who_one_is_and_what_one_can_do(self):
+        self.assertEqual(self.kubectl("auth", "can-i", "create", "httproutes"), "yes\n")
+        no = self.run_it("auth", "can-i", "create", "pods")
+        self.assertEqual((no.returncode, no.stdout.split()[0]), (1, "no"), no.stderr)
+        self.assertRegex(self.kubectl("auth", "can-i", "--list"), r"httproutes\.gateway\.networking\.k8s\.io +\[\] +\[\] +"
+                                                                  r"\[get list watch create update patch delete\]")
+        self.assertRegex(self.kubectl("auth", "whoami"), r"Username +admin")
+
+    def test_short_names_and_everything(self):
+        self.apply(harness.plain_gateway(harness.free_port()) + "---\n" + backend_document("shown", 1))
+        for word in ("gw", "gtw", "gateways"):
+            self.assertIn("plain", self.kubectl("get", word))
+        everything = self.kubectl("get", "all")
+        self.assertIn("gateway.gateway.networking.k8s.io/plain", everything)
+        self.assertIn("backend.dp.wso2.com/shown", everything)
+
     def test_agents_may_not_use_it(self):
         pki = self.gateway.data / "pki"
         run = self.run_it("get", "backends", "--client-certificate", pki / "agent.crt", "--client-key", pki / "agent.key")

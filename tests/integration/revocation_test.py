@@ -34,7 +34,7 @@ class Revocation(identities.WithBackend):
         self.all.wait_log("stolen", "serving on", after=before)
         self.assertLess(time.monotonic() - begin, SOON)
         self.assertRegex(self.all.log("stolen")[before:],
-                         "serving on.*the certificate of agent stolen was revoked on .*: the disk was stolen")
+                         "the control plane does not let this agent in, serving on.*the certificate of agent stolen was revoked on .*: the disk was stolen")
         self.all.wait_connected("stolen", at=self.other, connected=False)
         self.assertEqual(self.all.ask(), 200)
         self.assertTrue(self.all.agent("kept", at=self.other)["connected"])
@@ -45,6 +45,7 @@ class Revocation(identities.WithBackend):
         self.assertEqual(self.all.ask(), 200)
         self.all.apkctl("agents", "unrevoke", "stolen", at=self.other)
         self.all.wait_connected("stolen", at=self.other)
+        self.all.wait_log("stolen", "a control plane answers", after=again)
 
     def test_an_agent_that_joins_again_leaves_its_old_key_outside(self):
         self.join("again")
@@ -126,6 +127,21 @@ class Revocation(identities.WithBackend):
         answer = open_one.getresponse()
         self.assertEqual(answer.status, 403)
         self.assertIn("the certificate of user bob was revoked on", json.load(answer)["message"])
+
+    def test_health_and_reflection_are_not_for_the_revoked(self):
+        out = self.all.user("dave").parent
+
+        def answer(method):
+            return subprocess.run(
+                ["curl", "-sS", "--http2", "--max-time", "10", "--cacert", str(self.all.data() / "pki/ca.crt"), "--cert",
+                 str(out / "dave.crt"), "--key", str(out / "dave.key"), "-H", "content-type: application/grpc", "-H",
+                 "te: trailers", "--data-binary", "@-", f"https://127.0.0.1:{self.all.ports[self.other]}/{method}"],
+                input=b"\0\0\0\0\2\x3a\0" if "reflection" in method else b"\0\0\0\0\0", capture_output=True).stdout
+        methods = ("grpc.health.v1.Health/Check", "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+        for method in methods:
+            self.assertNotEqual(answer(method), b"", method)
+        self.all.apkctl("users", "revoke", "dave")
+        eventually(lambda: not any(map(answer, methods)), "neither answers")
 
     def test_nobody_revokes_oneself(self):
         refused = self.all.apkctl("users", "revoke", "admin", check=False)

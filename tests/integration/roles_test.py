@@ -80,6 +80,9 @@ class Roles(unittest.TestCase):
         self.assertIn("kind: ConfigMap", self.done(self.eve.apkctl("export")))
         self.refused(self.eve.apkctl("get", "secrets", "-A"), 'User "eve" cannot list resource "secrets"')
         self.refused(self.eve.apkctl("export", "--with-secrets"), 'resource "exports"')
+        self.refused(self.eve.apkctl("export", "--with-secrets"), "leave out --with-secrets")
+        self.refused(self.eve.apkctl("token"), 'User "eve" cannot create resource "tokens"')
+        self.done(self.ann.apkctl("token"))
         self.refused(self.eve.apkctl("get", "secrets", "-n", "shop", "-w"), 'resource "secrets"')
         self.refused(self.eve.apkctl("apply", "-f", "-", "--dry-run=server", stdin=config_map("shelf", "shop")),
                      'User "eve" cannot apply')
@@ -135,6 +138,40 @@ class Roles(unittest.TestCase):
         made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "made"}, "data": {"key": "1"}}
         self.assertEqual(self.ann.kubernetes("POST", "/api/v1/namespaces/shop/configmaps", made)[0], 201)
         self.assertEqual(self.ann.kubernetes("DELETE", "/api/v1/namespaces/shop/configmaps/made")[0], 200)
+
+    def review(self, user, kind, **spec):
+        group = "authentication" if kind == "SelfSubjectReview" else "authorization"
+        status, answer = user.kubernetes("POST", f"/apis/{group}.k8s.io/v1/{kind.lower()}s", {
+            "apiVersion": f"{group}.k8s.io/v1", "kind": kind, "spec": spec})
+        self.assertEqual((status, answer["kind"]), (201, kind), answer)
+        return answer["status"]
+
+    def test_reviews_of_oneself_say_what_the_roles_say(self):
+        def may(user, verb, resource, namespace="", group="", **more):
+            status = self.review(user, "SelfSubjectAccessReview", resourceAttributes={
+                "verb": verb, "resource": resource, "namespace": namespace, "group": group, **more})
+            if not status["allowed"]:
+                self.assertTrue(status["reason"])
+            return status["allowed"]
+        routes = {"resource": "httproutes", "group": "gateway.networking.k8s.io"}
+        self.assertTrue(may(self.ann, "create", namespace="shop", **routes))
+        self.assertFalse(may(self.ann, "create", namespace="bakery", **routes))
+        self.assertFalse(may(self.ann, "list", **routes))
+        self.assertTrue(may(self.eve, "list", **routes))
+        self.assertFalse(may(self.eve, "patch", namespace="shop", **routes))
+        self.assertFalse(may(self.eve, "get", "secrets", "shop"))
+        self.assertTrue(may(self.ann, "get", "secrets", "shop"))
+        self.assertFalse(may(self.ann, "patch", namespace="shop", subresource="status", **routes))
+        self.assertFalse(may(self.ann, "*", "*"))
+        self.assertFalse(may(self.ann, "list", "pods", "shop"))
+        self.assertTrue(may(self.ann, "create", "tokens"))
+        self.assertFalse(may(self.eve, "create", "backups"))
+        self.assertFalse(may(self.stranger, "list", "namespaces"))
+        rules = self.review(self.eve, "SelfSubjectRulesReview", namespace="shop")["resourceRules"]
+        verbs = {rule["resources"][0]: rule["verbs"] for rule in rules}
+        self.assertEqual(verbs["httproutes"], ["get", "list", "watch"])
+        self.assertNotIn("secrets", verbs)
+        self.assertEqual(self.review(self.ann, "SelfSubjectReview")["userInfo"]["username"], "ann")
 
     def test_another_file_is_in_force_at_once_and_one_that_is_wrong_is_not(self):
         self.addCleanup(self.file.write_text, ROLES)

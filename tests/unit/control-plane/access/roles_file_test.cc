@@ -30,7 +30,7 @@ class RolesFileTest : public testing::Test {
     Write(Concat("bindings: [{role: admin, users: [", user, "]}]\n"));
   }
   static AccessRequest RequestOf(const std::string& user) {
-    return AccessTo(user, "create", "backups", AccessRequest::Need::kAdmin);
+    return AccessTo({user, {}}, "create", "backups", AccessRequest::Need::kAdmin);
   }
 
   std::string path_;

@@ -26,8 +26,8 @@ absl::Status Check(const std::string& user, const std::string& verb, const std::
                    const std::string& namespace_name, const std::string& name = "") {
   static const absl::StatusOr<Roles> roles = Roles::Parse(kFile, "roles.yaml");
   EXPECT_TRUE(roles.ok()) << roles.status();
-  return roles->Check(AccessToKind(Concat("spiffe://apk/user/", user), verb, *FindKindByWord(kind),
-                                   namespace_name, name));
+  return roles->Check(AccessToKind({Concat("spiffe://apk/user/", user), {}}, verb,
+                                   *FindKindByWord(kind), namespace_name, name));
 }
 
 bool May(const std::string& user, const std::string& verb, const std::string& kind,
@@ -76,7 +76,7 @@ TEST(Roles, WhatIsNoKindNeedsARoleToo) {
   const absl::StatusOr<Roles> roles = Roles::Parse(kFile, "roles.yaml");
   ASSERT_TRUE(roles.ok());
   const auto may = [&roles](const std::string& user, Need need) {
-    return roles->Check(AccessTo(user, "create", "backups", need)).ok();
+    return roles->Check(AccessTo({user, {}}, "create", "backups", need)).ok();
   };
   EXPECT_TRUE(may("root", Need::kAdmin));
   EXPECT_FALSE(may("everywhere", Need::kAdmin));
@@ -100,7 +100,7 @@ TEST(Roles, AStarIsWhoeverHasACertificate) {
   const absl::StatusOr<Roles> roles =
       Roles::Parse("bindings: [{role: viewer, users: ['*']}]", "roles.yaml");
   ASSERT_TRUE(roles.ok());
-  EXPECT_TRUE(roles->Check(AccessTo("anybody", "list", "agents", Need::kAnyRole)).ok());
+  EXPECT_TRUE(roles->Check(AccessTo({"anybody", {}}, "list", "agents", Need::kAnyRole)).ok());
 }
 
 struct Wrong {
@@ -117,7 +117,9 @@ TEST(Roles, WhatIsWrongWithAFileIsSaidWithItsPlace) {
        "roles.yaml:2:18: there is no field \"user\"; did you mean users?"},
       {"bindings:\n- {role: viewer}", "roles.yaml:2:3: who has it?"},
       {"bindings:\n- {role: viewer, users: a}", "roles.yaml:2:25: users must be a list"},
-      {"bindings:\n- {role: viewer, groups: [g]}", "there is no group \"g\""},
+      {"bindings:\n- {role: viewer, groups: [g]}",
+       "there is no group \"g\"; one that tokens name is \"oidc:g\""},
+      {"groups: {'oidc:g': [a]}\nbindings: []", "tokens say themselves"},
       {"bindings:\n- {role: editor, users: [a]}", "an editor needs namespaces"},
       {"bindings:\n- {role: admin, users: [a], namespaces: [n]}", "an admin is one everywhere"},
       {"groups: {a: [b]}", "bindings is missing"},
@@ -128,6 +130,35 @@ TEST(Roles, WhatIsWrongWithAFileIsSaidWithItsPlace) {
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << wrong.text;
     EXPECT_THAT(std::string(status.message()), testing::HasSubstr(wrong.message)) << wrong.text;
   }
+}
+
+TEST(Roles, UsersByTokenAndTheirGroupsAreApartFromCertificates) {
+  const auto roles = Roles::Parse(R"(
+groups:
+  shop: [ann]
+bindings:
+- {role: editor, groups: [shop, "oidc:shop"], namespaces: [shop]}
+- {role: viewer, users: ["*"]}
+- {role: admin, users: ["oidc:root"]}
+)",
+                                  "roles.yaml");
+  ASSERT_TRUE(roles.ok()) << roles.status();
+  const auto may = [&](const Principal& who, const std::string& verb) {
+    return roles->Check(AccessToKind(who, verb, *FindKindByWord("configmap"), "shop", "")).ok();
+  };
+  EXPECT_TRUE(may({"oidc:x", {"oidc:a", "oidc:shop"}}, "apply"));
+  EXPECT_FALSE(may({"oidc:x", {"shop"}}, "apply"));
+  EXPECT_FALSE(may({"oidc:ann", {}}, "apply")) << "a namesake";
+  EXPECT_FALSE(may({"oidc:x", {}}, "get")) << "* is for certificates";
+  EXPECT_TRUE(may({"spiffe://apk/user/x", {}}, "get"));
+  EXPECT_TRUE(may({"oidc:root", {}}, "delete"));
+  EXPECT_FALSE(may({"spiffe://apk/user/root", {}}, "delete"));
+  const auto everybody =
+      Roles::Parse("bindings: [{role: viewer, users: ['oidc:*']}]", "roles.yaml");
+  ASSERT_TRUE(everybody.ok()) << everybody.status();
+  const AccessRequest reading =
+      AccessToKind({"oidc:x", {}}, "get", *FindKindByWord("configmap"), "shop", "");
+  EXPECT_TRUE(everybody->Check(reading).ok());
 }
 
 }  // namespace

@@ -115,6 +115,25 @@ TEST_F(AdmissionTest, ANameThatIsConnectedByAnotherCertificateNeedsATokenForIt) 
   EXPECT_TRUE(Admit().ok());
 }
 
+TEST_F(AdmissionTest, ANameWithACertificateOfItsOwnNeedsATokenForItUntilThatEnds) {
+  v1::StoredNamedAgent named;
+  named.set_expires_unix(kNow + 5);
+  Put(PutRecord(NamedKey("n"), named));
+  EXPECT_TRUE(absl::IsAlreadyExists(Admit()));
+  EXPECT_TRUE(Admit(kNow + 5).ok());
+}
+
+TEST_F(AdmissionTest, ATokenForANamedAgentMakesItOneThatHasJoined) {
+  v1::StoredNamedAgent named;
+  named.set_expires_unix(kNow + 5);
+  Put(PutRecord(NamedKey("n"), named));
+  token_.set_agent("n");
+  const auto writes = AdmitByToken(View(), candidate_, kNow, kEnds);
+  ASSERT_TRUE(writes.ok()) << writes.status();
+  EXPECT_EQ(writes->back().key, NamedKey("n"));
+  EXPECT_TRUE(writes->back().remove);
+}
+
 TEST_F(AdmissionTest, WhoIsRevokedJoinsAgainByANewTokenForItAndWithItsNewKeyAlone) {
   Revoke(kNow);
   EXPECT_TRUE(absl::IsPermissionDenied(Admit()));

@@ -62,6 +62,30 @@ TEST_F(EnrollmentTest, GivesACertificateForTheNameAndItsLife) {
   EXPECT_TRUE(ledger_.Check(PeerOfPem(issued->certificate_pem(), "apk"), kNow).ok());
 }
 
+TEST_F(EnrollmentTest, ATokenLiftsTheRevocationThatItWasMadeAfterAndNoLaterOne) {
+  Enrollment enrollment(ledger_, Options());
+  v1::CreateJoinTokenRequest for_n;
+  for_n.set_agent("n");
+  // All in one second.
+  const std::string before = enrollment.CreateToken(for_n, "me", kNow)->token();
+  ASSERT_TRUE(ledger_.Revoke(AgentSubject("n"), "", "me", kNow).ok());
+  EXPECT_TRUE(absl::IsPermissionDenied(enrollment.Enroll(Request(before, "n"), kNow).status()));
+  const std::string after = enrollment.CreateToken(for_n, "me", kNow)->token();
+  const std::string kept = enrollment.CreateToken(for_n, "me", kNow)->token();
+  EXPECT_TRUE(enrollment.Enroll(Request(after, "n"), kNow).ok());
+  ASSERT_TRUE(ledger_.Revoke(AgentSubject("n"), "", "me", kNow).ok());
+  EXPECT_TRUE(absl::IsPermissionDenied(enrollment.Enroll(Request(kept, "n"), kNow).status()));
+}
+
+TEST_F(EnrollmentTest, KnowsWhoHasJoinedOrHasACertificateOfItsOwn) {
+  Enrollment enrollment(ledger_, Options());
+  EXPECT_FALSE(enrollment.Knows("n"));
+  const std::string token = enrollment.CreateToken({}, "me", kNow)->token();
+  ASSERT_TRUE(enrollment.Enroll(Request(token, "n"), kNow).ok());
+  EXPECT_TRUE(enrollment.Knows("n"));
+  EXPECT_TRUE(enrollment.Knows("default"));
+}
+
 TEST_F(EnrollmentTest, AnAgentHasTheLabelsOfItsTokenUntilTheyAreChanged) {
   Enrollment enrollment(ledger_, Options());
   v1::CreateJoinTokenRequest wanted;

@@ -48,6 +48,34 @@ TEST_F(IdentityLedgerTest, LetsInWhoIsNotRevoked) {
   EXPECT_TRUE(absl::IsAlreadyExists(ledger_.Revoke(User("a"), "", "me", kNow)));
 }
 
+TEST_F(IdentityLedgerTest, UsersByTokenAreRevokedByTheirNames) {
+  ASSERT_TRUE(ledger_.Revoke(User("oidc:a@b/c"), "left", "me", kNow).ok());
+  EXPECT_EQ(std::string(ledger_.CheckUserName("oidc:a@b/c").message()),
+            "user oidc:a@b/c was revoked on 2023-11-14T22:13:20Z: left");
+  EXPECT_TRUE(ledger_.CheckUserName("oidc:a").ok());
+  EXPECT_EQ(ledger_.Revocations()[0].subject().name(), "oidc:a@b/c");
+  for (const char* const name : {"oidc:", "a@b", "idp:a"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(ledger_.Revoke(User(name), "", "me", kNow))) << name;
+  }
+  EXPECT_TRUE(absl::IsInvalidArgument(ledger_.Revoke(AgentSubject("oidc:a"), "", "me", kNow)));
+}
+
+TEST_F(IdentityLedgerTest, WhatIsTakenOutIsTakenInWhereItIsNotThere) {
+  ASSERT_TRUE(ledger_.Revoke(User("a"), "first", "me", kNow).ok());
+  Enroll("n", "key", kNow + 100);
+  const auto records = ledger_.Export();
+  ASSERT_EQ(records.size(), 2u);
+  MemoryRecords other_records;
+  IdentityLedger other(other_records);
+  ASSERT_TRUE(other.Revoke(User("a"), "its own", "me", kNow).ok());
+  ASSERT_TRUE(other.Import(records).ok());
+  EXPECT_EQ(other.Revocations()[0].reason(), "its own");
+  EXPECT_TRUE(absl::IsPermissionDenied(other.Check(Peer("agent/n", "another key"), kNow)));
+  EXPECT_TRUE(other.Check(Peer("agent/n", "key"), kNow).ok());
+  ASSERT_TRUE(other.Import({{"token/x", "y"}}).ok());
+  EXPECT_EQ(other.Known().VersionOf("token/x"), 0);
+}
+
 TEST_F(IdentityLedgerTest, SaysSinceWhenAndWhy) {
   ASSERT_TRUE(ledger_.Revoke(AgentSubject("n"), "stolen", "me", kNow).ok());
   const absl::Status refused = ledger_.Check(Peer("agent/n"), kNow);

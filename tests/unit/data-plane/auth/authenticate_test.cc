@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/data-plane/auth/token_signer.h"
+#include "tests/unit/common/jwt/token_signer.h"
 
 namespace apk {
 namespace {

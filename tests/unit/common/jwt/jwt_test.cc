@@ -1,10 +1,10 @@
 // Which tokens are good, and that each way of being bad has its verdict.
-#include "data-plane/auth/jwt.h"
+#include "common/jwt/jwt.h"
 
 #include <gtest/gtest.h>
 
-#include "data-plane/auth/base64url.h"
-#include "tests/unit/data-plane/auth/token_signer.h"
+#include "common/jwt/base64url.h"
+#include "tests/unit/common/jwt/token_signer.h"
 
 namespace apk {
 namespace {

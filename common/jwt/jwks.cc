@@ -1,5 +1,5 @@
 // Builds OpenSSL keys from their JSON parameters.
-#include "data-plane/auth/jwks.h"
+#include "common/jwt/jwks.h"
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -10,8 +10,8 @@
 
 #include <optional>
 
-#include "data-plane/auth/base64url.h"
-#include "data-plane/auth/strict_json.h"
+#include "common/jwt/base64url.h"
+#include "common/jwt/strict_json.h"
 
 namespace apk {
 namespace {

@@ -1,5 +1,5 @@
 // Strict decoding, six bits at a time.
-#include "data-plane/auth/base64url.h"
+#include "common/jwt/base64url.h"
 
 #include <cstdint>
 

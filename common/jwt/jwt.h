@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "common/clock.h"
-#include "data-plane/auth/jwks.h"
+#include "common/jwt/jwks.h"
 
 namespace apk {
 
@@ -38,7 +38,8 @@ struct JwtExpectations {
 
 struct JwtResult {
   JwtVerdict verdict = JwtVerdict::kMalformed;
-  WallTime expires;  // kOk only; without the leeway.
+  WallTime expires;    // kOk and kExpired only; without the leeway.
+  std::string claims;  // kOk only; JSON.
 };
 
 // RS256/384/512, PS256, ES256 and ES384, each only with a key of its kind. Tokens beyond 16 KiB,

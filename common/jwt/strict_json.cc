@@ -1,5 +1,5 @@
 // Watches the parser's events for what nlohmann-json lets pass.
-#include "data-plane/auth/strict_json.h"
+#include "common/jwt/strict_json.h"
 
 #include <set>
 #include <vector>

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "data-plane/auth/jwks.h"
+#include "common/jwt/jwks.h"
 
 namespace apk {
 

@@ -1,5 +1,5 @@
 // Structure first, then issuer and key, then the signature, and only then what the claims say.
-#include "data-plane/auth/jwt.h"
+#include "common/jwt/jwt.h"
 
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
@@ -11,8 +11,8 @@
 #include <cmath>
 #include <optional>
 
-#include "data-plane/auth/base64url.h"
-#include "data-plane/auth/strict_json.h"
+#include "common/jwt/base64url.h"
+#include "common/jwt/strict_json.h"
 
 namespace apk {
 namespace {
@@ -40,6 +40,7 @@ struct Parts {
   std::string_view signed_text;
   nlohmann::json header;
   nlohmann::json claims;
+  std::string claims_text;
   std::string signature;
 };
 
@@ -50,7 +51,7 @@ std::optional<Parts> Parse(std::string_view token) {
   const size_t second = token.find('.', first + 1);
   if (second == std::string_view::npos) return std::nullopt;
   const auto header = DecodeBase64Url(token.substr(0, first));
-  const auto claims = DecodeBase64Url(token.substr(first + 1, second - first - 1));
+  auto claims = DecodeBase64Url(token.substr(first + 1, second - first - 1));
   auto signature = DecodeBase64Url(token.substr(second + 1));  // A third '.' is refused here.
   if (!header || !claims || !signature) return std::nullopt;
   auto header_json = ParseStrictObject(*header);
@@ -58,7 +59,7 @@ std::optional<Parts> Parse(std::string_view token) {
   if (!header_json || !claims_json) return std::nullopt;
   if (header_json->contains("crit")) return std::nullopt;  // We understand no extension.
   return Parts{token.substr(0, second), *std::move(header_json), *std::move(claims_json),
-               *std::move(signature)};
+               *std::move(claims), *std::move(signature)};
 }
 
 // A JWS has r and s side by side (RFC 7518, 3.4), OpenSSL wants them as DER.
@@ -162,24 +163,26 @@ bool AudienceFits(const nlohmann::json& claims, std::span<const std::string> aud
 }  // namespace
 
 JwtResult VerifyJwt(std::string_view token, const JwtExpectations& expectations, WallTime now) {
-  const std::optional<Parts> parts = Parse(token);
-  if (!parts.has_value()) return {JwtVerdict::kMalformed, {}};
+  std::optional<Parts> parts = Parse(token);
+  if (!parts.has_value()) return {JwtVerdict::kMalformed, {}, {}};
   const JwtVerdict signature = VerifySignature(*parts, expectations);
-  if (signature != JwtVerdict::kOk) return {signature, {}};
+  if (signature != JwtVerdict::kOk) return {signature, {}, {}};
 
   const std::optional<double> expires = Seconds(parts->claims, "exp");
   const std::optional<double> not_before = Seconds(parts->claims, "nbf");
   if (!expires.has_value() || std::isnan(*expires) || std::isnan(not_before.value_or(0))) {
-    return {JwtVerdict::kMalformed, {}};
+    return {JwtVerdict::kMalformed, {}, {}};
   }
+  // Clamped: the clock's nanoseconds end in 2262.
+  const WallTime end(std::chrono::seconds(static_cast<int64_t>(std::min(*expires, 9e9))));
   const double now_seconds = std::chrono::duration<double>(now.time_since_epoch()).count();
   const auto leeway = static_cast<double>(expectations.leeway.count());
-  if (now_seconds >= *expires + leeway) return {JwtVerdict::kExpired, {}};
-  if (now_seconds < not_before.value_or(0) - leeway) return {JwtVerdict::kNotYetValid, {}};
-  if (!AudienceFits(parts->claims, expectations.audiences)) return {JwtVerdict::kWrongAudience, {}};
-  // Clamped: the clock's nanoseconds end in 2262.
-  const auto whole = std::chrono::seconds(static_cast<int64_t>(std::min(*expires, 9e9)));
-  return {JwtVerdict::kOk, WallTime(whole)};
+  if (now_seconds >= *expires + leeway) return {JwtVerdict::kExpired, end, {}};
+  if (now_seconds < not_before.value_or(0) - leeway) return {JwtVerdict::kNotYetValid, {}, {}};
+  if (!AudienceFits(parts->claims, expectations.audiences)) {
+    return {JwtVerdict::kWrongAudience, {}, {}};
+  }
+  return {JwtVerdict::kOk, end, std::move(parts->claims_text)};
 }
 
 }  // namespace apk
