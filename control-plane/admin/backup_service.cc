@@ -24,7 +24,7 @@ grpc::Status BackupService::Export(grpc::ServerContext* context, const v1::Expor
   access.namespace_name = request->namespace_();
   exporting.Needs(access);
   if (const grpc::Status begun = exporting.Begin(); !begun.ok()) return begun;
-  ExportObjects(configuration_.Current(), *request,
+  ExportObjects(configuration_.Newest(), *request,
                 [writer](const v1::ExportResponse& part) { return writer->Write(part); });
   return exporting.End(grpc::Status::OK, 0, {});
 }

@@ -96,8 +96,7 @@ absl::StatusOr<EtcdLog::Known> EtcdLog::ReadHead() {
 }
 
 // A log that was restored from a back-up is another log, even where it is longer by now.
-absl::Status EtcdLog::CheckHistory(const Known& head) const {
-  const Known before = known();
+absl::Status EtcdLog::CheckHistory(const Known& before, const Known& head) const {
   const bool same = client_.cluster_id() == cluster_id_ && head.revision >= before.revision &&
                     (head.revision > before.revision || head.mod_revision == before.mod_revision);
   if (same) return absl::OkStatus();
@@ -163,8 +162,9 @@ absl::StatusOr<std::vector<CommittedChangeSet>> EtcdLog::After(uint64_t revision
   std::vector<CommittedChangeSet> change_sets;
   uint64_t last = revision;
   for (;;) {
+    const Known before = known();
     ASSIGN_OR_RETURN(const Known head, ReadHead());
-    RETURN_IF_ERROR(CheckHistory(head));
+    RETURN_IF_ERROR(CheckHistory(before, head));
     if (head.revision <= last) {
       Know(head);
       return change_sets;
@@ -186,6 +186,13 @@ absl::StatusOr<std::vector<CommittedChangeSet>> EtcdLog::After(uint64_t revision
       return change_sets;
     }
   }
+}
+
+absl::StatusOr<uint64_t> EtcdLog::NewestRevision() {
+  const Known before = known();  // Read first: an append may be under way.
+  ASSIGN_OR_RETURN(const Known head, ReadHead());
+  RETURN_IF_ERROR(CheckHistory(before, head));
+  return head.revision;
 }
 
 absl::StatusOr<EtcdLog::Draft> EtcdLog::MakeDraft(uint64_t revision,

@@ -32,6 +32,7 @@ class EtcdLog final : public Log {
   // A change-set of statuses only is bound to leadership where there is a fence:
   // FAILED_PRECONDITION where that is lost.
   absl::Status Append(uint64_t expected_head, const ChangeSet& change_set) override;
+  absl::StatusOr<uint64_t> NewestRevision() override;
   absl::StatusOr<std::vector<ChangeRecord>> History(size_t limit, bool statuses) override;
   absl::StatusOr<ResourceSet> StateAt(uint64_t revision) override;
 
@@ -57,7 +58,7 @@ class EtcdLog final : public Log {
   EtcdTransaction TransactionFor(const Draft& draft, const Known& known) const;
   absl::StatusOr<std::vector<EtcdKeyValue>> Records(uint64_t first, uint64_t last);
   absl::StatusOr<CommittedChangeSet> ParseRecord(const EtcdKeyValue& pair);
-  absl::Status CheckHistory(const Known& head) const;
+  absl::Status CheckHistory(const Known& before, const Known& head) const;
   Known known() const;
   void Know(const Known& known);
 
