@@ -93,13 +93,7 @@ bool DiscoveryClient::RunStream(const std::string& control_plane, const TlsIdent
     context_ = &context;
   }
   const auto stream = stub->Stream(&context);
-  v1::DiscoveryRequest hello;
-  *hello.mutable_agent() = options_.agent;
-  hello.set_version(agent_.version());
-  hello.set_revision(agent_.revision());
-  hello.set_store(agent_.store());
-  hello.set_can_tell_held(true);
-  bool alive = stream->Write(hello);
+  bool alive = stream->Write(agent_.Hello(options_.agent));
   bool received = false;
   v1::DiscoveryResponse response;
   while (alive && stream->Read(&response)) {
