@@ -48,10 +48,10 @@ class AgentStream final : public Reactor {
   // The control plane stops.
   void Stop() { End({grpc::StatusCode::UNAVAILABLE, "the control plane stops"}); }
 
-  // The agent was revoked, say, or its certificate has ended.
+  // The agent was revoked, say, or its certificate has ended, or its labels are others.
   void Judge() {
     const absl::Status status = LetIn();
-    if (status.ok()) return;
+    if (status.ok()) return Relabel();
     bool ended = false;
     std::string id;
     {
@@ -111,6 +111,8 @@ class AgentStream final : public Reactor {
     if (const absl::Status let_in = CheckNameUnderShared(id); !let_in.ok()) {
       return Refuse({grpc::StatusCode::PERMISSION_DENIED, std::string(let_in.message())});
     }
+    labels_ = service_.identities_.ledger().LabelsOf(peer_);
+    const AgentScope scope{.id = id, .labels = labels_};
     if (subscription_.IsAhead(request_, cache_.Newest())) {
       service_.behind_();
       return Refuse(
@@ -118,8 +120,7 @@ class AgentStream final : public Reactor {
            Concat("this control plane has not read revision ", std::to_string(request_.revision()),
                   " yet, which the agent runs: try another one, or again")});
     }
-    const absl::Status connected =
-        registry_.Connect(request_.agent(), number_, request_.version(), request_.revision());
+    const absl::Status connected = registry_.Connect(request_, labels_, number_);
     if (!connected.ok()) {
       return Refuse({grpc::StatusCode::ALREADY_EXISTS, std::string(connected.message())});
     }
@@ -128,12 +129,12 @@ class AgentStream final : public Reactor {
       id_ = id;
     }
     LogInfo("agent came", {{"agent", id_}, {"version", request_.version()}});
-    SnapshotPtr newest = cache_.Newest();
+    SnapshotPtr newest = cache_.For(scope);
     Enqueue([&] { return subscription_.OnHello(request_, newest); });
-    watch_ = cache_.Watch([this](const SnapshotPtr& published) {
+    watch_ = cache_.Watch(scope, [this](const SnapshotPtr& published) {
       Enqueue([&] { return subscription_.OnPublish(published); });
     });
-    newest = cache_.Newest();  // Published between the lines above.
+    newest = cache_.For(scope);  // Published between the lines above.
     Enqueue([&] { return subscription_.OnPublish(newest); });
     return grpc::Status::OK;
   }
@@ -143,6 +144,19 @@ class AgentStream final : public Reactor {
     const absl::Status status = ledger.Check(peer_, std::time(nullptr));
     const std::lock_guard lock(mutex_);
     return status.ok() ? CheckNameUnderShared(id_) : status;
+  }
+
+  // Labels are the identity's, and may be changed while the agent is connected. Called by one
+  // thread.
+  void Relabel() {
+    const int watch = watch_;
+    if (watch == 0) return;  // Its first request is awaited, or judged right now.
+    Labels labels = service_.identities_.ledger().LabelsOf(peer_);
+    if (labels == labels_) return;
+    labels_ = std::move(labels);
+    LogInfo("agent relabelled", {{"agent", id_}, {"labels", Join(TextsOf(labels_), ",")}});
+    registry_.Relabel(id_, labels_);
+    cache_.Move(watch, {.id = id_, .labels = labels_});
   }
 
   // A revoked name is shut out under the shared certificate, too.
@@ -206,7 +220,8 @@ class AgentStream final : public Reactor {
   const std::string certificate_;  // The agent's name in it.
   v1::DiscoveryRequest request_;
   v1::DiscoveryResponse response_;
-  int watch_ = 0;
+  std::atomic<int> watch_ = 0;  // Set when the first request is taken; what follows is set by then.
+  Labels labels_;               // Written by who judges from then on.
 
   std::recursive_mutex mutex_;
   std::string id_;  // Written under it by the thread that reads, which alone reads it without.

@@ -3,23 +3,36 @@
 
 namespace apk {
 
-void SnapshotCache::Publish(SnapshotPtr snapshot) {
+void SnapshotCache::Publish(SlicesPtr snapshot) {
   const std::lock_guard lock(mutex_);
-  const bool same = newest_->version == snapshot->version;
+  const bool same = newest_->SameAs(*snapshot);
   newest_ = std::move(snapshot);
   if (same) return;
-  for (const auto& [number, watcher] : watchers_) watcher(newest_);
+  for (const auto& [number, watched] : watchers_) watched.watcher(Choose(watched.agent));
 }
 
 SnapshotPtr SnapshotCache::Newest() const {
   const std::lock_guard lock(mutex_);
-  return newest_;
+  return newest_->whole();
 }
 
-int SnapshotCache::Watch(Watcher watcher) {
+SnapshotPtr SnapshotCache::For(const AgentScope& agent) const {
   const std::lock_guard lock(mutex_);
-  watchers_[next_number_] = std::move(watcher);
+  return Choose(agent);
+}
+
+int SnapshotCache::Watch(AgentScope agent, Watcher watcher) {
+  const std::lock_guard lock(mutex_);
+  watchers_[next_number_] = {.agent = std::move(agent), .watcher = std::move(watcher)};
   return next_number_++;
+}
+
+void SnapshotCache::Move(int number, AgentScope agent) {
+  const std::lock_guard lock(mutex_);
+  const auto found = watchers_.find(number);
+  if (found == watchers_.end() || found->second.agent == agent) return;
+  found->second.agent = std::move(agent);
+  found->second.watcher(Choose(found->second.agent));
 }
 
 void SnapshotCache::Unwatch(int number) {
