@@ -23,8 +23,7 @@ class EtcdLog final : public Log {
  public:
   // `prefix` as in EtcdUrl. The client outlives it. FAILED_PRECONDITION where a newer program wrote
   // there.
-  static absl::StatusOr<std::unique_ptr<EtcdLog>> Open(EtcdClient& client,
-                                                       const std::string& prefix,
+  static absl::StatusOr<std::unique_ptr<EtcdLog>> Open(Etcd& client, const std::string& prefix,
                                                        EtcdRetention retention = {});
 
   absl::StatusOr<StoredState> Load() override;
@@ -50,7 +49,7 @@ class EtcdLog final : public Log {
   };
   struct Draft;
 
-  EtcdLog(EtcdClient& client, const std::string& prefix, EtcdRetention retention)
+  EtcdLog(Etcd& client, const std::string& prefix, EtcdRetention retention)
       : client_(client), keys_(prefix), checkpoints_(client, keys_, retention) {}
   absl::StatusOr<Known> ReadHead();
   absl::StatusOr<StoredState> TryLoad();
@@ -62,7 +61,7 @@ class EtcdLog final : public Log {
   Known known() const;
   void Know(const Known& known);
 
-  EtcdClient& client_;
+  Etcd& client_;
   const EtcdKeys keys_;
   EtcdCheckpoints checkpoints_;
   uint64_t cluster_id_ = 0;
