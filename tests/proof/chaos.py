@@ -1,11 +1,14 @@
 """kill -9 of control planes, members of etcd and agents, at random, while clients write and agents answer."""
 import random
+import subprocess
 import time
 
 from agents import DAMAGES, Agent, Changes
 from control_planes import ThreeOnEtcd
-from harness import FakeBackend, eventually, free_port
+from harness import BIN, FakeBackend, eventually, free_port
 from linearizability import Clients
+
+ORACLE = BIN.parent / "tests/proof_oracle"
 
 
 class Chaos:
@@ -39,6 +42,10 @@ class Chaos:
         start = time.monotonic()
         self.control_planes.start(number)
         self.note("control plane ready again", time.monotonic() - start)
+        later = self.changes.tried + 1
+        eventually(lambda: self.changes.acknowledged >= later, "a change is acknowledged")
+        eventually(lambda: min(agent.version for agent in self.agents) >= later, "all agents show it")
+        self.note("all agents show a change made after a control plane died", time.monotonic() - start)
 
     def kill_etcd(self):
         leader = self.control_planes.etcd.leader()
@@ -61,6 +68,15 @@ class Chaos:
         wanted = self.changes.acknowledged + 1
         eventually(lambda: self.changes.acknowledged >= wanted, "a change is acknowledged")
 
+    def check_versions(self):
+        """Whatever an agent ever put in force was that revision, by whichever control plane it was made."""
+        run = subprocess.run([str(ORACLE), self.control_planes.etcd.url()], capture_output=True, text=True, check=True)
+        expected = dict(line.split() for line in run.stdout.splitlines())
+        taken = set().union(*(agent.taken() for agent in self.agents))
+        self.compared = len(taken)
+        return [f"version {version} was taken as revision {revision}, which is {expected.get(revision, 'unknown')}"
+                for version, revision in taken if expected.get(revision) != version]
+
     def finish(self):
         """What was wrong, one line each."""
         self.changes.stop()
@@ -74,6 +90,7 @@ class Chaos:
                 faults.append(f"{error}: it shows {agent.version}")
             agent.stop()
             faults += agent.failures
+        faults += self.check_versions()
         return faults, verdict
 
     def close(self):

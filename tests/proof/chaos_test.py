@@ -26,6 +26,8 @@ class KilledInTurn(unittest.TestCase):
         faults, verdict = chaos.finish()
         print(table_of(chaos.times), verdict, sep="\n")
         self.assertEqual(faults, [])
+        self.assertGreater(chaos.compared, 3)
+        self.assertGreater(min(agent.asked for agent in chaos.agents), 100)
         for what, seconds in chaos.times.items():
             self.assertLess(max(seconds), AGENT_SECONDS_MAX if what.startswith("agent") else READY_SECONDS_MAX, what)
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -51,6 +52,13 @@ void ReportProgress(Record& record, const std::atomic<bool>& stop) {
     std::printf("operations %llu\n", static_cast<unsigned long long>(record.CountOf("operations")));
     std::fflush(stdout);
   }
+}
+
+double MillisecondsAt(std::vector<std::chrono::steady_clock::duration> times, double share) {
+  if (times.empty()) return 0;
+  std::sort(times.begin(), times.end());
+  const auto at = static_cast<size_t>(share * static_cast<double>(times.size()));
+  return std::chrono::duration<double, std::milli>(times[std::min(at, times.size() - 1)]).count();
 }
 
 int Run(Flags& flags) {
@@ -102,6 +110,8 @@ int Run(Flags& flags) {
   result["counts"] = record.counts;
   result["longest_write_gap_ms"] =
       std::chrono::duration_cast<std::chrono::milliseconds>(record.gap).count();
+  result["write_ms"] = {{"p50", MillisecondsAt(record.write_times, 0.5)},
+                        {"p99", MillisecondsAt(record.write_times, 0.99)}};
   result["events"] = 0;
   for (const WatchedSpan& span : record.spans) {
     result["events"] = result["events"].get<size_t>() + span.events.size();

@@ -16,13 +16,14 @@ CLIENTS = pathlib.Path(os.environ.get("APK_PROOF_CLIENTS", BIN.parent / "tests/p
 class Clients:
     """The program that reads and writes."""
 
-    def __init__(self, control_planes, seed, clients=8, keys=24):
+    def __init__(self, control_planes, seed, clients=8, keys=24, watchers=2):
         pki = control_planes.data() / "pki"
         servers = [flag for server in control_planes.servers for flag in ("--server", server)]
         self.log = open(control_planes.directory / "clients.log", "ab")
         self.process = subprocess.Popen(
             [str(CLIENTS), *servers, "--ca", pki / "ca.crt", "--cert", pki / "admin.crt", "--key", pki / "admin.key",
-             "--seed", str(seed), "--clients", str(clients), "--keys", str(keys), "--deadline-ms", "2000"],
+             "--seed", str(seed), "--clients", str(clients), "--keys", str(keys), "--deadline-ms", "2000",
+             "--watchers", str(watchers)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True)
         self.operations = 0
         self.verdict = None

@@ -63,6 +63,11 @@ struct Record {
     if (writes_++ != 0) gap = std::max(gap, now - last_write_);
     last_write_ = now;
   }
+  // How long an acknowledged write took.
+  void Took(std::chrono::steady_clock::duration duration) {
+    const std::lock_guard lock(mutex_);
+    write_times.push_back(duration);
+  }
   void AddSpan(WatchedSpan span) {
     const std::lock_guard lock(mutex_);
     spans.push_back(std::move(span));
@@ -81,6 +86,7 @@ struct Record {
   }
 
   // Once nobody writes any more.
+  std::vector<std::chrono::steady_clock::duration> write_times;
   std::map<std::string, History> histories;
   std::map<std::string, std::vector<Sighting>> sightings;
   std::vector<Told> told;

@@ -43,6 +43,7 @@ Operation Workload::Begin(Kind kind) {
   operation.kind = kind;
   operation.client = options_.client;
   operation.call = record_.Tick();
+  began_ = std::chrono::steady_clock::now();
   return operation;
 }
 
@@ -52,10 +53,14 @@ bool Workload::End(const std::string& name, Operation operation, const Answer& a
                 : answer.outcome == Outcome::kRefused ? "refused"
                                                       : "unknown");
   const bool writes = operation.kind != Kind::kRead;
+  if (writes && !answer.nothing && answer.outcome == Outcome::kDone) {
+    record_.Took(std::chrono::steady_clock::now() - began_);
+  }
   if (answer.nothing) {
     calls_.UseAny();
     return false;
   }
+  record_.Count("operations");
   operation.outcome = answer.outcome;
   if (answer.outcome == Outcome::kUnknown) {
     calls_.UseAny();
@@ -180,10 +185,7 @@ void Workload::Once() {
 }
 
 void Workload::Run(const std::atomic<bool>& stop) {
-  while (!stop.load()) {
-    Once();
-    record_.Count("operations");
-  }
+  while (!stop.load()) Once();
 }
 
 bool Workload::ReadAll() {

@@ -49,6 +49,7 @@ class Workload {
   AdminCalls calls_;
   std::map<std::string, Seen> seen_;
   Value written_ = 0;
+  std::chrono::steady_clock::time_point began_;  // The operation under way.
 };
 
 }  // namespace apk::proof
