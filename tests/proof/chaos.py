@@ -5,7 +5,7 @@ import time
 
 from agents import DAMAGES, Agent, Changes
 from control_planes import ThreeOnEtcd
-from harness import BIN, FakeBackend, eventually, free_port
+from harness import BIN, PATIENCE, FakeBackend, eventually, free_port
 from linearizability import Clients
 
 ORACLE = BIN.parent / "tests/proof_oracle"
@@ -28,6 +28,7 @@ class Chaos:
                 agent.await_first_answer()
             self.clients = Clients(self.control_planes, seed, clients=3, keys=12)
             self.changes.start()
+            self.clients.wait_for(1, PATIENCE)
         except AssertionError:
             self.close()
             raise

@@ -21,6 +21,7 @@ namespace apk::proof {
 namespace {
 
 constexpr size_t kFaultsShown = 20;
+constexpr std::chrono::seconds kPatience{30};
 
 struct Flags {
   Endpoints endpoints;
@@ -69,9 +70,13 @@ int Run(Flags& flags) {
   flags.workload.endpoints = flags.endpoints;
   flags.workload.seed = flags.seed;
   AdminCalls first(flags.endpoints, flags.seed);
-  if (!first.MakeNamespace()) {
-    std::fprintf(stderr, "no control plane answers\n");
-    return 2;
+  const auto give_up = std::chrono::steady_clock::now() + kPatience;
+  while (!first.MakeNamespace()) {
+    if (std::chrono::steady_clock::now() > give_up) {
+      std::fprintf(stderr, "no control plane answers\n");
+      return 2;
+    }
+    first.UseAny();
   }
 
   Record record;
