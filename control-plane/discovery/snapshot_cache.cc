@@ -1,14 +1,16 @@
-// Watchers are called under the lock: that is what makes Unwatch a full stop.
+// Parts are made outside of the lock: SnapshotSlices has one of its own.
 #include "control-plane/discovery/snapshot_cache.h"
 
 namespace apk {
 
 void SnapshotCache::Publish(SlicesPtr snapshot) {
-  const std::lock_guard lock(mutex_);
-  const bool same = newest_->SameAs(*snapshot);
-  newest_ = std::move(snapshot);
-  if (same) return;
-  for (const auto& [number, watched] : watchers_) watched.watcher(Choose(watched.agent));
+  {
+    const std::lock_guard lock(mutex_);
+    std::swap(newest_, snapshot);
+    if (newest_->SameAs(*snapshot)) return;
+  }
+  const std::lock_guard lock(listener_mutex_);
+  if (changed_) changed_();
 }
 
 SnapshotPtr SnapshotCache::Newest() const {
@@ -17,27 +19,17 @@ SnapshotPtr SnapshotCache::Newest() const {
 }
 
 SnapshotPtr SnapshotCache::For(const AgentScope& agent) const {
-  const std::lock_guard lock(mutex_);
-  return Choose(agent);
+  SlicesPtr newest;
+  {
+    const std::lock_guard lock(mutex_);
+    newest = newest_;
+  }
+  return newest->For(agent.labels);
 }
 
-int SnapshotCache::Watch(AgentScope agent, Watcher watcher) {
-  const std::lock_guard lock(mutex_);
-  watchers_[next_number_] = {.agent = std::move(agent), .watcher = std::move(watcher)};
-  return next_number_++;
-}
-
-void SnapshotCache::Move(int number, AgentScope agent) {
-  const std::lock_guard lock(mutex_);
-  const auto found = watchers_.find(number);
-  if (found == watchers_.end() || found->second.agent == agent) return;
-  found->second.agent = std::move(agent);
-  found->second.watcher(Choose(found->second.agent));
-}
-
-void SnapshotCache::Unwatch(int number) {
-  const std::lock_guard lock(mutex_);
-  watchers_.erase(number);
+void SnapshotCache::OnChange(std::function<void()> changed) {
+  const std::lock_guard lock(listener_mutex_);
+  changed_ = std::move(changed);
 }
 
 }  // namespace apk

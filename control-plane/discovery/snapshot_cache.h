@@ -1,9 +1,7 @@
-// The newest snapshot, which part of it is for which agent, and who is told when there is a newer
-// one. Thread-safe.
+// The newest snapshot, and which part of it is for which agent. Thread-safe.
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -23,36 +21,24 @@ struct AgentScope {
 
 class SnapshotCache {
  public:
-  using Watcher = std::function<void(const SnapshotPtr&)>;
-
-  // Makes it the newest; watchers are told unless all agents get the same of it as before. They run
-  // on the caller's thread and must not wait.
+  // Makes it the newest; the listener is told unless all agents get the same of it as before.
   void Publish(SlicesPtr snapshot);
-  SnapshotPtr Newest()
-      const;  // The whole. Never nullptr; without a version before the first Publish.
+  // The whole. Never nullptr; without a version before the first Publish.
+  SnapshotPtr Newest() const;
   // What the agent should run. Never nullptr.
   SnapshotPtr For(const AgentScope& agent) const;
 
-  // The watcher is told of what is for the agent, from now on, also where that is what it was told
-  // before. Returns its number for Unwatch, after which it is not running and will not be called.
-  int Watch(AgentScope agent, Watcher watcher);
-  // The agent is another than before (its labels are): the watcher is told what is for it.
-  void Move(int number, AgentScope agent);
-  void Unwatch(int number);
+  // `changed` is called, on any thread, when what is for some agent may be another; it must not
+  // wait. nullptr: nobody is told, from the return on.
+  void OnChange(std::function<void()> changed);
 
  private:
-  struct Watched {
-    AgentScope agent;
-    Watcher watcher;
-  };
-  // REQUIRES: mutex_ is held.
-  SnapshotPtr Choose(const AgentScope& agent) const { return newest_->For(agent.labels); }
+  std::mutex listener_mutex_;  // Held while it runs, so that setting another is a full stop.
+  std::function<void()> changed_;
 
   mutable std::mutex mutex_;
   SlicesPtr newest_ =
       std::make_shared<const SnapshotSlices>(std::make_shared<const SharedSnapshot>());
-  int next_number_ = 1;
-  std::map<int, Watched> watchers_;
 };
 
 }  // namespace apk
