@@ -62,13 +62,19 @@ grpc::Status AdminService::Get(grpc::ServerContext* context, const v1::GetReques
   if (const grpc::Status user = CheckUser(*context, authenticator_); !user.ok()) return user;
   const ResourceKey key = FromProto(request->key());
   if (FindKind(key.group, key.kind) == nullptr) return UnknownKind(key.group, key.kind);
-  const Configuration::View view = configuration_.Current();
+  const Configuration::View view = configuration_.Newest();
   const ResourcePtr object = view.resources->Find(key);
+  if (object == nullptr && view.maybe_stale) {
+    return {grpc::StatusCode::UNAVAILABLE,
+            Concat(NameInErrors(key), " is not known here, and the store does not answer: another ",
+                   "control plane may have made it; try again later")};
+  }
   if (object == nullptr) {
     return {grpc::StatusCode::NOT_FOUND, Concat(NameInErrors(key), " not found")};
   }
   response->mutable_object()->PackFrom(*object);
   response->set_revision(view.revision);
+  response->set_maybe_stale(view.maybe_stale);
   return grpc::Status::OK;
 }
 
@@ -80,12 +86,13 @@ grpc::Status AdminService::List(grpc::ServerContext* context, const v1::ListRequ
   }
   const absl::StatusOr<LabelSelector> selector = LabelSelector::Parse(request->label_selector());
   if (!selector.ok()) return ToGrpc(selector.status());
-  const Configuration::View view = configuration_.Current();
+  const Configuration::View view = configuration_.Newest();
   for (const ResourcePtr& object :
        view.resources->OfKind(request->group(), request->kind(), request->namespace_())) {
     if (selector->Matches(MetadataOf(*object).labels())) response->add_objects()->PackFrom(*object);
   }
   response->set_revision(view.revision);
+  response->set_maybe_stale(view.maybe_stale);
   return grpc::Status::OK;
 }
 
@@ -112,7 +119,7 @@ grpc::Status AdminService::Watch(grpc::ServerContext* context, const v1::WatchRe
   if (const absl::Status may = may_watch(); !may.ok()) return ToGrpc(may);
   uint64_t revision = request->from_revision();
   if (revision == 0) {
-    const Configuration::View view = configuration_.Current();
+    const Configuration::View view = configuration_.Newest();
     revision = view.revision;
     for (const ResourcePtr& object :
          view.resources->OfKind(request->group(), request->kind(), request->namespace_())) {

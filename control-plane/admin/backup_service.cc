@@ -32,7 +32,7 @@ grpc::Status BackupService::Export(grpc::ServerContext* context, const v1::Expor
                                              "out --with-secrets"))
                        : begun;
   }
-  ExportObjects(configuration_.Current(), *request,
+  ExportObjects(configuration_.Newest(), *request,
                 [writer](const v1::ExportResponse& part) { return writer->Write(part); });
   return exporting.End(grpc::Status::OK, 0, {});
 }

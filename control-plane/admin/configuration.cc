@@ -22,14 +22,6 @@ constexpr int kObjectsMax = 20'000;
 constexpr int kAttempts = 5;
 constexpr int kPauseMsMax = 20;  // Before the second attempt; longer before each further one.
 
-absl::Status LostRace() {
-  absl::Status status = absl::AbortedError(
-      Concat("other control planes changed the configuration at the same time, ",
-             std::to_string(kAttempts), " times in a row; nothing was changed: try again"));
-  status.SetPayload(kLostRace, absl::Cord());
-  return status;
-}
-
 void PauseBeforeAttempt(int attempt) {
   thread_local std::minstd_rand random(std::random_device{}());
   std::uniform_int_distribution<int> jitter(0, kPauseMsMax * attempt);
@@ -50,6 +42,14 @@ absl::Status CheckDeletePreconditions(const v1::DeleteRequest& request, const Re
 }
 
 }  // namespace
+
+absl::Status LostRace() {
+  absl::Status status = absl::AbortedError(
+      Concat("other control planes changed the configuration at the same time, ",
+             std::to_string(kAttempts), " times in a row; nothing was changed: try again"));
+  status.SetPayload(kLostRace, absl::Cord());
+  return status;
+}
 
 Configuration::Configuration(Log& log, SnapshotCache& snapshots, AgentRegistry& agents,
                              ChangeFeed& feed)
@@ -208,7 +208,16 @@ absl::StatusOr<v1::ApplyResponse> Configuration::TryApply(const v1::ApplyRequest
     if (!JoinSet(request.prune(), selector, objects, response)) return response;
   }
 
-  const std::lock_guard writing(writing_);
+  return Confirmed<v1::ApplyResponse>(request.dry_run(), [&] {
+    return ApplyBeside(request, author, may_delete, selector, std::move(objects),
+                       std::move(response));
+  });
+}
+
+// REQUIRES: writing_ is held.
+absl::StatusOr<v1::ApplyResponse> Configuration::ApplyBeside(
+    const v1::ApplyRequest& request, const std::string& author, const MayDelete& may_delete,
+    const LabelSelector& selector, std::vector<MessagePtr> objects, v1::ApplyResponse response) {
   if (!AdmitBeside(*resources_, objects, request.create_only(), response)) return response;
   Staged staged = Candidate();
   const std::string now = Rfc3339Now();
@@ -245,8 +254,14 @@ absl::StatusOr<v1::DeleteResponse> Configuration::Delete(const v1::DeleteRequest
 
 absl::StatusOr<v1::DeleteResponse> Configuration::TryDelete(const v1::DeleteRequest& request,
                                                             const std::string& author) {
+  return Confirmed<v1::DeleteResponse>(request.dry_run(),
+                                       [&] { return DeletePresent(request, author); });
+}
+
+// REQUIRES: writing_ is held.
+absl::StatusOr<v1::DeleteResponse> Configuration::DeletePresent(const v1::DeleteRequest& request,
+                                                                const std::string& author) {
   v1::DeleteResponse response;
-  const std::lock_guard writing(writing_);
   Staged staged = Candidate();
   for (const v1::ObjectKey& wanted : request.keys()) {
     const ResourceKey key = FromProto(wanted);
@@ -281,7 +296,7 @@ absl::StatusOr<v1::RestoreResponse> Configuration::Restore(const Backup& backup,
 
 Configuration::View Configuration::Current() const {
   const std::lock_guard lock(mutex_);
-  return {.revision = revision_, .resources = resources_};
+  return {.revision = revision_, .resources = resources_, .maybe_stale = false};
 }
 
 }  // namespace apk

@@ -3,13 +3,15 @@
 // in force, which is read while a store that does not answer is waited for.
 //
 // Others may write to the same log. Who loses the race for a revision takes in what the winner
-// wrote and begins anew.
+// wrote and begins anew; and what changes nothing (there is no such object, it is the same already)
+// is answered only when nothing newer is in the log.
 #pragma once
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -75,29 +77,50 @@ class Configuration {
   struct View {
     uint64_t revision = 0;
     std::shared_ptr<const ResourceSet> resources;
+    // The store did not answer: others may have changed it since.
+    bool maybe_stale = false;
   };
+  // As far as it is known here.
   View Current() const;
+  // With all that any control plane had acknowledged when this was called; where the store does not
+  // answer, what is known here.
+  View Newest();
 
  private:
   struct Staged;
 
   template <class Response>
   absl::StatusOr<Response> Repeat(const std::function<absl::StatusOr<Response>()>& attempt);
+  template <class Response, class Step>
+  absl::StatusOr<Response> Confirmed(bool dry_run, const Step& step);
+  absl::Status Confirm(uint64_t before, const absl::Status& outcome, bool dry_run);
   absl::StatusOr<v1::ApplyResponse> TryApply(const v1::ApplyRequest& request,
                                              const std::string& author,
                                              const MayDelete& may_delete);
+  absl::StatusOr<v1::ApplyResponse> ApplyBeside(
+      const v1::ApplyRequest& request, const std::string& author, const MayDelete& may_delete,
+      const LabelSelector& selector,
+      std::vector<std::unique_ptr<google::protobuf::Message>> objects, v1::ApplyResponse response);
   absl::Status Prune(const v1::Prune& prune, const LabelSelector& selector,
                      const MayDelete& may_delete, Staged& staged,
                      v1::ApplyResponse& response) const;
   absl::StatusOr<v1::DeleteResponse> TryDelete(const v1::DeleteRequest& request,
                                                const std::string& author);
+  absl::StatusOr<v1::DeleteResponse> DeletePresent(const v1::DeleteRequest& request,
+                                                   const std::string& author);
   absl::StatusOr<v1::RollbackResponse> TryRollback(const v1::RollbackRequest& request,
                                                    const std::string& author);
+  absl::StatusOr<v1::RollbackResponse> RollBackPresent(const v1::RollbackRequest& request,
+                                                       const std::string& author);
   absl::StatusOr<v1::RestoreResponse> TryRestore(const Backup& backup,
                                                  const v1::RestoreOptions& options,
                                                  const std::string& author);
+  absl::StatusOr<v1::RestoreResponse> RestorePresent(const Backup& backup,
+                                                     const v1::RestoreOptions& options,
+                                                     const std::string& author);
   absl::Status CheckNew();
   absl::Status TakeIn();
+  absl::Status TakeInNewest();
   absl::Status Reload();
   Staged Candidate() const;
   absl::Status PutInForce(Staged& staged, const std::string& author);
@@ -119,6 +142,8 @@ class Configuration {
   std::mutex writing_;  // Over the log, the translator, and changing what is in force.
   Translator translator_;
   bool statuses_missed_ = false;
+  // Until then the store is not asked again what its newest revision is; since the clock's epoch.
+  std::atomic<std::chrono::steady_clock::duration> silent_until_{};
   std::atomic<bool> writes_statuses_{true};
 
   mutable std::mutex mutex_;  // Over what is in force; taken after writing_.

@@ -1,11 +1,18 @@
 // What comes from elsewhere: other control planes' change-sets, and what agents report.
 #include "common/log.h"
 #include "common/status_macros.h"
+#include "common/strings.h"
 #include "common/time_format.h"
 #include "control-plane/admin/configuration.h"
 #include "control-plane/admin/staged.h"
 
 namespace apk {
+namespace {
+
+// Who reads is not kept waiting anew each time.
+constexpr std::chrono::seconds kSilence{1};
+
+}  // namespace
 
 // Statuses that can't be written (the disk is full, say), or that another control plane writes,
 // stay as they were until the next occasion; agents get their snapshot all the same. REQUIRES:
@@ -38,6 +45,45 @@ absl::Status Configuration::CatchUp() {
   RETURN_IF_ERROR(TakeIn());
   if (statuses_missed_ && writes_statuses_.load()) WakeFleet();
   return absl::OkStatus();
+}
+
+// Whether the outcome of a request that found revision `before`, and changed nothing, is still what
+// it would be; ABORTED, with what is newer taken in, where it may be another. REQUIRES: writing_ is
+// held.
+absl::Status Configuration::Confirm(uint64_t before, const absl::Status& outcome, bool dry_run) {
+  const bool committed = revision_ != before;
+  if (committed || absl::IsUnavailable(outcome) || outcome.GetPayload(kLostRace).has_value()) {
+    return absl::OkStatus();
+  }
+  const absl::Status taken = TakeIn();
+  if (!taken.ok() && dry_run) return absl::OkStatus();
+  if (absl::IsUnavailable(taken)) {
+    return absl::UnavailableError(
+        Concat("the store does not answer, and others may have changed what this is about: try "
+               "again later: ",
+               std::string(taken.message())));
+  }
+  RETURN_IF_ERROR(taken);
+  return revision_ == before ? absl::OkStatus() : LostRace();
+}
+
+Configuration::View Configuration::Newest() {
+  const auto now = [] { return std::chrono::steady_clock::now().time_since_epoch(); };
+  bool known = now() >= silent_until_.load();
+  if (known) {
+    known = TakeInNewest().ok();
+    if (!known) silent_until_.store(now() + kSilence);
+  }
+  View view = Current();
+  view.maybe_stale = !known;
+  return view;
+}
+
+absl::Status Configuration::TakeInNewest() {
+  ASSIGN_OR_RETURN(const uint64_t newest, log_.NewestRevision());
+  if (Current().revision >= newest) return absl::OkStatus();
+  const std::lock_guard writing(writing_);
+  return revision_ >= newest ? absl::OkStatus() : TakeIn();
 }
 
 // REQUIRES: writing_ is held.

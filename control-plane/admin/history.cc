@@ -44,7 +44,13 @@ absl::StatusOr<v1::ListRevisionsResponse> Configuration::ListRevisions(
 
 absl::StatusOr<v1::RollbackResponse> Configuration::TryRollback(const v1::RollbackRequest& request,
                                                                 const std::string& author) {
-  const std::lock_guard writing(writing_);
+  return Confirmed<v1::RollbackResponse>(request.dry_run(),
+                                         [&] { return RollBackPresent(request, author); });
+}
+
+// REQUIRES: writing_ is held.
+absl::StatusOr<v1::RollbackResponse> Configuration::RollBackPresent(
+    const v1::RollbackRequest& request, const std::string& author) {
   if (request.revision() == 0 || request.revision() > revision_) {
     return absl::NotFoundError(Concat("there is no revision ", std::to_string(request.revision()),
                                       ": the newest is ", std::to_string(revision_)));

@@ -63,7 +63,14 @@ absl::Status Configuration::CheckNew() {
 absl::StatusOr<v1::RestoreResponse> Configuration::TryRestore(const Backup& backup,
                                                               const v1::RestoreOptions& options,
                                                               const std::string& author) {
-  const std::lock_guard writing(writing_);
+  return Confirmed<v1::RestoreResponse>(options.dry_run(),
+                                        [&] { return RestorePresent(backup, options, author); });
+}
+
+// REQUIRES: writing_ is held.
+absl::StatusOr<v1::RestoreResponse> Configuration::RestorePresent(const Backup& backup,
+                                                                  const v1::RestoreOptions& options,
+                                                                  const std::string& author) {
   if (!options.force()) RETURN_IF_ERROR(CheckNew());
   v1::RestoreResponse response;
   Staged staged = Candidate();

@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "common/status_macros.h"
 #include "control-plane/admin/admission.h"
 #include "control-plane/admin/changed_fields.h"
 #include "control-plane/admin/configuration.h"
@@ -65,7 +66,19 @@ inline Change ChangeOf(uint64_t revision, const ResourceKey& key, const Resource
   return change;
 }
 
+// Does the step under the lock, and answers when that is no answer of yesterday.
+template <class Response, class Step>
+absl::StatusOr<Response> Configuration::Confirmed(bool dry_run, const Step& step) {
+  const std::lock_guard writing(writing_);
+  const uint64_t before = revision_;
+  absl::StatusOr<Response> response = step();
+  RETURN_IF_ERROR(Confirm(before, response.status(), dry_run));
+  return response;
+}
+
 // Marks the status of a commit that another control plane was faster than.
 inline constexpr char kLostRace[] = "apk/lost-race";
+// To be attempted again, or told where that did not help.
+absl::Status LostRace();
 
 }  // namespace apk

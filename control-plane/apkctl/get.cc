@@ -42,6 +42,13 @@ bool Append(const google::protobuf::Any& any, Fetched& fetched) {
   return true;
 }
 
+template <class Response>
+void WarnWhereStale(const Response& response) {
+  if (!response.maybe_stale()) return;
+  std::cerr << "Warning: the store does not answer: this is as of revision " << response.revision()
+            << ", others may have changed it since\n";
+}
+
 // One object by name, or all of the kind. Prints what is wrong; nullopt then.
 std::optional<Fetched> Fetch(const GlobalFlags& global, const Session& session,
                              const Target& target, const std::string& selector,
@@ -60,6 +67,7 @@ std::optional<Fetched> Fetch(const GlobalFlags& global, const Session& session,
       PrintError(response.status());
       return std::nullopt;
     }
+    WarnWhereStale(*response);
     fetched.revision = response->revision();
     if (!Append(response->object(), fetched)) return std::nullopt;
     return fetched;
@@ -74,6 +82,7 @@ std::optional<Fetched> Fetch(const GlobalFlags& global, const Session& session,
     PrintError(response.status());
     return std::nullopt;
   }
+  WarnWhereStale(*response);
   fetched.revision = response->revision();
   for (const google::protobuf::Any& any : response->objects()) {
     if (!Append(any, fetched)) return std::nullopt;

@@ -1,6 +1,7 @@
 // Where a request goes, by its path and method.
 #include "control-plane/kubernetes_api/kubernetes_api.h"
 
+#include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -90,11 +91,29 @@ ApiReply NoEvents() {
 
 using Answer = std::variant<ApiReply, std::unique_ptr<Watch>>;
 
+// Who names a version wants no older one; who names none, the newest.
+Configuration::View ViewFor(Configuration& configuration, const ApiTarget& target) {
+  const std::string named = target.Query("resourceVersion");
+  Configuration::View view = configuration.Current();
+  uint64_t wanted = 0;
+  const auto [rest, error] = std::from_chars(named.data(), named.data() + named.size(), wanted);
+  const bool enough = !named.empty() && error == std::errc() && wanted <= view.revision;
+  return enough ? view : configuration.Newest();
+}
+
 Answer ServeRead(Configuration& configuration, const Gate& gate, const ApiRequest& request,
                  const ApiTarget& target, const ResourcePath& path, const std::string& verb) {
-  const Configuration::View view = configuration.Current();
-  if (verb == "list") return ListObjects(view, path, target, request.accept);
-  if (verb == "get") return GetObject(view, path, target, request.accept);
+  const Configuration::View view = ViewFor(configuration, target);
+  if (verb == "list" || verb == "get") {
+    ApiReply reply = verb == "list" ? ListObjects(view, path, target, request.accept)
+                                    : GetObject(view, path, target, request.accept);
+    if (view.maybe_stale) {
+      reply.warnings.push_back(Concat("the store does not answer: as of revision ",
+                                      std::to_string(view.revision),
+                                      ", others may have changed it since"));
+    }
+    return reply;
+  }
   absl::StatusOr<std::unique_ptr<Watch>> watch = Watch::Begin(view, path, target, request.accept);
   if (!watch.ok()) return ErrorReply(watch.status());
   (*watch)->Ask([&gate, request, path, verb] { return CheckAccess(gate, request, path, verb); });

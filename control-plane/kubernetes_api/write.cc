@@ -150,9 +150,17 @@ absl::StatusOr<ApiReply> Update(Configuration& configuration, const Write& write
   return Apply(configuration, write, *wanted);
 }
 
+// nullptr: there is none.
+absl::StatusOr<ResourcePtr> FindPresent(Configuration& configuration, const ResourcePath& path) {
+  const Configuration::View view = configuration.Newest();
+  ResourcePtr present = view.resources->Find(KeyIn(path));
+  if (present != nullptr || !view.maybe_stale) return present;
+  return absl::UnavailableError("the store does not answer: try again later");
+}
+
 absl::StatusOr<ApiReply> ReplaceOnce(Configuration& configuration, const Write& write,
                                      const ApiRequest& request) {
-  const ResourcePtr present = configuration.Current().resources->Find(KeyIn(write.path));
+  ASSIGN_OR_RETURN(const ResourcePtr present, FindPresent(configuration, write.path));
   if (present == nullptr) return NotFound(KeyIn(write.path));
   ASSIGN_OR_RETURN(const std::string body, BodyOf(request));
   return Update(configuration, write, *present, body);
@@ -161,7 +169,7 @@ absl::StatusOr<ApiReply> ReplaceOnce(Configuration& configuration, const Write& 
 absl::StatusOr<ApiReply> PatchOnce(Configuration& configuration, const Write& write,
                                    const ApiRequest& request) {
   const ResourcePath& path = write.path;
-  const ResourcePtr present = configuration.Current().resources->Find(KeyIn(path));
+  ASSIGN_OR_RETURN(const ResourcePtr present, FindPresent(configuration, path));
   if (present == nullptr) return NotFound(KeyIn(path));
   ASSIGN_OR_RETURN(const Json after, ApplyPatch(*path.kind, request.content_type, request.body,
                                                 ToVersion(*present, path.version)));
@@ -185,7 +193,7 @@ absl::StatusOr<ApiReply> ApplyOnce(Configuration& configuration, const Write& wr
   const Kind& kind = *path.kind;
   ASSIGN_OR_RETURN(const std::unique_ptr<Message> read, ReadObject(request.body, path));
   const Json applied = ToVersion(*read, path.version);
-  const ResourcePtr present = configuration.Current().resources->Find(KeyIn(path));
+  ASSIGN_OR_RETURN(const ResourcePtr present, FindPresent(configuration, path));
   Write made = write;
   made.create_only = present == nullptr;
   const Json live = present == nullptr ? Json::object() : ToVersion(*present, path.version);

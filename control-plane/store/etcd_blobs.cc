@@ -71,14 +71,14 @@ absl::StatusOr<std::vector<EtcdBlob>> CutByName(std::vector<v1::StoredOperation>
   });
 }
 
-absl::Status WriteBlobs(EtcdClient& client, const EtcdKeys& keys,
-                        const std::vector<EtcdBlob>& blobs, const std::set<std::string>& present) {
+absl::Status WriteBlobs(Etcd& client, const EtcdKeys& keys, const std::vector<EtcdBlob>& blobs,
+                        const std::set<std::string>& present) {
   EtcdTransaction transaction;
   size_t bytes = 0;
   for (const EtcdBlob& blob : blobs) {
     if (present.contains(blob.hash)) continue;
-    const bool full = transaction.writes.size() == EtcdClient::kOperationsMax ||
-                      bytes + blob.bytes.size() > kBytesMax;
+    const bool full =
+        transaction.writes.size() == Etcd::kOperationsMax || bytes + blob.bytes.size() > kBytesMax;
     if (full && !transaction.writes.empty()) {
       RETURN_IF_ERROR(client.Commit(transaction).status());
       transaction.writes.clear();
@@ -93,7 +93,7 @@ absl::Status WriteBlobs(EtcdClient& client, const EtcdKeys& keys,
   return transaction.writes.empty() ? absl::OkStatus() : client.Commit(transaction).status();
 }
 
-absl::Status ReadBlob(EtcdClient& client, const std::string& key,
+absl::Status ReadBlob(Etcd& client, const std::string& key,
                       std::vector<v1::StoredOperation>& operations) {
   EtcdRange range;
   range.key = key;

@@ -25,18 +25,17 @@ absl::StatusOr<std::vector<EtcdBlob>> CutBySize(std::vector<v1::StoredOperation>
 absl::StatusOr<std::vector<EtcdBlob>> CutByName(std::vector<v1::StoredOperation> operations);
 
 // Writes those that are not among `present` (hashes).
-absl::Status WriteBlobs(EtcdClient& client, const EtcdKeys& keys,
-                        const std::vector<EtcdBlob>& blobs,
+absl::Status WriteBlobs(Etcd& client, const EtcdKeys& keys, const std::vector<EtcdBlob>& blobs,
                         const std::set<std::string>& present = {});
 // What they hold, in order. NOT_FOUND where one is not there (any more).
 template <class Hashes>
-absl::StatusOr<std::vector<v1::StoredOperation>> ReadBlobs(EtcdClient& client, const EtcdKeys& keys,
+absl::StatusOr<std::vector<v1::StoredOperation>> ReadBlobs(Etcd& client, const EtcdKeys& keys,
                                                            const Hashes& hashes);
-absl::Status ReadBlob(EtcdClient& client, const std::string& key,
+absl::Status ReadBlob(Etcd& client, const std::string& key,
                       std::vector<v1::StoredOperation>& operations);
 
 template <class Hashes>
-absl::StatusOr<std::vector<v1::StoredOperation>> ReadBlobs(EtcdClient& client, const EtcdKeys& keys,
+absl::StatusOr<std::vector<v1::StoredOperation>> ReadBlobs(Etcd& client, const EtcdKeys& keys,
                                                            const Hashes& hashes) {
   std::vector<v1::StoredOperation> operations;
   for (const std::string& hash : hashes) {

@@ -32,7 +32,7 @@ struct EtcdRetention {
 class EtcdCheckpoints {
  public:
   // The client outlives it.
-  EtcdCheckpoints(EtcdClient& client, EtcdKeys keys, EtcdRetention retention)
+  EtcdCheckpoints(Etcd& client, EtcdKeys keys, EtcdRetention retention)
       : client_(client), keys_(std::move(keys)), retention_(retention) {}
 
   // The newest one that is not newer than `revision`; nothing, at revision 0, where there is none.
@@ -54,7 +54,7 @@ class EtcdCheckpoints {
   absl::StatusOr<std::set<std::string>> UsedBlobs(EtcdOutcome& seen);
   absl::Status CompactWhereDue();
 
-  EtcdClient& client_;
+  Etcd& client_;
   const EtcdKeys keys_;
   const EtcdRetention retention_;
   // By one thread, as all of Maintain.

@@ -77,21 +77,34 @@ struct EtcdEvent {
   EtcdKeyValue pair;  // Of a deleted one: key and mod_revision.
 };
 
-class EtcdClient {
+// What the log needs of etcd.
+class Etcd {
  public:
   static constexpr size_t kOperationsMax = 128;
   static constexpr size_t kRequestBytesMax = 1'500'000;
 
-  explicit EtcdClient(EtcdOptions options);
-  ~EtcdClient();
+  virtual ~Etcd() = default;
 
   // Linearizable. UNAVAILABLE when no member answered in a few seconds: it may have been carried
   // out or not, and may still be, so only what is safe to repeat is given here.
-  absl::StatusOr<EtcdOutcome> Commit(const EtcdTransaction& transaction);
+  virtual absl::StatusOr<EtcdOutcome> Commit(const EtcdTransaction& transaction) = 0;
   // All of a range, at one revision, page by page.
-  absl::StatusOr<std::vector<EtcdKeyValue>> Read(const EtcdRange& range);
+  virtual absl::StatusOr<std::vector<EtcdKeyValue>> Read(const EtcdRange& range) = 0;
   // Forgets what keys were before `revision` of etcd.
-  absl::Status Compact(int64_t revision);
+  virtual absl::Status Compact(int64_t revision) = 0;
+  // Of the cluster; 0 before its first answer. Another one after a restore from a back-up.
+  virtual uint64_t cluster_id() const = 0;
+};
+
+class EtcdClient final : public Etcd {
+ public:
+  explicit EtcdClient(EtcdOptions options);
+  ~EtcdClient() override;
+
+  absl::StatusOr<EtcdOutcome> Commit(const EtcdTransaction& transaction) override;
+  absl::StatusOr<std::vector<EtcdKeyValue>> Read(const EtcdRange& range) override;
+  absl::Status Compact(int64_t revision) override;
+  uint64_t cluster_id() const override;
 
   absl::StatusOr<int64_t> GrantLease(int64_t seconds);
   // NOT_FOUND where it has expired.
@@ -103,8 +116,6 @@ class EtcdClient {
   absl::Status Watch(const std::string& prefix, const std::function<void()>& created,
                      const std::function<void(const std::vector<EtcdEvent>&)>& changed);
 
-  // Of the cluster; 0 before its first answer. Another one after a restore from a back-up.
-  uint64_t cluster_id() const;
   // Ends all calls, now and later, with CANCELLED.
   void Shutdown();
 

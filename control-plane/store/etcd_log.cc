@@ -65,8 +65,7 @@ int64_t EtcdLog::fence() const {
   return fence_;
 }
 
-absl::StatusOr<std::unique_ptr<EtcdLog>> EtcdLog::Open(EtcdClient& client,
-                                                       const std::string& prefix,
+absl::StatusOr<std::unique_ptr<EtcdLog>> EtcdLog::Open(Etcd& client, const std::string& prefix,
                                                        EtcdRetention retention) {
   auto log = std::unique_ptr<EtcdLog>(new EtcdLog(client, prefix, retention));
   ASSIGN_OR_RETURN(log->known_, log->ReadHead());
@@ -96,8 +95,7 @@ absl::StatusOr<EtcdLog::Known> EtcdLog::ReadHead() {
 }
 
 // A log that was restored from a back-up is another log, even where it is longer by now.
-absl::Status EtcdLog::CheckHistory(const Known& head) const {
-  const Known before = known();
+absl::Status EtcdLog::CheckHistory(const Known& before, const Known& head) const {
   const bool same = client_.cluster_id() == cluster_id_ && head.revision >= before.revision &&
                     (head.revision > before.revision || head.mod_revision == before.mod_revision);
   if (same) return absl::OkStatus();
@@ -163,8 +161,9 @@ absl::StatusOr<std::vector<CommittedChangeSet>> EtcdLog::After(uint64_t revision
   std::vector<CommittedChangeSet> change_sets;
   uint64_t last = revision;
   for (;;) {
+    const Known before = known();
     ASSIGN_OR_RETURN(const Known head, ReadHead());
-    RETURN_IF_ERROR(CheckHistory(head));
+    RETURN_IF_ERROR(CheckHistory(before, head));
     if (head.revision <= last) {
       Know(head);
       return change_sets;
@@ -172,10 +171,12 @@ absl::StatusOr<std::vector<CommittedChangeSet>> EtcdLog::After(uint64_t revision
     const uint64_t end = std::min(head.revision, last + kRecordsRead);
     ASSIGN_OR_RETURN(const std::vector<EtcdKeyValue> pairs, Records(last + 1, end));
     for (const EtcdKeyValue& pair : pairs) {
-      ASSIGN_OR_RETURN(CommittedChangeSet committed, ParseRecord(pair));
-      if (committed.revision != last + 1) break;
-      last = committed.revision;
-      change_sets.push_back(std::move(committed));
+      absl::StatusOr<CommittedChangeSet> committed = ParseRecord(pair);
+      if (absl::IsNotFound(committed.status())) break;  // Trimmed since it was read.
+      RETURN_IF_ERROR(committed.status());
+      if (committed->revision != last + 1) break;
+      last = committed->revision;
+      change_sets.push_back(*std::move(committed));
     }
     if (last != end) {
       return absl::OutOfRangeError(
@@ -186,6 +187,13 @@ absl::StatusOr<std::vector<CommittedChangeSet>> EtcdLog::After(uint64_t revision
       return change_sets;
     }
   }
+}
+
+absl::StatusOr<uint64_t> EtcdLog::NewestRevision() {
+  const Known before = known();  // Read first: an append may be under way.
+  ASSIGN_OR_RETURN(const Known head, ReadHead());
+  RETURN_IF_ERROR(CheckHistory(before, head));
+  return head.revision;
 }
 
 absl::StatusOr<EtcdLog::Draft> EtcdLog::MakeDraft(uint64_t revision,
@@ -303,11 +311,13 @@ absl::StatusOr<std::vector<ChangeRecord>> EtcdLog::History(size_t limit, bool st
     ASSIGN_OR_RETURN(const std::vector<EtcdKeyValue> pairs, Records(first, last));
     if (pairs.empty()) break;
     for (auto pair = pairs.rbegin(); pair != pairs.rend() && history.size() < limit; ++pair) {
-      ASSIGN_OR_RETURN(const CommittedChangeSet committed, ParseRecord(*pair));
-      const ChangeSet& change_set = committed.change_set;
+      const absl::StatusOr<CommittedChangeSet> committed = ParseRecord(*pair);
+      if (absl::IsNotFound(committed.status())) return history;  // Trimmed since it was read.
+      RETURN_IF_ERROR(committed.status());
+      const ChangeSet& change_set = committed->change_set;
       if (change_set.status_only && !statuses) continue;
       ChangeRecord& record = history.emplace_back();
-      record.revision = committed.revision;
+      record.revision = committed->revision;
       record.author = change_set.author;
       record.unix_ms = change_set.unix_ms;
       record.status_only = change_set.status_only;

@@ -23,8 +23,7 @@ class EtcdLog final : public Log {
  public:
   // `prefix` as in EtcdUrl. The client outlives it. FAILED_PRECONDITION where a newer program wrote
   // there.
-  static absl::StatusOr<std::unique_ptr<EtcdLog>> Open(EtcdClient& client,
-                                                       const std::string& prefix,
+  static absl::StatusOr<std::unique_ptr<EtcdLog>> Open(Etcd& client, const std::string& prefix,
                                                        EtcdRetention retention = {});
 
   absl::StatusOr<StoredState> Load() override;
@@ -32,6 +31,7 @@ class EtcdLog final : public Log {
   // A change-set of statuses only is bound to leadership where there is a fence:
   // FAILED_PRECONDITION where that is lost.
   absl::Status Append(uint64_t expected_head, const ChangeSet& change_set) override;
+  absl::StatusOr<uint64_t> NewestRevision() override;
   absl::StatusOr<std::vector<ChangeRecord>> History(size_t limit, bool statuses) override;
   absl::StatusOr<ResourceSet> StateAt(uint64_t revision) override;
 
@@ -49,7 +49,7 @@ class EtcdLog final : public Log {
   };
   struct Draft;
 
-  EtcdLog(EtcdClient& client, const std::string& prefix, EtcdRetention retention)
+  EtcdLog(Etcd& client, const std::string& prefix, EtcdRetention retention)
       : client_(client), keys_(prefix), checkpoints_(client, keys_, retention) {}
   absl::StatusOr<Known> ReadHead();
   absl::StatusOr<StoredState> TryLoad();
@@ -57,11 +57,11 @@ class EtcdLog final : public Log {
   EtcdTransaction TransactionFor(const Draft& draft, const Known& known) const;
   absl::StatusOr<std::vector<EtcdKeyValue>> Records(uint64_t first, uint64_t last);
   absl::StatusOr<CommittedChangeSet> ParseRecord(const EtcdKeyValue& pair);
-  absl::Status CheckHistory(const Known& head) const;
+  absl::Status CheckHistory(const Known& before, const Known& head) const;
   Known known() const;
   void Know(const Known& known);
 
-  EtcdClient& client_;
+  Etcd& client_;
   const EtcdKeys keys_;
   EtcdCheckpoints checkpoints_;
   uint64_t cluster_id_ = 0;

@@ -70,6 +70,9 @@ class Log {
     (void)revision;
     return std::vector<CommittedChangeSet>();
   }
+  // The newest revision, for engines that others append to as well; 0 where nobody else does.
+  // Thread-safe, and not under the callers' lock.
+  virtual absl::StatusOr<uint64_t> NewestRevision() { return 0; }
   // The newest change-sets, newest first, at most `limit`; those of statuses only where `statuses`.
   virtual absl::StatusOr<std::vector<ChangeRecord>> History(size_t limit, bool statuses) = 0;
   // All objects as they were at `revision`, which is not newer than the head. NOT_FOUND where the

@@ -54,9 +54,8 @@ Agent::Outcome Agent::Serve(const v1::Snapshot& snapshot) {
   outcome.table = std::move(compiled.table);
   if (on_issuers_) on_issuers_(*outcome.table);
   const std::lock_guard lock(mutex_);
-  builder_.Reset(snapshot);
+  session_.Hold(snapshot);
   table_ = outcome.table;
-  store_ = snapshot.store();
   in_force_since_ = std::chrono::steady_clock::now();
   return outcome;
 }
@@ -81,23 +80,20 @@ void Agent::StartFromDisk() {
 }
 
 v1::DiscoveryRequest Agent::Take(const v1::DiscoveryResponse& response) {
-  v1::DiscoveryRequest request;
-  request.set_response_nonce(response.nonce());
-  if (response.held_wanted()) {
-    *request.mutable_held() = builder_.Held();
-  } else if (const auto snapshot = builder_.Next(response); snapshot.ok()) {
-    TakeSnapshot(*snapshot, request);
-  } else {
-    request.set_error(std::string(snapshot.status().message()));
-    request.set_whole_wanted(true);
-  }
+  v1::DiscoveryRequest request =
+      session_.Answer(response, [this](const v1::Snapshot& snapshot, v1::DiscoveryRequest& answer) {
+        TakeSnapshot(snapshot, answer);
+      });
   if (!request.error().empty()) {
     LogError("snapshot refused, still serving the one before",
              {{"version", response.version()}, {"reason", request.error()}});
   }
-  request.set_version(version());
-  request.set_revision(revision());
   return request;
+}
+
+v1::DiscoveryRequest Agent::Hello(const v1::AgentInfo& agent) const {
+  const std::lock_guard lock(mutex_);
+  return session_.Hello(agent);
 }
 
 void Agent::TakeSnapshot(const v1::Snapshot& snapshot, v1::DiscoveryRequest& request) {
@@ -126,23 +122,17 @@ void Agent::TakeSnapshot(const v1::Snapshot& snapshot, v1::DiscoveryRequest& req
 
 std::string Agent::version() const {
   const std::lock_guard lock(mutex_);
-  return table_ == nullptr ? "" : table_->version();
+  return session_.version();
 }
 
 uint64_t Agent::revision() const {
   const std::lock_guard lock(mutex_);
-  return table_ == nullptr ? 0 : table_->revision();
-}
-
-std::string Agent::store() const {
-  const std::lock_guard lock(mutex_);
-  return store_;
+  return session_.revision();
 }
 
 bool Agent::IsOlder(const v1::DiscoveryResponse& response) const {
   const std::lock_guard lock(mutex_);
-  return table_ != nullptr && !response.held_wanted() && !store_.empty() &&
-         response.store() == store_ && response.revision() < table_->revision();
+  return session_.IsOlder(response);
 }
 
 std::shared_ptr<const RouteTable> Agent::table() const {
@@ -152,11 +142,7 @@ std::shared_ptr<const RouteTable> Agent::table() const {
 
 v1::Snapshot Agent::snapshot() const {
   const std::lock_guard lock(mutex_);
-  v1::Snapshot snapshot = builder_.Now();
-  if (table_ == nullptr) return snapshot;
-  snapshot.set_version(table_->version());
-  snapshot.set_revision(table_->revision());
-  return snapshot;
+  return session_.Now();
 }
 
 std::optional<TimePoint> Agent::in_force_since() const {

@@ -12,8 +12,8 @@
 
 #include "apk/v1/discovery.pb.h"
 #include "common/clock.h"
+#include "data-plane/agent/discovery_session.h"
 #include "data-plane/agent/last_good_snapshot.h"
-#include "data-plane/agent/snapshot_builder.h"
 #include "data-plane/routing/compile.h"
 #include "data-plane/worker/worker_group.h"
 
@@ -28,16 +28,16 @@ class Agent {
   // Serves from disk where there is a good snapshot. Called once, before anything is received.
   void StartFromDisk();
 
-  // Takes a response whole or not at all, and says which, or tells what is asked: the request to send
-  // back, nonce included.
+  // The first request of a stream. Thread-safe.
+  v1::DiscoveryRequest Hello(const v1::AgentInfo& agent) const;
+  // Takes a response whole or not at all, and says which, or tells what is asked: the request to
+  // send back, nonce included.
   v1::DiscoveryRequest Take(const v1::DiscoveryResponse& response);
 
   // "" where there is none yet. Thread-safe.
   std::string version() const;
   uint64_t revision() const;
-  std::string store() const;  // As in DiscoveryResponse.
-  // Whether the response would lead back to a lower revision of the same history: it is not to be
-  // taken then.
+  // As DiscoverySession has it. Thread-safe.
   bool IsOlder(const v1::DiscoveryResponse& response) const;
   // The table in use; nullptr where there is none yet. Thread-safe.
   std::shared_ptr<const RouteTable> table() const;
@@ -71,9 +71,8 @@ class Agent {
   std::function<void(const RouteTable&)> on_issuers_;
 
   mutable std::mutex mutex_;  // Over what other threads read.
-  SnapshotBuilder builder_;  // Written by the thread that uses the agent, under it.
+  DiscoverySession session_;  // Written by the thread that uses the agent, under it.
   std::shared_ptr<const RouteTable> table_;
-  std::string store_;
   std::optional<TimePoint> in_force_since_;
 };
 

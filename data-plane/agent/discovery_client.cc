@@ -111,13 +111,7 @@ bool DiscoveryClient::RunStream(const std::string& control_plane, const TlsIdent
     context_ = &context;
   }
   const auto stream = stub->Stream(&context);
-  v1::DiscoveryRequest hello;
-  *hello.mutable_agent() = options_.agent;
-  hello.set_version(agent_.version());
-  hello.set_revision(agent_.revision());
-  hello.set_store(agent_.store());
-  hello.set_can_tell_held(true);
-  bool alive = stream->Write(hello);
+  bool alive = stream->Write(agent_.Hello(options_.agent));
   if (alive) stream->WaitForInitialMetadata();
   bool let_in = alive && context.GetServerInitialMetadata().contains(kLetInField);
   if (let_in) LogInfo("a control plane answers", {{"control_plane", control_plane}});

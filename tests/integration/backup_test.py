@@ -8,7 +8,7 @@ import unittest
 
 import harness
 from durability_test import config_map
-from etcd_test import ETCD, Etcd
+from etcd_cluster import ETCD, Etcd
 from harness import Gateway
 from users import User
 

@@ -8,7 +8,7 @@ import unittest
 
 import harness
 import identities
-from etcd_test import ETCD
+from etcd_cluster import ETCD
 from harness import eventually, free_port
 
 

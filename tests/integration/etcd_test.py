@@ -8,63 +8,11 @@ import subprocess
 import tempfile
 import threading
 import unittest
-import urllib.request
 
 import harness
 from certificates import Authority
+from etcd_cluster import ETCD, Etcd
 from harness import BIN, PATIENCE, eventually, free_port
-
-ETCD = "/usr/bin/etcd"
-
-
-class Etcd:
-    """A cluster on free ports of loopback."""
-
-    def __init__(self, directory, members=3, scheme="http", flags=()):
-        self.directory = directory
-        self.scheme, self.flags = scheme, flags
-        self.clients = [free_port() for _ in range(members)]
-        self.peers = [free_port() for _ in range(members)]
-        self.processes = [None] * members
-        for member in range(members):
-            self.start(member)
-
-    def url(self, members=(0, 1, 2)):
-        return "etcd://" + ",".join(f"127.0.0.1:{self.clients[member]}" for member in members) + "/test"
-
-    def start(self, member):
-        client = f"{self.scheme}://127.0.0.1:{self.clients[member]}"
-        peer = f"http://127.0.0.1:{self.peers[member]}"
-        cluster = ",".join(f"m{number}=http://127.0.0.1:{port}" for number, port in enumerate(self.peers))
-        with open(self.directory / f"etcd-{member}.log", "ab") as log:
-            self.processes[member] = subprocess.Popen(
-                [ETCD, "--name", f"m{member}", "--data-dir", str(self.directory / f"etcd-{member}"),
-                 "--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer,
-                 "--initial-advertise-peer-urls", peer, "--initial-cluster", cluster, "--logger", "zap",
-                 "--log-level", "error", *self.flags], stdout=log, stderr=log)
-
-    def kill(self, member):
-        self.processes[member].kill()
-        self.processes[member].wait()
-
-    def leader(self):
-        """The member that leads, None while nobody does."""
-        for member, port in enumerate(self.clients):
-            request = urllib.request.Request(f"http://127.0.0.1:{port}/v3/maintenance/status", b"{}")
-            try:
-                with urllib.request.urlopen(request, timeout=2) as answer:
-                    status = json.load(answer)
-            except OSError:
-                continue
-            if status.get("leader", "0") == status["header"]["member_id"]:
-                return member
-        return None
-
-    def close(self):
-        for process in self.processes:
-            process.kill()
-            process.wait()
-
 
 class Installation:
     """Control planes 1, 2 and 3 and their agents. Agent 1 knows all of them, agent 3 the third alone."""

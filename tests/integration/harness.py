@@ -60,12 +60,13 @@ def eventually(condition, what, seconds=PATIENCE):
 
 
 class Process:
-    """A program of ours; `ready` is the rest of the line that it prints when it is."""
+    """A program of ours; `ready` is the rest of the line that it prints when it is. `prefix`: a command that
+    replaces itself by it."""
 
-    def __init__(self, name, *arguments, wait=True, directory):
+    def __init__(self, name, *arguments, wait=True, directory, prefix=()):
         self.log = open(directory / f"{name}.log", "ab")
         self.name = name
-        self.process = subprocess.Popen([str(BIN / name.split(".")[0]), *map(str, arguments)],
+        self.process = subprocess.Popen([*prefix, str(BIN / name.split(".")[0]), *map(str, arguments)],
                                         stdout=subprocess.PIPE, stderr=self.log)
         self.ready = None
         self._printed = threading.Event()

@@ -7,7 +7,7 @@ import tempfile
 import unittest
 
 import harness
-from etcd_test import Etcd
+from etcd_cluster import Etcd
 from harness import BIN, PATIENCE, eventually, free_port
 
 ROUTE = harness.route("web", "  - matches: [{path: {type: PathPrefix, value: /}}]\n"

@@ -6,7 +6,7 @@ import time
 import unittest
 
 import harness
-from etcd_test import ETCD
+from etcd_cluster import ETCD
 from harness import eventually
 from identities import ROUTE, Installation
 

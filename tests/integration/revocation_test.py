@@ -10,7 +10,7 @@ import unittest
 
 import harness
 import identities
-from etcd_test import ETCD
+from etcd_cluster import ETCD
 from harness import BIN, eventually
 
 # The promise is a second. On a machine that does other things as well it may be seen a little later.

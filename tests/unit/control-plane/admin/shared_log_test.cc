@@ -52,6 +52,10 @@ class MemoryLog final : public Log {
         shared_.change_sets.begin() + static_cast<std::ptrdiff_t>(revision),
         shared_.change_sets.end());
   }
+  absl::StatusOr<uint64_t> NewestRevision() override {
+    if (!shared_.answers) return absl::UnavailableError("no quorum");
+    return shared_.change_sets.size();
+  }
   absl::StatusOr<std::vector<ChangeRecord>> History(size_t, bool) override {
     return absl::UnimplementedError("");
   }
@@ -207,6 +211,96 @@ TEST(SharedLog, OnlyOneWritesWhatFollowsFromAgents) {
   EXPECT_TRUE(shared.change_sets.back().change_set.status_only);
   ASSERT_TRUE(a.configuration.CatchUp().ok());
   EXPECT_EQ(a.configuration.Current().revision, before + 1);
+}
+
+v1::ConfigMap MakeMap(const std::string& value) {
+  v1::ConfigMap map;
+  map.set_api_version("v1");
+  map.set_kind("ConfigMap");
+  map.mutable_metadata()->set_name("map");
+  (*map.mutable_data())["value"] = value;
+  return map;
+}
+
+std::string ValueAt(const Replica& replica) {
+  const auto* const map =
+      replica.configuration.Current().resources->Find<v1::ConfigMap>("default", "map");
+  return map == nullptr ? "none" : map->data().at("value");
+}
+
+// What is the same as before only where nobody told that it has changed meanwhile is no
+// "unchanged".
+TEST(SharedLog, WhoIsBehindDoesNotTakeAnApplyForNoChange) {
+  SharedLog shared;
+  Replica a(shared, true);
+  ASSERT_TRUE(a.Apply(MakeNamespace("default")).ok());
+  ASSERT_TRUE(a.Apply(MakeMap("old")).ok());
+  Replica b(shared, false);
+  ASSERT_TRUE(a.Apply(MakeMap("new")).ok());
+  const auto back = b.Apply(MakeMap("old"));
+  ASSERT_TRUE(back.ok());
+  EXPECT_EQ(back->results(0).action(), v1::ObjectResult::CONFIGURED);
+  ASSERT_TRUE(a.configuration.CatchUp().ok());
+  EXPECT_EQ(ValueAt(a), "old");
+}
+
+TEST(SharedLog, WhoIsBehindRefusesNothingForWhatWasBefore) {
+  SharedLog shared;
+  Replica a(shared, true);
+  ASSERT_TRUE(a.Apply(MakeNamespace("default")).ok());
+  ASSERT_TRUE(a.Apply(MakeMap("old")).ok());
+  Replica b(shared, false);
+  const auto written = a.Apply(MakeMap("new"));
+  ASSERT_TRUE(written.ok());
+  v1::ConfigMap next = MakeMap("next");
+  next.mutable_metadata()->set_resource_version(std::to_string(written->revision()));
+  const auto replaced = b.Apply(next);
+  ASSERT_TRUE(replaced.ok());
+  EXPECT_EQ(replaced->violations_size(), 0) << replaced->ShortDebugString();
+
+  // Made and removed elsewhere.
+  Replica c(shared, false);
+  ASSERT_TRUE(a.Apply(MakeNamespace("made")).ok());
+  v1::DeleteRequest request;
+  request.add_keys()->set_kind("Namespace");
+  request.mutable_keys(0)->set_name("made");
+  EXPECT_TRUE(c.configuration.Delete(request, "test").ok());
+  EXPECT_TRUE(absl::IsNotFound(a.configuration.Delete(request, "test").status()));
+  const auto made = c.Apply(MakeNamespace("made"), true);
+  ASSERT_TRUE(made.ok());
+  EXPECT_EQ(made->violations_size(), 0);
+}
+
+TEST(SharedLog, TheNewestHasWhatAnotherAcknowledged) {
+  SharedLog shared;
+  Replica a(shared, true);
+  ASSERT_TRUE(a.Apply(MakeNamespace("default")).ok());
+  Replica b(shared, false);
+  ASSERT_TRUE(a.Apply(MakeMap("new")).ok());
+  EXPECT_EQ(ValueAt(b), "none");
+  const Configuration::View newest = b.configuration.Newest();
+  EXPECT_FALSE(newest.maybe_stale);
+  EXPECT_EQ(newest.revision, 2u);
+  EXPECT_EQ(ValueAt(b), "new");
+  shared.answers = false;
+  EXPECT_TRUE(b.configuration.Newest().maybe_stale);
+  EXPECT_EQ(b.configuration.Newest().revision, 2u);
+}
+
+TEST(SharedLog, WithoutTheStoreNothingIsSaidToBeSoButADryRun) {
+  SharedLog shared;
+  Replica a(shared, true);
+  ASSERT_TRUE(a.Apply(MakeNamespace("default")).ok());
+  shared.answers = false;
+  EXPECT_TRUE(absl::IsUnavailable(a.Apply(MakeNamespace("default")).status()));
+  v1::DeleteRequest request;
+  request.add_keys()->set_kind("Namespace");
+  request.mutable_keys(0)->set_name("missing");
+  EXPECT_TRUE(absl::IsUnavailable(a.configuration.Delete(request, "test").status()));
+  v1::ApplyRequest dry_run;
+  dry_run.set_dry_run(true);
+  dry_run.add_objects()->PackFrom(MakeNamespace("other"));
+  EXPECT_TRUE(a.configuration.Apply(dry_run, "test").ok());
 }
 
 TEST(SharedLog, WithoutTheStoreWritesAreUnavailableAndReadsGoOn) {
