@@ -118,7 +118,7 @@ AdminResponse AdminPages::NotFound() const {
 AdminResponse AdminPages::Healthz() const { return Text(200, "ok\n"); }
 
 AdminResponse AdminPages::Readyz() const {
-  if (workers_.draining()) return Text(503, "draining\n");
+  if (workers_.ending()) return Text(503, "draining\n");
   if (agent_.table() == nullptr) return Text(503, "no snapshot yet\n");
   return Text(200, "ok\n");
 }
@@ -228,7 +228,8 @@ AdminResponse AdminPages::Listeners() const {
 
 AdminResponse AdminPages::Drain() const {
   LogInfo("draining, as the admin port was told");
-  workers_.StartDrain();
+  workers_.EndConnections();  // /readyz says so from now on.
+  on_drain_();
   return Text(200, "draining\n");
 }
 

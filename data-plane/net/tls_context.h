@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "data-plane/net/ticket_keys.h"
+
 namespace apk {
 
 using SslContext = std::shared_ptr<SSL_CTX>;
@@ -34,8 +36,10 @@ struct ServerSettings {
 // For one port. The settings with the most specific hostname win; without SNI, or where nothing
 // matches, those for any host do, else the first. Of their certificates, the most specific name of
 // each type of key is shown, and the client's offers decide between types. TLS 1.2 with AEAD suites
-// and TLS 1.3, no renegotiation; tickets with keys that change.
-absl::StatusOr<SslContext> MakeServerContext(const std::vector<ServerSettings>& settings);
+// and TLS 1.3, no renegotiation. Tickets are sealed with `tickets`: another context with the same keys takes them,
+// where it has settings of the same name that validate clients alike.
+absl::StatusOr<SslContext> MakeServerContext(const std::vector<ServerSettings>& settings,
+                                             std::shared_ptr<TicketKeys> tickets);
 
 // What the context found out about one connection while it accepted it; see AttachFacts.
 struct HandshakeFacts {

@@ -14,7 +14,6 @@
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "data-plane/net/client_hello.h"
-#include "data-plane/net/ticket_keys.h"
 #include "data-plane/net/tls_context.h"
 #include "data-plane/net/tls_pem.h"
 
@@ -47,7 +46,7 @@ struct ServedSettings {
 struct PortTable {
   std::vector<std::unique_ptr<CertificateSet>> sets;
   std::vector<ServedSettings> settings;  // Most specific hostname first.
-  TicketKeys tickets;
+  std::shared_ptr<TicketKeys> tickets;
 
   const ServedSettings& Find(std::string_view server_name) const;
 };
@@ -172,7 +171,7 @@ int OnTicket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* c
   auto& table = *static_cast<PortTable*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), TableIndex()));
   const TimePoint now = std::chrono::steady_clock::now();
   if (sealing != 0) {
-    std::optional<TicketKeys::Key> key = table.tickets.Current(now);
+    std::optional<TicketKeys::Key> key = table.tickets->Current(now);
     if (!key.has_value() || RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1 ||
         EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), nullptr, key->cipher_key.data(), iv) != 1 ||
         !InitMac(mac, *key)) {
@@ -182,7 +181,7 @@ int OnTicket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* c
     return 1;
   }
   const std::string_view wanted(reinterpret_cast<const char*>(name), 16);
-  std::optional<TicketKeys::Found> found = table.tickets.Find(wanted, now);
+  std::optional<TicketKeys::Found> found = table.tickets->Find(wanted, now);
   if (!found.has_value()) return 0;
   if (!InitMac(mac, found->key) || EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), nullptr,
                                                       found->key.cipher_key.data(), iv) != 1) {
@@ -325,7 +324,11 @@ absl::Status AddSettings(const ServerSettings& settings, PortTable* table) {
                              : SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
   }
   served.session_id_context.resize(kSessionIdContextBytes);
-  EVP_Digest(settings.name.data(), settings.name.size(),
+  // Whoever was let in by other rules must come in by these.
+  const std::string session_rules =
+      Concat(settings.name, "\n", settings.insecure_fallback ? "any" : "valid", "\n",
+             settings.client_ca_pem);
+  EVP_Digest(session_rules.data(), session_rules.size(),
              reinterpret_cast<unsigned char*>(served.session_id_context.data()), nullptr,
              EVP_sha256(), nullptr);
   std::set<std::string> names{""};
@@ -349,9 +352,11 @@ absl::Status AddSettings(const ServerSettings& settings, PortTable* table) {
 
 }  // namespace
 
-absl::StatusOr<SslContext> MakeServerContext(const std::vector<ServerSettings>& settings) {
+absl::StatusOr<SslContext> MakeServerContext(const std::vector<ServerSettings>& settings,
+                                             std::shared_ptr<TicketKeys> tickets) {
   if (settings.empty()) return absl::InvalidArgumentError("no certificate");
   auto table = std::make_shared<PortTable>();
+  table->tickets = std::move(tickets);
   for (const ServerSettings& one : settings) RETURN_IF_ERROR(AddSettings(one, table.get()));
   std::stable_sort(
       table->settings.begin(), table->settings.end(),

@@ -43,20 +43,22 @@ boost::system::error_code OpenAcceptor(TcpAcceptor& acceptor, const TcpEndpoint&
   return error;
 }
 
-// In the set for as long as it lives.
+// In the map for as long as it lives.
 template <class Session>
 class SessionRegistration {
  public:
-  SessionRegistration(absl::flat_hash_set<Session*>& sessions, Session* session)
+  using Sessions = absl::flat_hash_map<Session*, const Arrival*>;
+
+  SessionRegistration(Sessions& sessions, Session* session, const Arrival* arrival)
       : sessions_(sessions), session_(session) {
-    sessions_.insert(session);
+    sessions_.emplace(session, arrival);
   }
   ~SessionRegistration() { sessions_.erase(session_); }
   SessionRegistration(const SessionRegistration&) = delete;
   SessionRegistration& operator=(const SessionRegistration&) = delete;
 
  private:
-  absl::flat_hash_set<Session*>& sessions_;
+  Sessions& sessions_;
   Session* session_;
 };
 
@@ -112,31 +114,60 @@ void Worker::Start() {
 // Coroutines refer to what the worker owns, so they are unwound while all of it is there: their
 // streams are closed, and the loop ends when nothing is left to do.
 void Worker::Stop() {
-  draining_.store(true);
   asio::post(io_, [this] {
-    stopping_ = true;
-    CloseAcceptors();
+    stopping_ = ending_ = true;
+    RetireAll(/*backlog=*/false);
   });
   thread_.Join();
 }
 
-void Worker::CloseAcceptors() {
-  for (const auto& acceptor : acceptors_) {
-    boost::system::error_code ignored;
-    acceptor->socket.close(ignored);
+void Worker::End(const Acceptor& acceptor) {
+  if (std::exchange(*acceptor.arrival.ending, true)) return;
+  for (const auto& [session, arrival] : sessions_) {
+    if (arrival->ending == acceptor.arrival.ending) session->OnEnding();
   }
+  for (const auto& [session, arrival] : h2_sessions_) {
+    if (arrival->ending == acceptor.arrival.ending) session->Drain();
+  }
+}
+
+// Released, not closed by Asio: that would leave the socket in this loop's epoll where another process has it, too.
+void Worker::Retire(const std::shared_ptr<Acceptor>& acceptor, bool backlog) {
+  End(*acceptor);
+  boost::system::error_code error;
+  for (int i = 0; backlog && i < kBacklog; ++i) {
+    TcpEndpoint peer;
+    socklen_t size = static_cast<socklen_t>(peer.capacity());
+    Descriptor accepted(accept4(acceptor->socket.native_handle(), peer.data(), &size,
+                                SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!accepted && (errno == EINTR || errno == ECONNABORTED)) continue;
+    if (!accepted) break;
+    peer.resize(size);
+    TcpSocket socket(io_.get_executor());
+    socket.assign(peer.protocol(), accepted.get(), error);
+    if (error) continue;
+    accepted.Release();
+    TakeConnection(std::move(socket), peer, acceptor);
+  }
+  const Descriptor closed(acceptor->socket.release(error));
+}
+
+void Worker::RetireAll(bool backlog) {
+  accepting_ = false;
+  for (const auto& acceptor : acceptors_) Retire(acceptor, backlog);
   acceptors_.clear();
 }
 
 void Worker::Adopt(std::shared_ptr<const RouteTable> table,
                    std::shared_ptr<const PortContexts> contexts,
+                   std::vector<ListeningSocket> sockets,
                    std::function<void(std::vector<PortError>)> done) {
   asio::post(io_, [this, table = std::move(table), contexts = std::move(contexts),
-                   done = std::move(done)]() mutable {
+                   sockets = std::move(sockets), done = std::move(done)]() mutable {
     context_.table = std::move(table);
     contexts_ = std::move(contexts);
     mirror_stats_.Clear();
-    done(UpdateAcceptors(*context_.table));
+    done(UpdateAcceptors(*context_.table, std::move(sockets)));
   });
 }
 
@@ -144,12 +175,28 @@ void Worker::AdoptKeys(std::shared_ptr<const KeyStore> keys) {
   asio::post(io_, [this, keys = std::move(keys)]() mutable { context_.keys = std::move(keys); });
 }
 
-void Worker::Drain() {
-  draining_.store(true);
+void Worker::EndConnections() {
   asio::post(io_, [this] {
-    CloseAcceptors();
-    for (H1ServerConnection* const session : sessions_) session->CloseIfIdle();
-    for (H2ServerConnection* const session : h2_sessions_) session->Drain();
+    ending_ = true;
+    for (const auto& acceptor : acceptors_) End(*acceptor);
+  });
+}
+
+void Worker::StopAccepting(std::function<void()> done) {
+  asio::post(io_, [this, done = std::move(done)] {
+    RetireAll(/*backlog=*/true);
+    done();
+  });
+}
+
+void Worker::ShareListeners(std::function<void(std::vector<ListeningSocket>)> done) {
+  asio::post(io_, [this, done = std::move(done)] {
+    std::vector<ListeningSocket> sockets;
+    for (const auto& acceptor : acceptors_) {
+      std::optional<ListeningSocket> shared = DuplicateListener(acceptor->socket.native_handle());
+      sockets.push_back(shared.has_value() ? *std::move(shared) : ListeningSocket());
+    }
+    done(std::move(sockets));
   });
 }
 
@@ -173,13 +220,13 @@ void Worker::Report(std::function<void(WorkerReport)> done) {
   });
 }
 
-std::vector<PortError> Worker::UpdateAcceptors(const RouteTable& table) {
+std::vector<PortError> Worker::UpdateAcceptors(const RouteTable& table,
+                                               std::vector<ListeningSocket> sockets) {
   std::vector<PortError> errors;
-  std::erase_if(acceptors_, [&table](const std::shared_ptr<Acceptor>& acceptor) {
+  std::erase_if(acceptors_, [&](const std::shared_ptr<Acceptor>& acceptor) {
     const Port* const port = table.FindPort(acceptor->arrival.address, acceptor->arrival.port);
     if (port != nullptr && port->tls == acceptor->arrival.tls) return false;
-    boost::system::error_code ignored;
-    acceptor->socket.close(ignored);
+    Retire(acceptor, /*backlog=*/true);
     return true;
   });
   for (const Port& port : table.ports()) {
@@ -189,21 +236,35 @@ std::vector<PortError> Worker::UpdateAcceptors(const RouteTable& table) {
               (acceptor->arrival.address == port.address && acceptor->arrival.port == port.port);
     }
     const bool taken = contexts_->taken.contains({port.address, port.port});
-    if (known || taken || draining_.load()) continue;
+    if (known || taken || !accepting_) continue;
     const std::string& address = port.address.empty() ? options_.default_address : port.address;
-    boost::system::error_code error;
-    const asio::ip::address parsed = asio::ip::make_address(address, error);
-    auto acceptor =
-        std::make_shared<Acceptor>(io_.get_executor(), port.address, port.port, port.tls);
-    if (!error) error = OpenAcceptor(acceptor->socket, TcpEndpoint(parsed, port.port));
-    if (error) {
-      errors.push_back(MakePortError(port, address, error));
-      continue;
+    std::vector<ListeningSocket> there = TakeListeners(sockets, address, port.port);
+    if (there.empty()) there.emplace_back();
+    for (ListeningSocket& socket : there) {
+      const boost::system::error_code error = Open(port, address, std::move(socket.descriptor));
+      if (error) errors.push_back(MakePortError(port, address, error));
     }
-    acceptors_.push_back(acceptor);
-    asio::co_spawn(io_, AcceptLoop(std::move(acceptor)), Detached());
   }
   return errors;
+}
+
+boost::system::error_code Worker::Open(const Port& port, const std::string& address,
+                                       Descriptor descriptor) {
+  boost::system::error_code error;
+  const TcpEndpoint endpoint(asio::ip::make_address(address, error), port.port);
+  if (error) return error;
+  auto acceptor = std::make_shared<Acceptor>(io_.get_executor(), port.address, port.port, port.tls);
+  if (descriptor) {
+    acceptor->socket.assign(endpoint.protocol(), descriptor.get(), error);
+    if (!error) descriptor.Release();
+  } else {
+    error = OpenAcceptor(acceptor->socket, endpoint);
+  }
+  if (error) return error;
+  *acceptor->arrival.ending = ending_;
+  acceptors_.push_back(acceptor);
+  asio::co_spawn(io_, AcceptLoop(std::move(acceptor)), Detached());
+  return error;
 }
 
 Task<> Worker::AcceptLoop(std::shared_ptr<Acceptor> acceptor) {
@@ -218,24 +279,29 @@ Task<> Worker::AcceptLoop(std::shared_ptr<Acceptor> acceptor) {
       co_await pause.async_wait(kTuple);
       continue;
     }
-    ClientAddresses::Place place = addresses_.Take(peer.address());
-    if (connections_ >= options_.connections_max || !place) {
-      metrics_.connections_refused.Add();
-      continue;
-    }
-    metrics_.connections_accepted.Add();
-    std::string client_address = peer.address().to_string();
-    asio::co_spawn(
-        io_,
-        ServeConnection(std::move(socket), std::move(client_address), std::move(place), acceptor),
-        Detached());
+    TakeConnection(std::move(socket), peer, acceptor);
   }
+}
+
+void Worker::TakeConnection(TcpSocket socket, const TcpEndpoint& peer,
+                            const std::shared_ptr<Acceptor>& acceptor) {
+  ClientAddresses::Place place = addresses_.Take(peer.address());
+  if (connections_ >= options_.connections_max || !place) {
+    metrics_.connections_refused.Add();
+    return;
+  }
+  ++connections_;
+  metrics_.connections_accepted.Add();
+  metrics_.connections_active.Add();
+  std::string client_address = peer.address().to_string();
+  asio::co_spawn(
+      io_,
+      ServeConnection(std::move(socket), std::move(client_address), std::move(place), acceptor),
+      Detached());
 }
 
 Task<> Worker::ServeConnection(TcpSocket socket, std::string client_address, ClientAddresses::Place,
                                std::shared_ptr<Acceptor> acceptor) {
-  ++connections_;
-  metrics_.connections_active.Add();
   auto arrival = std::make_shared<Arrival>(acceptor->arrival);
   const std::pair<std::string, uint16_t> port(arrival->address, arrival->port);
   ++connections_by_port_[port];
@@ -308,8 +374,8 @@ Task<> Worker::ServeNamed(std::unique_ptr<ByteStream> stream,
 Task<> Worker::ServeSession(std::unique_ptr<ByteStream> stream, std::string client_address,
                             std::shared_ptr<const Arrival> arrival) {
   H1ServerConnection connection(std::move(stream), std::move(client_address), arrival->tls,
-                                options_.session, draining_);
-  const SessionRegistration registration(sessions_, &connection);
+                                options_.session, *arrival->ending);
+  const SessionRegistration registration(sessions_, &connection, arrival.get());
   for (;;) {
     const H1ServerConnection::ReadOutcome outcome = co_await connection.ReadRequest();
     if (outcome == H1ServerConnection::ReadOutcome::kClosed) co_return;
@@ -349,8 +415,8 @@ Task<> Worker::ServeHttp2(std::unique_ptr<ByteStream> stream, std::string receiv
   const auto connection = std::make_shared<H2ServerConnection>(
       io_.get_executor(), std::move(stream), deadlines_, options_.h2, options_.session,
       std::move(client_address), secure, std::move(serve));
-  const SessionRegistration registration(h2_sessions_, connection.get());
-  if (draining_.load()) connection->Drain();
+  const SessionRegistration registration(h2_sessions_, connection.get(), arrival.get());
+  if (*arrival->ending) connection->Drain();
   co_await connection->Run(std::move(received));
 }
 
@@ -380,7 +446,7 @@ Task<> Worker::Sweep() {
 
 void Worker::GiveBackMemory() {
   options_.set_memory_return(true);
-  for (H1ServerConnection* const session : sessions_) session->Rest();
+  for (const auto& [session, arrival] : sessions_) session->Rest();
   options_.set_memory_return(false);
 }
 

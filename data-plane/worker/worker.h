@@ -2,9 +2,8 @@
 // pointer to the route table in force. Other threads talk to it by posting immutable values.
 #pragma once
 
-#include <absl/container/flat_hash_set.h>
+#include <absl/container/flat_hash_map.h>
 
-#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -14,6 +13,7 @@
 
 #include "common/thread.h"
 #include "data-plane/forward/worker_context.h"
+#include "data-plane/net/listening_socket.h"
 #include "data-plane/observe/worker_report.h"
 #include "data-plane/session/h1_server.h"
 #include "data-plane/session/h2_server.h"
@@ -45,14 +45,20 @@ class Worker {
   ~Worker();
 
   void Start();
-  // Takes the table at the next request; binds what is new and closes what is gone. `done` is
-  // called on the worker's thread with one message per port that could not be bound, "address:port:
-  // reason".
+  // Takes the table at the next request; binds what is new, unless `sockets` has it already, and retires what
+  // is gone. `done` is called on the worker's thread with what could not be bound.
   void Adopt(std::shared_ptr<const RouteTable> table, std::shared_ptr<const PortContexts> contexts,
+             std::vector<ListeningSocket> sockets,
              std::function<void(std::vector<PortError>)> done);
   void AdoptKeys(std::shared_ptr<const KeyStore> keys);
-  // Stops accepting; exchanges under way are finished, idle connections closed.
-  void Drain();
+  // Connections are to end from now on: exchanges are finished, and each is told that it was the last. New
+  // ones are still accepted,
+  void EndConnections();
+  // until now; those in the kernel's queue still are. `done` is called on the worker's thread.
+  void StopAccepting(std::function<void()> done);
+  // Second descriptors of what it accepts from, or empty ones where none are left; `done` is called on the
+  // worker's thread.
+  void ShareListeners(std::function<void(std::vector<ListeningSocket>)> done);
   // `done` is called on the worker's thread, soon.
   void Report(std::function<void(WorkerReport)> done);
   // Ends everything at once and joins the thread.
@@ -64,9 +70,20 @@ class Worker {
  private:
   struct Acceptor;
 
-  void CloseAcceptors();
-  std::vector<PortError> UpdateAcceptors(const RouteTable& table);
+  // Closes it. `backlog`: what has connected already is served.
+  void Retire(const std::shared_ptr<Acceptor>& acceptor, bool backlog);
+  void RetireAll(bool backlog);
+  // Has its connections end.
+  void End(const Acceptor& acceptor);
+  std::vector<PortError> UpdateAcceptors(const RouteTable& table,
+                                         std::vector<ListeningSocket> sockets);
+  // Opens it on a socket of its own, or on one that is there.
+  boost::system::error_code Open(const Port& port, const std::string& address,
+                                 Descriptor descriptor);
   Task<> AcceptLoop(std::shared_ptr<Acceptor> acceptor);
+  // Serves it, unless there are too many.
+  void TakeConnection(TcpSocket socket, const TcpEndpoint& peer,
+                      const std::shared_ptr<Acceptor>& acceptor);
   Task<> ServeConnection(TcpSocket socket, std::string client_address, ClientAddresses::Place place,
                          std::shared_ptr<Acceptor> acceptor);
   // Looks who the connection is for, passes it through or terminates TLS.
@@ -101,12 +118,14 @@ class Worker {
   WorkerContext context_;
   std::shared_ptr<const PortContexts> contexts_;
   std::vector<std::shared_ptr<Acceptor>> acceptors_;
-  std::atomic<bool> draining_{false};
-  bool stopping_ = false;  // The thread's own.
+  bool ending_ = false;     // All connections are to end,
+  bool accepting_ = true;   // and none are taken any more.
+  bool stopping_ = false;
   size_t connections_ = 0;
   std::map<std::pair<std::string, uint16_t>, uint64_t> connections_by_port_;
-  absl::flat_hash_set<H1ServerConnection*> sessions_;  // For Drain: some wait for a request.
-  absl::flat_hash_set<H2ServerConnection*> h2_sessions_;
+  // With how they came in, for those that are told to end.
+  absl::flat_hash_map<H1ServerConnection*, const Arrival*> sessions_;
+  absl::flat_hash_map<H2ServerConnection*, const Arrival*> h2_sessions_;
   Thread thread_;
 };
 

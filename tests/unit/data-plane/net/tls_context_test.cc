@@ -26,7 +26,7 @@ ServerSettings Settings(const std::string& hostname,
 }
 
 SslContext Server(const std::vector<ServerSettings>& settings) {
-  absl::StatusOr<SslContext> context = MakeServerContext(settings);
+  absl::StatusOr<SslContext> context = MakeServerContext(settings, std::make_shared<TicketKeys>());
   EXPECT_TRUE(context.ok()) << context.status();
   return *context;
 }
@@ -336,8 +336,8 @@ TEST(Contexts, SayWhatIsWrongWithPem) {
   const TestCertificate b("b");
   ServerSettings mixed = Settings("", {&a});
   mixed.certificates[0].key_pem = b.key_pem();
-  EXPECT_FALSE(MakeServerContext({mixed}).ok());
-  EXPECT_FALSE(MakeServerContext({}).ok());
+  EXPECT_FALSE(MakeServerContext({mixed}, std::make_shared<TicketKeys>()).ok());
+  EXPECT_FALSE(MakeServerContext({}, std::make_shared<TicketKeys>()).ok());
 }
 
 }  // namespace
