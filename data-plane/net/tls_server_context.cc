@@ -326,8 +326,8 @@ absl::Status AddSettings(const ServerSettings& settings, PortTable* table) {
   served.session_id_context.resize(kSessionIdContextBytes);
   // Whoever was let in by other rules must come in by these.
   const std::string session_rules =
-      Concat(settings.name, "\n", settings.insecure_fallback ? "any" : "valid", "\n",
-             settings.client_ca_pem);
+      Concat(settings.name, "\n", settings.hostname, "\n",
+             settings.insecure_fallback ? "any" : "valid", "\n", settings.client_ca_pem);
   EVP_Digest(session_rules.data(), session_rules.size(),
              reinterpret_cast<unsigned char*>(served.session_id_context.data()), nullptr,
              EVP_sha256(), nullptr);

@@ -25,8 +25,9 @@ ServerSettings Settings(const std::string& hostname,
   return settings;
 }
 
-SslContext Server(const std::vector<ServerSettings>& settings) {
-  absl::StatusOr<SslContext> context = MakeServerContext(settings, std::make_shared<TicketKeys>());
+SslContext Server(const std::vector<ServerSettings>& settings,
+                  std::shared_ptr<TicketKeys> tickets = std::make_shared<TicketKeys>()) {
+  absl::StatusOr<SslContext> context = MakeServerContext(settings, std::move(tickets));
   EXPECT_TRUE(context.ok()) << context.status();
   return *context;
 }
@@ -271,6 +272,23 @@ TEST_P(SessionTest, IsNotResumedAtAnotherListener) {
 TEST_P(SessionTest, IsNotResumedByAnotherContext) {
   EXPECT_FALSE(Resumes(Server({Settings("", {&certificate_})}), "a.example"));
   EXPECT_FALSE(Resumes(Server({Settings("", {&certificate_})}), "a.example"));
+}
+
+TEST_P(SessionTest, IsResumedByAnotherContextWithTheSameKeys) {
+  const auto tickets = std::make_shared<TicketKeys>();
+  const TestCertificate next("server");
+  EXPECT_FALSE(Resumes(Server({Settings("", {&certificate_})}, tickets), "a.example"));
+  EXPECT_TRUE(Resumes(Server({Settings("", {&next})}, tickets), "a.example"));
+}
+
+TEST_P(SessionTest, IsNotResumedWhereClientsAreValidatedInAnotherWay) {
+  const auto tickets = std::make_shared<TicketKeys>();
+  ServerSettings settings = Settings("", {&certificate_});
+  EXPECT_FALSE(Resumes(Server({settings}, tickets), "a.example"));
+  settings.client_ca_pem = certificate_.pem();
+  settings.insecure_fallback = true;
+  EXPECT_FALSE(Resumes(Server({settings}, tickets), "a.example"));
+  EXPECT_TRUE(Resumes(Server({settings}, tickets), "a.example"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, SessionTest, testing::Values(TLS1_2_VERSION, TLS1_3_VERSION));
