@@ -237,6 +237,11 @@ absl::StatusOr<HandingOver::Estate> Program::OpenEstate(const v1::TakeOverHello&
         Concat("it is called ", flags_.id, ", not ", hello.agent(), ": give --id ", flags_.id));
   }
   if (group_->ending()) return absl::FailedPreconditionError("it drains");
+  if (ServiceManagerIsDeaf()) {
+    return absl::FailedPreconditionError(
+        "systemd would end the new process with the old one: have Type=notify and NotifyAccess=exec "
+        "in the unit, and restart it");
+  }
   client_->Hold();
   HandingOver::Estate estate;
   estate.offer.set_version(APK_VERSION);

@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <cstdlib>
@@ -24,6 +25,11 @@ void TellServiceManager(const std::string& lines) {
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
   sendto(socket.get(), lines.data(), lines.size(), MSG_NOSIGNAL,
          reinterpret_cast<const sockaddr*>(&address), size);
+}
+
+bool ServiceManagerIsDeaf() {
+  return std::getenv("INVOCATION_ID") != nullptr && std::getenv("NOTIFY_SOCKET") == nullptr &&
+         getppid() == 1;
 }
 
 }  // namespace apk

@@ -10,4 +10,7 @@ namespace apk {
 // nobody is there.
 void TellServiceManager(const std::string& lines);
 
+// systemd watches this process and has not said how to tell it of another one, which it would end with this one.
+bool ServiceManagerIsDeaf();
+
 }  // namespace apk
