@@ -339,7 +339,8 @@ void Program::SayFarewell() {
     matched += stats->matched.load();
     for (const auto& result : stats->results) accounted += result.load();
   }
-  LogInfo("ended", {{"connections_cut", std::to_string(cut)},
+  LogInfo("ended", {{"process", std::to_string(getpid())},
+                    {"connections_cut", std::to_string(cut)},
                     {"copies_matched", std::to_string(matched)},
                     {"copies_accounted", std::to_string(accounted)}});
 }

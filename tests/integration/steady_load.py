@@ -2,31 +2,43 @@
 connection that is refused or reset, or ends where an answer was due, included. They do what a server says: after
 `Connection: close` and GOAWAY they come again on a new connection."""
 import collections
-import http
 import socket
 import ssl
+import struct
 import threading
 import time
 
 import harness
-from h2frames import ACK, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, H2Client, frame, request, status_of
+from h2frames import (ACK, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, WINDOW_UPDATE, H2Client,
+                      frame, request, status_of)
 
 TIMEOUT = 20  # Seconds for any one answer.
 
 
-class Load:
-    """Threads of clients; `answers` are counted by status and kind of client, `failures` are texts."""
+class Failure:
+    """What became of one request; times are of time.monotonic()."""
 
-    def __init__(self, address, port, tls_port=None, ca=None, host="load.example", path="/",
-                 accept=lambda status: status == 200):
+    def __init__(self, kind, begun, what):
+        self.kind, self.begun, self.ended, self.what = kind, begun, time.monotonic(), what
+        self.at = time.strftime("%X")
+
+    def __repr__(self):
+        return f"{self.at} {self.kind}: {self.what} after {self.ended - self.begun:.3f} s"
+
+
+class Load:
+    """Threads of clients; `answers` are counted by kind of client and status. With `body` requests are POSTs."""
+
+    def __init__(self, address, port, tls_port=None, ca=None, host="load.example", path="/", body=b""):
         self.address, self.port, self.tls_port, self.host, self.path = address, port, tls_port, host, path
-        self.accept = accept
+        self.body = body
         self.answers = collections.Counter()
         self.failures = []
         self.connections = 0
         self.resumed = 0
         self.slowest = 0.0
         self._lock = threading.Lock()
+        self._begun = threading.local()
         self._stop = threading.Event()
         self._threads = []
         self._tls = None
@@ -62,21 +74,22 @@ class Load:
 
     def _run(self, client, pause):
         while not self._stop.is_set():
+            self._begun.at = time.monotonic()
             try:
                 client(pause)
-            except Exception as error:  # pylint: disable=broad-except
+            except (OSError, ValueError) as error:
                 self._fail(client.__name__, repr(error))
                 self._stop.wait(0.05)  # Not as fast as it can.
 
     def _fail(self, kind, what):
         with self._lock:
-            self.failures.append(f"{time.strftime('%X')} {kind}: {what}")
+            self.failures.append(Failure(kind, self._begun.at, what))
 
-    def _answered(self, kind, status, seconds):
+    def _answered(self, kind, status):
         with self._lock:
             self.answers[kind, status] += 1
-            self.slowest = max(self.slowest, seconds)
-        if not self.accept(status):
+            self.slowest = max(self.slowest, time.monotonic() - self._begun.at)
+        if status != 200:
             self._fail(kind, f"answered {status}")
 
     def _connect(self, tls, session=None):
@@ -92,16 +105,19 @@ class Load:
 
     def _ask(self, kind, connection, stream, last=False):
         """One request; True where another may follow on the connection."""
-        begun = time.monotonic()
-        close = "Connection: close\r\n" if last else ""
-        connection.sendall(f"GET {self.path} HTTP/1.1\r\nHost: {self.host}\r\n{close}\r\n".encode())
+        self._begun.at = time.monotonic()
+        fields = f"Host: {self.host}\r\n" + ("Connection: close\r\n" if last else "")
+        if self.body:
+            fields += f"Content-Length: {len(self.body)}\r\n"
+        method = "POST" if self.body else "GET"
+        connection.sendall(f"{method} {self.path} HTTP/1.1\r\n{fields}\r\n".encode() + self.body)
         head = harness.read_head(stream)
         if head is None:
             raise ConnectionError("the connection ended where an answer was due")
         _, complete = harness.read_body(stream, head)
         if not complete:
             raise ConnectionError("the connection ended within an answer")
-        self._answered(kind, int(head.split(b" ", 2)[1]), time.monotonic() - begun)
+        self._answered(kind, int(head.split(b" ", 2)[1]))
         return b"\r\nconnection: close" not in head.lower()
 
     def _kept(self, kind, tls, pause):
@@ -143,7 +159,7 @@ class Load:
             client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             stream, goodbye = 1, False
             while not self._stop.is_set() and not goodbye:
-                begun = time.monotonic()
+                self._begun.at = time.monotonic()
                 client.send(frame(HEADERS, END_HEADERS | END_STREAM, stream, request(self.path, authority=self.host)))
                 status, ended = 0, False
                 while not ended:
@@ -160,11 +176,13 @@ class Load:
                         raise ConnectionError(f"stream {stream} reset: {got.code}")
                     elif got.stream == stream and got.kind == HEADERS and status == 0:
                         status = status_of(got.payload)
+                    if got.kind == DATA and got.payload:
+                        client.send(frame(WINDOW_UPDATE, 0, 0, struct.pack("!I", len(got.payload))))
                     if got.stream == stream and got.kind in (HEADERS, DATA) and got.flags & END_STREAM:
                         ended = True
-                self._answered("http2", status, time.monotonic() - begun)
+                self._answered("http2", status)
                 stream += 2
-                if stream > 1000:  # Windows are not opened here; bodies are short.
+                if stream > 1000:
                     return
                 if pause:
                     self._stop.wait(pause)
