@@ -147,6 +147,7 @@ AdminResponse AdminPages::Metrics() const {
     sources.certificate_expires_unix =
         static_cast<uint64_t>(std::max<time_t>(std::chrono::system_clock::to_time_t(*expires), 0));
   }
+  sources.staple_expires_unix = workers_.first_staple_end();
   if (spans_ != nullptr) sources.spans = spans_->figures();
   AdminResponse response = Text(200, RenderMetrics(sources));
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";

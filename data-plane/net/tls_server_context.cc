@@ -11,9 +11,11 @@
 #include <set>
 #include <utility>
 
+#include "common/log.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "data-plane/net/client_hello.h"
+#include "data-plane/net/ocsp_staple.h"
 #include "data-plane/net/tls_context.h"
 #include "data-plane/net/tls_pem.h"
 
@@ -29,7 +31,7 @@ constexpr size_t kSessionIdContextBytes = 32;
 // One context, with at most one certificate for each type of key.
 struct CertificateSet {
   SslContext context;
-  std::vector<std::pair<const X509*, std::string>> staples;  // OCSP responses by certificate.
+  std::vector<std::pair<const X509*, OcspStaple>> staples;  // By certificate.
   std::string protocols;                                     // ALPN, as it goes over the wire.
 };
 
@@ -144,8 +146,10 @@ int ChooseProtocol(SSL*, const unsigned char** out, unsigned char* out_size,
 
 int StapleOcsp(SSL* ssl, void* argument) {
   const X509* const shown = SSL_get_certificate(ssl);
-  for (const auto& [certificate, response] : static_cast<CertificateSet*>(argument)->staples) {
-    if (certificate != shown) continue;
+  for (const auto& [certificate, staple] : static_cast<CertificateSet*>(argument)->staples) {
+    // One that has ended would make clients turn away that would come without any.
+    if (certificate != shown || staple.until <= std::chrono::system_clock::now()) continue;
+    const std::string& response = staple.response;
     auto* const copy =
         static_cast<unsigned char*>(OPENSSL_memdup(response.data(), response.size()));
     if (copy == nullptr) return SSL_TLSEXT_ERR_NOACK;
@@ -225,6 +229,7 @@ struct Candidate {
   const ServerCertificate* certificate;
   int key_type;
   std::vector<std::string> names;  // Lower case.
+  std::optional<OcspStaple> staple;
 
   bool Has(const std::string& name) const {
     return std::find(names.begin(), names.end(), name) != names.end();
@@ -256,6 +261,19 @@ std::vector<std::string> NamesOf(X509* certificate) {
   return names;
 }
 
+std::optional<OcspStaple> StapleOf(const ServerSettings& settings,
+                                   const ServerCertificate& certificate,
+                                   const std::vector<X509Ptr>& chain) {
+  if (certificate.ocsp_response.empty()) return std::nullopt;
+  absl::StatusOr<OcspStaple> staple =
+      ReadOcspStaple(certificate.ocsp_response, chain, std::chrono::system_clock::now());
+  if (staple.ok()) return *std::move(staple);
+  LogWarning(
+      "OCSP response not stapled",
+      {{"listener", settings.name}, {"reason", std::string(staple.status().message())}});
+  return std::nullopt;
+}
+
 absl::StatusOr<std::vector<Candidate>> ReadCandidates(const ServerSettings& settings) {
   std::vector<Candidate> candidates;
   for (const ServerCertificate& certificate : settings.certificates) {
@@ -263,38 +281,38 @@ absl::StatusOr<std::vector<Candidate>> ReadCandidates(const ServerSettings& sett
     if (chain.empty()) return absl::InvalidArgumentError("certificate: no PEM certificate in it");
     candidates.push_back({.certificate = &certificate,
                           .key_type = EVP_PKEY_get_base_id(X509_get0_pubkey(chain[0].get())),
-                          .names = NamesOf(chain[0].get())});
+                          .names = NamesOf(chain[0].get()),
+                          .staple = StapleOf(settings, certificate, chain)});
   }
   return candidates;
 }
 
 // For each type of key the first certificate with the name itself, or else with its wildcard; for
 // name "" the first of each type.
-std::vector<const ServerCertificate*> Choose(const std::vector<Candidate>& candidates,
-                                             const std::string& name) {
-  std::map<int, const ServerCertificate*> chosen;
-  std::vector<const ServerCertificate*> in_order;
+std::vector<const Candidate*> Choose(const std::vector<Candidate>& candidates,
+                                     const std::string& name) {
+  std::set<int> chosen;  // Types of keys.
+  std::vector<const Candidate*> in_order;
   for (const std::string& wanted : {name, WildcardOf(name)}) {
     for (const Candidate& candidate : candidates) {
       if (!name.empty() && !candidate.Has(wanted)) continue;
-      if (chosen.emplace(candidate.key_type, candidate.certificate).second) {
-        in_order.push_back(candidate.certificate);
-      }
+      if (chosen.insert(candidate.key_type).second) in_order.push_back(&candidate);
     }
   }
   return in_order;
 }
 
 absl::StatusOr<std::unique_ptr<CertificateSet>> MakeSet(
-    const ServerSettings& settings, const std::vector<const ServerCertificate*>& certificates,
+    const ServerSettings& settings, const std::vector<const Candidate*>& candidates,
     PortTable* table) {
   auto set = std::make_unique<CertificateSet>();
   ASSIGN_OR_RETURN(set->context, NewContext(table));
   SSL_CTX* const context = set->context.get();
-  for (const ServerCertificate* const certificate : certificates) {
-    RETURN_IF_ERROR(LoadCertificate(context, certificate->chain_pem, certificate->key_pem));
-    if (certificate->ocsp_response.empty()) continue;
-    set->staples.emplace_back(SSL_CTX_get0_certificate(context), certificate->ocsp_response);
+  for (const Candidate* const candidate : candidates) {
+    const ServerCertificate& certificate = *candidate->certificate;
+    RETURN_IF_ERROR(LoadCertificate(context, certificate.chain_pem, certificate.key_pem));
+    if (!candidate->staple.has_value()) continue;
+    set->staples.emplace_back(SSL_CTX_get0_certificate(context), *candidate->staple);
   }
   if (!set->staples.empty()) {
     SSL_CTX_set_tlsext_status_cb(context, StapleOcsp);
@@ -335,9 +353,9 @@ absl::Status AddSettings(const ServerSettings& settings, PortTable* table) {
   for (const Candidate& candidate : candidates) {
     names.insert(candidate.names.begin(), candidate.names.end());
   }
-  std::map<std::vector<const ServerCertificate*>, const CertificateSet*> made;
+  std::map<std::vector<const Candidate*>, const CertificateSet*> made;
   for (const std::string& name : names) {
-    const std::vector<const ServerCertificate*> chosen = Choose(candidates, name);
+    const std::vector<const Candidate*> chosen = Choose(candidates, name);
     const CertificateSet*& set = made[chosen];
     if (set == nullptr) {
       ASSIGN_OR_RETURN(std::unique_ptr<CertificateSet> fresh, MakeSet(settings, chosen, table));
@@ -368,6 +386,18 @@ absl::StatusOr<SslContext> MakeServerContext(const std::vector<ServerSettings>& 
   SSL_CTX_set_client_hello_cb(first.get(), OnClientHello, table.get());
   SSL_CTX* const raw = first.get();
   return SslContext(raw, [first, table](SSL_CTX*) {});
+}
+
+std::optional<WallTime> FirstStapleEnd(const SslContext& context) {
+  const auto& table =
+      *static_cast<const PortTable*>(SSL_CTX_get_ex_data(context.get(), TableIndex()));
+  std::optional<WallTime> first;
+  for (const auto& set : table.sets) {
+    for (const auto& [certificate, staple] : set->staples) {
+      first = std::min(first.value_or(staple.until), staple.until);
+    }
+  }
+  return first;
 }
 
 void AttachFacts(SSL* ssl, HandshakeFacts* facts) { SSL_set_ex_data(ssl, FactsIndex(), facts); }

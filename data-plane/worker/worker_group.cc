@@ -46,6 +46,17 @@ std::vector<PortError> OncePerPort(std::vector<PortError> errors) {
   return once;
 }
 
+// Unix time; 0 where nothing is stapled that ends.
+uint64_t FirstStapleEndOf(const PortContexts& contexts) {
+  WallTime first = WallTime::max();
+  for (const auto& [port, entry] : contexts.by_port) {
+    first = std::min(first, FirstStapleEnd(entry.context).value_or(first));
+  }
+  return first == WallTime::max()
+             ? 0
+             : static_cast<uint64_t>(std::chrono::system_clock::to_time_t(first));
+}
+
 // Shared by who asks and the workers, the late ones included.
 class ReportAnswers {
  public:
@@ -162,6 +173,7 @@ absl::StatusOr<std::vector<PortError>> WorkerGroup::Publish(
     if (inherited.contains(error.port)) return absl::UnavailableError(error.message);
   }
   bound_ = PortsBound(*table, errors);
+  first_staple_end_.store(FirstStapleEndOf(*contexts));
   contexts_ = std::move(contexts);
   health_.SetBackends(std::move(table));
   return errors;
@@ -214,6 +226,11 @@ WorkerReports WorkerGroup::Report(std::chrono::milliseconds patience) const {
     workers_[i]->Report([answers, i](WorkerReport report) { answers->Add(i, std::move(report)); });
   }
   return answers->Wait(patience);
+}
+
+std::optional<uint64_t> WorkerGroup::first_staple_end() const {
+  const uint64_t end = first_staple_end_.load();
+  return end == 0 ? std::nullopt : std::optional(end);
 }
 
 bool WorkerGroup::IsUp(const Backend& backend, size_t endpoint) {

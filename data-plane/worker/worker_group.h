@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -54,6 +55,8 @@ class WorkerGroup {
   bool IsUp(const Backend& backend, size_t endpoint);
   const std::string& default_address() const { return options_.default_address; }
   const MirrorStatsRegistry& mirror_stats() const { return mirror_stats_; }
+  // Unix time at which the first OCSP response ends that clients are given; nullopt: none is. Thread-safe.
+  std::optional<uint64_t> first_staple_end() const;
   uint64_t endpoints_down() const { return health_.down(); }
   // What clients resume their sessions by. Thread-safe.
   TicketKeys& tickets() { return *tickets_; }
@@ -81,6 +84,7 @@ class WorkerGroup {
   std::shared_ptr<TicketKeys> tickets_ = std::make_shared<TicketKeys>();
   std::set<std::pair<std::string, uint16_t>> bound_;
   std::shared_ptr<const PortContexts> contexts_;
+  std::atomic<uint64_t> first_staple_end_{0};  // 0: there is none.
 };
 
 }  // namespace apk

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "tests/unit/data-plane/net/test_certificates.h"
+#include "tests/unit/data-plane/net/test_ocsp.h"
 
 namespace apk {
 namespace {
@@ -168,9 +170,12 @@ TEST(ServerContext, TellsTheNameAndTheProtocol) {
 TEST(ServerContext, StaplesTheResponseOfTheCertificateThatIsShown) {
   const TestCertificate a("a", "DNS:a.example");
   const TestCertificate b("b", "DNS:b.example");
+  const std::string answer = OcspResponse({.about = &b, .issuer = &b});
   ServerSettings settings = Settings("", {&a, &b});
-  settings.certificates[1].ocsp_response = "a response";
+  settings.certificates[0].ocsp_response = answer;  // Of another certificate.
+  settings.certificates[1].ocsp_response = answer;
   const SslContext server = Server({settings});
+  EXPECT_TRUE(FirstStapleEnd(server).has_value());
   for (const std::string name : {"a.example", "b.example"}) {
     const SslContext client = AnyClient();
     Pair pair(server, client);
@@ -182,8 +187,23 @@ TEST(ServerContext, StaplesTheResponseOfTheCertificateThatIsShown) {
     EXPECT_EQ(size < 0
                   ? ""
                   : std::string(reinterpret_cast<const char*>(response), static_cast<size_t>(size)),
-              name == "b.example" ? "a response" : "");
+              name == "b.example" ? answer : "");
   }
+}
+
+TEST(ServerContext, ShowsACertificateWithoutAResponseThatHasEnded) {
+  const TestCertificate certificate("a");
+  ServerSettings settings = Settings("", {&certificate});
+  settings.certificates[0].ocsp_response =
+      OcspResponse({.about = &certificate, .issuer = &certificate, .until = 1});
+  const SslContext server = Server({settings});
+  EXPECT_TRUE(FirstStapleEnd(server).has_value());
+  std::this_thread::sleep_until(*FirstStapleEnd(server));
+  Pair pair(server, AnyClient());
+  SSL_set_tlsext_status_type(pair.client.get(), TLSEXT_STATUSTYPE_ocsp);
+  ASSERT_TRUE(pair.Handshake());
+  const unsigned char* response = nullptr;
+  EXPECT_LT(SSL_get_tlsext_status_ocsp_resp(pair.client.get(), &response), 0);
 }
 
 class ClientValidationTest : public testing::Test {
