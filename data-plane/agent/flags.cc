@@ -60,6 +60,8 @@ void AddMirrorFlags(CLI::App& app, MirrorLimits& mirror) {
 void AddClientFlags(CLI::App& app, WorkerOptions& worker) {
   AddMilliseconds(app, "--head-timeout-ms", worker.session.head_timeout,
                   "How long a client may take to send a request's head");
+  AddMilliseconds(app, "--idle-timeout-ms", worker.session.idle_timeout,
+                  "How long a client may keep a connection without a request");
   AddMilliseconds(app, "--body-timeout-ms", worker.session.body_stall_timeout,
                   "How long a client may pause while it sends a body");
   AddMilliseconds(app, "--write-timeout-ms", worker.session.write_stall_timeout,

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #include "common/log.h"
+#include "data-plane/agent/counted_allocation.h"
 #include "data-plane/agent/flags.h"
 #include "data-plane/agent/heap_statistics.h"
 #include "data-plane/agent/program.h"
@@ -30,7 +31,9 @@ int main(int argc, char** argv) {
     mi_option_set(mi_option_decommit_delay, at_once ? 0 : delay);
   };
 #endif
-  apk::Program program(flags, &apk::HeapStatistics, [&ready] {
+  const apk::Program::Heap heap{.statistics = &apk::HeapStatistics,
+                                .allocations_counted = apk::AllocationsAreCounted()};
+  apk::Program program(flags, heap, [&ready] {
     if (ready && write(ready.get(), "", 1) == 1) ready.Reset();
   });
   return program.Run();

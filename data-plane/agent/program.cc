@@ -50,7 +50,7 @@ absl::Status About(std::string_view flag, const absl::Status& status) {
 
 }  // namespace
 
-Program::Program(Flags flags, std::function<std::string()> heap, std::function<void()> on_serving)
+Program::Program(Flags flags, Heap heap, std::function<void()> on_serving)
     : flags_(std::move(flags)),
       heap_(std::move(heap)),
       on_serving_(std::move(on_serving)),
@@ -118,7 +118,7 @@ absl::Status Program::OpenAdmin() {
                           .spans = span_exporter_.get(),
                           .certificate_expires = [this] { return identity_->expires(); },
                           .on_drain = [this] { events_.Raise(ProgramEvent::kDrain); }});
-  profiles_ = std::make_unique<ProfilePages>(heap_);
+  profiles_ = std::make_unique<ProfilePages>(heap_.statistics, heap_.allocations_counted);
   admin_ = std::make_unique<AdminServer>([this](const AdminRequest& request) {
     std::optional<AdminResponse> profile = profiles_->Answer(request);
     return profile.has_value() ? *std::move(profile) : pages_->Answer(request);

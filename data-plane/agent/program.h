@@ -27,9 +27,14 @@ namespace apk {
 
 class Program {
  public:
-  // `heap` as in ProfilePages. `on_serving` is called once, when it serves, or has begun to wait
-  // for something to serve.
-  Program(Flags flags, std::function<std::string()> heap, std::function<void()> on_serving);
+  // As in ProfilePages.
+  struct Heap {
+    std::function<std::string()> statistics;
+    bool allocations_counted = false;
+  };
+
+  // `on_serving` is called once, when it serves, or has begun to wait for something to serve.
+  Program(Flags flags, Heap heap, std::function<void()> on_serving);
   // What others refer to goes after them.
   ~Program();
   Program(const Program&) = delete;
@@ -65,7 +70,7 @@ class Program {
   void SayFarewell();
 
   Flags flags_;
-  const std::function<std::string()> heap_;
+  const Heap heap_;
   const std::function<void()> on_serving_;
   ProgramEvents events_;
   DrainPlan plan_;

@@ -18,6 +18,8 @@
 #include "data-plane/session/h1_server.h"
 #include "data-plane/session/h2_server.h"
 #include "data-plane/worker/client_addresses.h"
+#include "data-plane/worker/client_connection.h"
+#include "data-plane/worker/parked_sessions.h"
 #include "data-plane/worker/port_contexts.h"
 
 namespace apk {
@@ -31,7 +33,8 @@ struct WorkerOptions {
   H2Limits h2;
   ForwardLimits forward;
   PoolLimits pool;
-  // Whether what is freed goes to the system at once, which takes time, rather than to who asks next.
+  // Whether what is freed goes to the system at once, which takes time, rather than to who asks
+  // next.
   std::function<void(bool at_once)> set_memory_return = [](bool) {};
   int cpu = -1;  // Worker n is pinned to core cpu + n; -1: not.
 };
@@ -71,7 +74,7 @@ class Worker {
   struct Acceptor;
 
   // Closes it. `backlog`: what has connected already is served.
-  void Retire(const std::shared_ptr<Acceptor>& acceptor, bool backlog);
+  void Retire(Acceptor& acceptor, bool backlog);
   void RetireAll(bool backlog);
   // Has its connections end.
   void End(const Acceptor& acceptor);
@@ -81,28 +84,27 @@ class Worker {
   boost::system::error_code Open(const Port& port, const std::string& address,
                                  Descriptor descriptor);
   Task<> AcceptLoop(std::shared_ptr<Acceptor> acceptor);
-  // Serves it, unless there are too many.
-  void TakeConnection(TcpSocket socket, const TcpEndpoint& peer,
-                      const std::shared_ptr<Acceptor>& acceptor);
-  Task<> ServeConnection(TcpSocket socket, std::string client_address, ClientAddresses::Place place,
-                         std::shared_ptr<Acceptor> acceptor);
+  // Owns the descriptor.
+  void Begin(int descriptor, const asio::ip::address& peer, std::shared_ptr<const Arrival> arrival);
   // Looks who the connection is for, passes it through or terminates TLS.
-  Task<> ServeSecured(std::unique_ptr<TcpStream> transport, std::string client_address,
-                      std::shared_ptr<Arrival> arrival);
+  Task<> ServeSecured(std::unique_ptr<TcpStream> transport,
+                      std::unique_ptr<ClientConnection> client);
   // By a TLS route, where there is one for the name.
-  Task<> ServeNamed(std::unique_ptr<ByteStream> stream, std::shared_ptr<const Arrival> arrival,
+  Task<> ServeNamed(std::unique_ptr<ByteStream> stream, std::unique_ptr<ClientConnection> client,
                     std::string server_name);
-  Task<> ServeSession(std::unique_ptr<ByteStream> stream, std::string client_address,
-                      std::shared_ptr<const Arrival> arrival);
+  // Of HTTP/1.1, from its first request or from where it was parked.
+  Task<> ServeSession(ParkedSession begun);
+  // Closes one that has been idle for a while, unless something has just come.
+  Task<> EndParked(ParkedSession session);
   Task<> ServeHttp2(std::unique_ptr<ByteStream> stream, std::string received,
-                    std::string client_address, std::shared_ptr<const Arrival> arrival);
+                    std::unique_ptr<ClientConnection> client);
   Task<> ServeStream(std::unique_ptr<H2ServerExchange> exchange,
                      std::shared_ptr<const Arrival> arrival);
   // For a head that was refused.
   Task<> AnswerRefusal(const Arrival* arrival, ServerExchange* exchange, uint16_t status);
   Task<> Sweep();
-  // Of sessions that have been idle for a while.
-  void GiveBackMemory();
+  // Parks the sessions that have been idle for a while, and gives back their memory.
+  void ParkIdle();
 
   const int index_;
   const WorkerOptions& options_;
@@ -118,14 +120,14 @@ class Worker {
   WorkerContext context_;
   std::shared_ptr<const PortContexts> contexts_;
   std::vector<std::shared_ptr<Acceptor>> acceptors_;
-  bool ending_ = false;     // All connections are to end,
-  bool accepting_ = true;   // and none are taken any more.
+  bool ending_ = false;    // All connections are to end,
+  bool accepting_ = true;  // and none are taken any more.
   bool stopping_ = false;
-  size_t connections_ = 0;
-  std::map<std::pair<std::string, uint16_t>, uint64_t> connections_by_port_;
+  ConnectionCounts connections_;
   // With how they came in, for those that are told to end.
   absl::flat_hash_map<H1ServerConnection*, const Arrival*> sessions_;
   absl::flat_hash_map<H2ServerConnection*, const Arrival*> h2_sessions_;
+  ParkedSessions parked_;
   Thread thread_;
 };
 
