@@ -118,7 +118,7 @@ AdminResponse AdminPages::NotFound() const {
 AdminResponse AdminPages::Healthz() const { return Text(200, "ok\n"); }
 
 AdminResponse AdminPages::Readyz() const {
-  if (workers_.draining()) return Text(503, "draining\n");
+  if (workers_.ending()) return Text(503, "draining\n");
   if (agent_.table() == nullptr) return Text(503, "no snapshot yet\n");
   return Text(200, "ok\n");
 }
@@ -147,6 +147,7 @@ AdminResponse AdminPages::Metrics() const {
     sources.certificate_expires_unix =
         static_cast<uint64_t>(std::max<time_t>(std::chrono::system_clock::to_time_t(*expires), 0));
   }
+  sources.staple_expires_unix = workers_.first_staple_end();
   if (spans_ != nullptr) sources.spans = spans_->figures();
   AdminResponse response = Text(200, RenderMetrics(sources));
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
@@ -228,7 +229,8 @@ AdminResponse AdminPages::Listeners() const {
 
 AdminResponse AdminPages::Drain() const {
   LogInfo("draining, as the admin port was told");
-  workers_.StartDrain();
+  workers_.EndConnections();  // /readyz says so from now on.
+  on_drain_();
   return Text(200, "draining\n");
 }
 

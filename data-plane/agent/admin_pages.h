@@ -25,13 +25,15 @@ class AdminPages {
     const AccessLog* access_log;  // nullptr: there is none.
     const SpanExporter* spans;    // Likewise.
     Expiry certificate_expires;   // Of that which the agent shows to control planes; thread-safe.
+    std::function<void()> on_drain;  // When it is asked for.
   };
   explicit AdminPages(Sources sources)
       : agent_(sources.agent),
         workers_(sources.workers),
         access_log_(sources.access_log),
         spans_(sources.spans),
-        certificate_expires_(std::move(sources.certificate_expires)) {}
+        certificate_expires_(std::move(sources.certificate_expires)),
+        on_drain_(std::move(sources.on_drain)) {}
 
   AdminResponse Answer(const AdminRequest& request) const;
 
@@ -53,6 +55,7 @@ class AdminPages {
   const AccessLog* access_log_;
   const SpanExporter* spans_;
   const Expiry certificate_expires_;
+  const std::function<void()> on_drain_;
 };
 
 }  // namespace apk

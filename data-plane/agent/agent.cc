@@ -44,6 +44,8 @@ Agent::Outcome Agent::Serve(const v1::Snapshot& snapshot) {
     outcome.errors = std::move(compiled.errors);
     return outcome;
   }
+  // The first requests have tokens, too.
+  if (table_ == nullptr && on_issuers_) on_issuers_(*compiled.table);
   absl::StatusOr<std::vector<PortError>> published = workers_.Publish(compiled.table);
   if (!published.ok()) {
     outcome.errors.push_back(
@@ -60,23 +62,30 @@ Agent::Outcome Agent::Serve(const v1::Snapshot& snapshot) {
   return outcome;
 }
 
-void Agent::StartFromDisk() {
+absl::Status Agent::StartFromDisk(const std::string& version) {
   absl::StatusOr<v1::Snapshot> snapshot = disk_.Load();
   if (!snapshot.ok()) {
     if (!absl::IsNotFound(snapshot.status())) {
       LogError("no usable snapshot on disk",
                {{"reason", std::string(snapshot.status().message())}});
     }
-    return;
+    return snapshot.status();
+  }
+  if (!version.empty() && snapshot->version() != version) {
+    return absl::FailedPreconditionError(
+        Concat("the snapshot on disk is ", snapshot->version(), ", the one in use ", version,
+               ", which could not be saved: see the log of the agent that runs"));
   }
   const Outcome outcome = Serve(*snapshot);
   if (outcome.table == nullptr) {
     LogError("snapshot on disk refused", {{"reason", outcome.errors.front().message}});
-    return;
+    return absl::FailedPreconditionError(
+        Concat("the snapshot on disk can't be served: ", outcome.errors.front().message));
   }
   LogInfo("serving the snapshot on disk",
           {{"version", snapshot->version()}, {"revision", std::to_string(snapshot->revision())}});
   if (on_ready_) std::exchange(on_ready_, nullptr)();
+  return absl::OkStatus();
 }
 
 v1::DiscoveryRequest Agent::Take(const v1::DiscoveryResponse& response) {

@@ -3,6 +3,8 @@
 // thread.
 #pragma once
 
+#include <absl/status/status.h>
+
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -25,8 +27,9 @@ class Agent {
   Agent(WorkerGroup& workers, LastGoodSnapshot& disk, const std::string& own_address)
       : workers_(workers), disk_(disk), compiler_(own_address, series_) {}
 
-  // Serves from disk where there is a good snapshot. Called once, before anything is received.
-  void StartFromDisk();
+  // Serves from disk where there is a good snapshot. Called once, before anything is received. `version`: another
+  // than this is not served, unless it is "".
+  absl::Status StartFromDisk(const std::string& version = "");
 
   // The first request of a stream. Thread-safe.
   v1::DiscoveryRequest Hello(const v1::AgentInfo& agent) const;

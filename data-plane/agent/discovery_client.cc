@@ -53,6 +53,7 @@ std::string ReasonOf(const grpc::Status& status, const TlsIdentity& identity) {
 }  // namespace
 
 void DiscoveryClient::Start() {
+  stopping_ = false;  // There is no thread.
   thread_ = Thread("discovery", 0, [this] { Run(); });
 }
 
@@ -63,7 +64,33 @@ void DiscoveryClient::Stop() {
     if (context_ != nullptr) context_->TryCancel();
   }
   stop_requested_.notify_all();
+  hold_changed_.notify_all();
   thread_.Join();
+}
+
+void DiscoveryClient::Hold() {
+  std::unique_lock lock(mutex_);
+  held_ = true;
+  hold_changed_.wait(lock, [this] { return !taking_; });
+}
+
+void DiscoveryClient::Release() {
+  const std::lock_guard lock(mutex_);
+  held_ = false;
+  hold_changed_.notify_all();
+}
+
+bool DiscoveryClient::BeginToTake() {
+  std::unique_lock lock(mutex_);
+  hold_changed_.wait(lock, [this] { return !held_ || stopping_; });
+  taking_ = !stopping_;
+  return taking_;
+}
+
+void DiscoveryClient::EndTaking() {
+  const std::lock_guard lock(mutex_);
+  taking_ = false;
+  hold_changed_.notify_all();
 }
 
 bool DiscoveryClient::Pause(std::chrono::milliseconds duration) {
@@ -125,7 +152,10 @@ bool DiscoveryClient::RunStream(const std::string& control_plane, const TlsIdent
       break;
     }
     let_in = true;  // An older one does not say so.
-    alive = stream->Write(agent_.Take(response));
+    if (!BeginToTake()) break;
+    const v1::DiscoveryRequest answer = agent_.Take(response);
+    EndTaking();
+    alive = stream->Write(answer);
   }
   const grpc::Status status = stream->Finish();
   const std::lock_guard lock(mutex_);

@@ -36,13 +36,21 @@ class DiscoveryClient {
       : options_(std::move(options)), agent_(agent) {}
   ~DiscoveryClient() { Stop(); }
 
+  // Also after Stop.
   void Start();
   void Stop();
+  // Takes nothing any more, from the return on, until Release. The stream stays open, and the control plane is not
+  // told that what it sends is in force.
+  void Hold();
+  void Release();
 
  private:
   void Run();
   // One stream, until it ends. True where the control plane let the agent in.
   bool RunStream(const std::string& control_plane, const TlsIdentity& identity);
+  // Lets nothing change while it takes something. False when it is stopped, and nothing is to be taken.
+  bool BeginToTake();
+  void EndTaking();
   // False when stopped meanwhile.
   bool Pause(std::chrono::milliseconds duration);
 
@@ -50,7 +58,10 @@ class DiscoveryClient {
   Agent& agent_;
   std::mutex mutex_;
   std::condition_variable stop_requested_;
+  std::condition_variable hold_changed_;
   bool stopping_ = false;
+  bool held_ = false;
+  bool taking_ = false;
   grpc::ClientContext* context_ = nullptr;  // Of the stream that is open.
   Thread thread_;
 };

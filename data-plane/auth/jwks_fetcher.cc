@@ -118,6 +118,20 @@ KeyFile::KeySets JwksFetcher::Documents() const {
   return documents;
 }
 
+void JwksFetcher::SetSaving(bool saving) {
+  const std::lock_guard lock(file_mutex_);
+  saving_ = saving;
+}
+
+void JwksFetcher::Save(const KeyFile::KeySets& documents) {
+  const std::lock_guard lock(file_mutex_);
+  if (!saving_) return;
+  const absl::Status saved = file_.Save(documents);
+  if (!saved.ok()) {
+    LogWarning("token issuers' keys not saved", {{"reason", std::string(saved.message())}});
+  }
+}
+
 void JwksFetcher::Fetch(Source& due, std::unique_lock<std::mutex>& lock) {
   const TokenIssuer issuer = due.issuer;
   due.fetched = Now();
@@ -148,10 +162,7 @@ void JwksFetcher::Fetch(Source& due, std::unique_lock<std::mutex>& lock) {
   PublishKeys();
   const KeyFile::KeySets documents = Documents();
   lock.unlock();
-  const absl::Status saved = file_.Save(documents);
-  if (!saved.ok()) {
-    LogWarning("token issuers' keys not saved", {{"reason", std::string(saved.message())}});
-  }
+  Save(documents);
   lock.lock();
 }
 

@@ -30,6 +30,9 @@ class JwksFetcher {
 
   // The issuers of the table in force; thread-safe, returns at once.
   void SetIssuers(const RouteTable& table);
+  // Whether what it fetches is kept in the file; it is, unless told otherwise. Once the call returns, nothing is
+  // being written against its will.
+  void SetSaving(bool saving);
 
  private:
   struct Source {
@@ -48,6 +51,7 @@ class JwksFetcher {
   void Run();
   // Fetches a source's keys. REQUIRES: `lock` holds mutex_; it does not meanwhile.
   void Fetch(Source& source, std::unique_lock<std::mutex>& lock);
+  void Save(const KeyFile::KeySets& documents);
   // What the sources have. REQUIRES: mutex_ is held.
   KeyFile::KeySets Documents() const;
   // REQUIRES: mutex_ is held.
@@ -55,7 +59,9 @@ class JwksFetcher {
   Source* NextDue(TimePoint now);
 
   const Publish publish_;
-  KeyFile file_;  // The fetcher's thread's, but for the constructor.
+  std::mutex file_mutex_;
+  KeyFile file_;  // Under it, but for the constructor.
+  bool saving_ = true;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool stopping_ = false;

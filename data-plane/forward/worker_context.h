@@ -89,6 +89,8 @@ struct Arrival {
   std::string address;  // Of the port, as in the table: "" is the agent's own.
   uint16_t port = 0;
   bool tls = false;
+  // Of all that came in there: it is to end once its exchanges are over. The worker's thread's.
+  std::shared_ptr<bool> ending = std::make_shared<bool>(false);
   HandshakeFacts handshake;  // Of TLS that was terminated here.
 };
 

@@ -43,6 +43,7 @@ IdentityKeeper::IdentityKeeper(IdentityOptions options)
 }
 
 void IdentityKeeper::Start() {
+  stopping_ = false;  // There is no thread.
   thread_ = Thread("identity", 0, [this] { Run(); });
 }
 

@@ -39,6 +39,7 @@ class IdentityKeeper {
   explicit IdentityKeeper(IdentityOptions options);
   ~IdentityKeeper() { Stop(); }
 
+  // Also after Stop.
   void Start();
   void Stop();
   // For the next connection; nullopt until the agent has joined. Thread-safe.

@@ -1,6 +1,7 @@
 // Options of the listening socket are those of what it accepts: nothing is set for each connection.
 #include "data-plane/net/tcp_acceptor.h"
 
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,13 +38,24 @@ boost::system::error_code TcpAcceptor::Open(const TcpEndpoint& endpoint) {
   return {};
 }
 
+void TcpAcceptor::Adopt(Descriptor listening) {
+  const int on = 1;
+  setsockopt(listening.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  fcntl(listening.get(), F_SETFL, fcntl(listening.get(), F_GETFL) | O_NONBLOCK);
+  socket_.descriptor = listening.Release();
+  poller_.Add(socket_);
+}
+
 TcpAcceptor::Accepted TcpAcceptor::TryAccept() {
+  if (socket_.readable && ++accepts_in_a_row_ <= kAcceptsInARowMax) return AcceptNow();
+  accepts_in_a_row_ = 0;
+  Accepted none;
+  none.wait = true;
+  return none;
+}
+
+TcpAcceptor::Accepted TcpAcceptor::AcceptNow() {
   Accepted accepted;
-  if (!socket_.readable || ++accepts_in_a_row_ > kAcceptsInARowMax) {
-    accepts_in_a_row_ = 0;
-    accepted.wait = true;
-    return accepted;
-  }
   auto size = static_cast<socklen_t>(accepted.peer.capacity());
   do {
     accepted.descriptor =

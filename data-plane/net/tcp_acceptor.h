@@ -3,6 +3,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 
+#include "common/descriptor.h"
 #include "data-plane/net/poller.h"
 #include "data-plane/net/resolver.h"
 
@@ -18,7 +19,10 @@ class TcpAcceptor {
   // Binds so that other sockets of this kind may share the port (SO_REUSEPORT), and listens. Call
   // once.
   boost::system::error_code Open(const TcpEndpoint& endpoint);
+  // Goes on with one that listens already. Call instead of Open.
+  void Adopt(Descriptor listening);
   bool is_open() const { return socket_.descriptor >= 0; }
+  int descriptor() const { return socket_.descriptor; }
 
   struct Accepted {
     int descriptor = -1;  // The caller's: non-blocking, TCP_NODELAY. -1: none.
@@ -26,6 +30,8 @@ class TcpAcceptor {
     TcpEndpoint peer;
   };
   Accepted TryAccept();
+  // The same of what the kernel has by now, whether that was told or not: before the last Close.
+  Accepted AcceptNow();
   // `const auto [error] = co_await acceptor.WaitToAccept();` An error: it was closed.
   auto WaitToAccept() { return WaitForReading(&socket_); }
   // Ends the wait. Idempotent.

@@ -33,6 +33,21 @@ bool TicketKeys::Rotate(TimePoint now) {
   return true;
 }
 
+std::optional<TicketKeys::State> TicketKeys::Export(TimePoint now) const {
+  const std::lock_guard lock(mutex_);
+  if (!current_.has_value()) return std::nullopt;
+  return State{.current = *current_,
+               .previous = previous_,
+               .age = std::chrono::duration_cast<std::chrono::milliseconds>(now - made_)};
+}
+
+void TicketKeys::Import(const State& state, TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  current_ = state.current;
+  previous_ = state.previous;
+  made_ = now - state.age;
+}
+
 std::optional<TicketKeys::Key> TicketKeys::Current(TimePoint now) {
   const std::lock_guard lock(mutex_);
   if (!Rotate(now)) return std::nullopt;

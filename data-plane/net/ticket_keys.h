@@ -26,6 +26,16 @@ class TicketKeys {
     bool current = false;  // Otherwise the ticket should be replaced.
   };
 
+  // What another process needs to go on with these. `age`: of the current key.
+  struct State {
+    Key current;
+    std::optional<Key> previous;
+    std::chrono::milliseconds age;
+  };
+  // nullopt where none was needed yet.
+  std::optional<State> Export(TimePoint now) const;
+  void Import(const State& state, TimePoint now);
+
   // To seal with. nullopt where there is no randomness.
   std::optional<Key> Current(TimePoint now);
   // The key of that name, unless it is too old.
@@ -34,7 +44,7 @@ class TicketKeys {
  private:
   bool Rotate(TimePoint now);
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::optional<Key> current_;
   std::optional<Key> previous_;
   TimePoint made_;  // The current one.

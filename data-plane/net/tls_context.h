@@ -7,8 +7,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "common/clock.h"
+#include "data-plane/net/ticket_keys.h"
 
 namespace apk {
 
@@ -17,7 +21,7 @@ using SslContext = std::shared_ptr<SSL_CTX>;
 struct ServerCertificate {
   std::string chain_pem;
   std::string key_pem;
-  std::string ocsp_response;  // DER, stapled where clients ask for it; or "".
+  std::string ocsp_response;  // DER, stapled where clients ask for it, for as long as it is fit; or "".
 };
 
 // What the clients of one listener are shown, and asked for.
@@ -34,8 +38,13 @@ struct ServerSettings {
 // For one port. The settings with the most specific hostname win; without SNI, or where nothing
 // matches, those for any host do, else the first. Of their certificates, the most specific name of
 // each type of key is shown, and the client's offers decide between types. TLS 1.2 with AEAD suites
-// and TLS 1.3, no renegotiation; tickets with keys that change.
-absl::StatusOr<SslContext> MakeServerContext(const std::vector<ServerSettings>& settings);
+// and TLS 1.3, no renegotiation. Tickets are sealed with `tickets`: another context with the same keys takes them,
+// where it has settings of the same name that validate clients alike.
+absl::StatusOr<SslContext> MakeServerContext(const std::vector<ServerSettings>& settings,
+                                             std::shared_ptr<TicketKeys> tickets);
+
+// When the first OCSP response that the context staples ends; nullopt where it staples none.
+std::optional<WallTime> FirstStapleEnd(const SslContext& context);
 
 // What the context found out about one connection while it accepted it; see AttachFacts.
 struct HandshakeFacts {

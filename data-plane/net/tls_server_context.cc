@@ -11,10 +11,11 @@
 #include <set>
 #include <utility>
 
+#include "common/log.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "data-plane/net/client_hello.h"
-#include "data-plane/net/ticket_keys.h"
+#include "data-plane/net/ocsp_staple.h"
 #include "data-plane/net/tls_context.h"
 #include "data-plane/net/tls_pem.h"
 
@@ -30,7 +31,7 @@ constexpr size_t kSessionIdContextBytes = 32;
 // One context, with at most one certificate for each type of key.
 struct CertificateSet {
   SslContext context;
-  std::vector<std::pair<const X509*, std::string>> staples;  // OCSP responses by certificate.
+  std::vector<std::pair<const X509*, OcspStaple>> staples;  // By certificate.
   std::string protocols;                                     // ALPN, as it goes over the wire.
 };
 
@@ -47,7 +48,7 @@ struct ServedSettings {
 struct PortTable {
   std::vector<std::unique_ptr<CertificateSet>> sets;
   std::vector<ServedSettings> settings;  // Most specific hostname first.
-  TicketKeys tickets;
+  std::shared_ptr<TicketKeys> tickets;
 
   const ServedSettings& Find(std::string_view server_name) const;
 };
@@ -146,8 +147,10 @@ int ChooseProtocol(SSL*, const unsigned char** out, unsigned char* out_size,
 
 int StapleOcsp(SSL* ssl, void* argument) {
   const X509* const shown = SSL_get_certificate(ssl);
-  for (const auto& [certificate, response] : static_cast<CertificateSet*>(argument)->staples) {
-    if (certificate != shown) continue;
+  for (const auto& [certificate, staple] : static_cast<CertificateSet*>(argument)->staples) {
+    // One that has ended would make clients turn away that would come without any.
+    if (certificate != shown || staple.until <= std::chrono::system_clock::now()) continue;
+    const std::string& response = staple.response;
     auto* const copy =
         static_cast<unsigned char*>(OPENSSL_memdup(response.data(), response.size()));
     if (copy == nullptr) return SSL_TLSEXT_ERR_NOACK;
@@ -173,7 +176,7 @@ int OnTicket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* c
   auto& table = *static_cast<PortTable*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), TableIndex()));
   const TimePoint now = std::chrono::steady_clock::now();
   if (sealing != 0) {
-    std::optional<TicketKeys::Key> key = table.tickets.Current(now);
+    std::optional<TicketKeys::Key> key = table.tickets->Current(now);
     if (!key.has_value() || RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1 ||
         EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), nullptr, key->cipher_key.data(), iv) != 1 ||
         !InitMac(mac, *key)) {
@@ -183,7 +186,7 @@ int OnTicket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* c
     return 1;
   }
   const std::string_view wanted(reinterpret_cast<const char*>(name), 16);
-  std::optional<TicketKeys::Found> found = table.tickets.Find(wanted, now);
+  std::optional<TicketKeys::Found> found = table.tickets->Find(wanted, now);
   if (!found.has_value()) return 0;
   if (!InitMac(mac, found->key) || EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), nullptr,
                                                       found->key.cipher_key.data(), iv) != 1) {
@@ -228,6 +231,7 @@ struct Candidate {
   const ServerCertificate* certificate;
   int key_type;
   std::vector<std::string> names;  // Lower case.
+  std::optional<OcspStaple> staple;
 
   bool Has(const std::string& name) const {
     return std::find(names.begin(), names.end(), name) != names.end();
@@ -259,6 +263,19 @@ std::vector<std::string> NamesOf(X509* certificate) {
   return names;
 }
 
+std::optional<OcspStaple> StapleOf(const ServerSettings& settings,
+                                   const ServerCertificate& certificate,
+                                   const std::vector<X509Ptr>& chain) {
+  if (certificate.ocsp_response.empty()) return std::nullopt;
+  absl::StatusOr<OcspStaple> staple =
+      ReadOcspStaple(certificate.ocsp_response, chain, std::chrono::system_clock::now());
+  if (staple.ok()) return *std::move(staple);
+  LogWarning(
+      "OCSP response not stapled",
+      {{"listener", settings.name}, {"reason", std::string(staple.status().message())}});
+  return std::nullopt;
+}
+
 absl::StatusOr<std::vector<Candidate>> ReadCandidates(const ServerSettings& settings) {
   std::vector<Candidate> candidates;
   for (const ServerCertificate& certificate : settings.certificates) {
@@ -266,38 +283,38 @@ absl::StatusOr<std::vector<Candidate>> ReadCandidates(const ServerSettings& sett
     if (chain.empty()) return absl::InvalidArgumentError("certificate: no PEM certificate in it");
     candidates.push_back({.certificate = &certificate,
                           .key_type = EVP_PKEY_get_base_id(X509_get0_pubkey(chain[0].get())),
-                          .names = NamesOf(chain[0].get())});
+                          .names = NamesOf(chain[0].get()),
+                          .staple = StapleOf(settings, certificate, chain)});
   }
   return candidates;
 }
 
 // For each type of key the first certificate with the name itself, or else with its wildcard; for
 // name "" the first of each type.
-std::vector<const ServerCertificate*> Choose(const std::vector<Candidate>& candidates,
-                                             const std::string& name) {
-  std::map<int, const ServerCertificate*> chosen;
-  std::vector<const ServerCertificate*> in_order;
+std::vector<const Candidate*> Choose(const std::vector<Candidate>& candidates,
+                                     const std::string& name) {
+  std::set<int> chosen;  // Types of keys.
+  std::vector<const Candidate*> in_order;
   for (const std::string& wanted : {name, WildcardOf(name)}) {
     for (const Candidate& candidate : candidates) {
       if (!name.empty() && !candidate.Has(wanted)) continue;
-      if (chosen.emplace(candidate.key_type, candidate.certificate).second) {
-        in_order.push_back(candidate.certificate);
-      }
+      if (chosen.insert(candidate.key_type).second) in_order.push_back(&candidate);
     }
   }
   return in_order;
 }
 
 absl::StatusOr<std::unique_ptr<CertificateSet>> MakeSet(
-    const ServerSettings& settings, const std::vector<const ServerCertificate*>& certificates,
+    const ServerSettings& settings, const std::vector<const Candidate*>& candidates,
     PortTable* table) {
   auto set = std::make_unique<CertificateSet>();
   ASSIGN_OR_RETURN(set->context, NewContext(table));
   SSL_CTX* const context = set->context.get();
-  for (const ServerCertificate* const certificate : certificates) {
-    RETURN_IF_ERROR(LoadCertificate(context, certificate->chain_pem, certificate->key_pem));
-    if (certificate->ocsp_response.empty()) continue;
-    set->staples.emplace_back(SSL_CTX_get0_certificate(context), certificate->ocsp_response);
+  for (const Candidate* const candidate : candidates) {
+    const ServerCertificate& certificate = *candidate->certificate;
+    RETURN_IF_ERROR(LoadCertificate(context, certificate.chain_pem, certificate.key_pem));
+    if (!candidate->staple.has_value()) continue;
+    set->staples.emplace_back(SSL_CTX_get0_certificate(context), *candidate->staple);
   }
   if (!set->staples.empty()) {
     SSL_CTX_set_tlsext_status_cb(context, StapleOcsp);
@@ -327,16 +344,20 @@ absl::Status AddSettings(const ServerSettings& settings, PortTable* table) {
                              : SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
   }
   served.session_id_context.resize(kSessionIdContextBytes);
-  EVP_Digest(settings.name.data(), settings.name.size(),
+  // Whoever was let in by other rules must come in by these.
+  const std::string session_rules =
+      Concat(settings.name, "\n", settings.hostname, "\n",
+             settings.insecure_fallback ? "any" : "valid", "\n", settings.client_ca_pem);
+  EVP_Digest(session_rules.data(), session_rules.size(),
              reinterpret_cast<unsigned char*>(served.session_id_context.data()), nullptr,
              EVP_sha256(), nullptr);
   std::set<std::string> names{""};
   for (const Candidate& candidate : candidates) {
     names.insert(candidate.names.begin(), candidate.names.end());
   }
-  std::map<std::vector<const ServerCertificate*>, const CertificateSet*> made;
+  std::map<std::vector<const Candidate*>, const CertificateSet*> made;
   for (const std::string& name : names) {
-    const std::vector<const ServerCertificate*> chosen = Choose(candidates, name);
+    const std::vector<const Candidate*> chosen = Choose(candidates, name);
     const CertificateSet*& set = made[chosen];
     if (set == nullptr) {
       ASSIGN_OR_RETURN(std::unique_ptr<CertificateSet> fresh, MakeSet(settings, chosen, table));
@@ -351,9 +372,11 @@ absl::Status AddSettings(const ServerSettings& settings, PortTable* table) {
 
 }  // namespace
 
-absl::StatusOr<SslContext> MakeServerContext(const std::vector<ServerSettings>& settings) {
+absl::StatusOr<SslContext> MakeServerContext(const std::vector<ServerSettings>& settings,
+                                             std::shared_ptr<TicketKeys> tickets) {
   if (settings.empty()) return absl::InvalidArgumentError("no certificate");
   auto table = std::make_shared<PortTable>();
+  table->tickets = std::move(tickets);
   for (const ServerSettings& one : settings) RETURN_IF_ERROR(AddSettings(one, table.get()));
   std::stable_sort(
       table->settings.begin(), table->settings.end(),
@@ -362,6 +385,18 @@ absl::StatusOr<SslContext> MakeServerContext(const std::vector<ServerSettings>& 
   SSL_CTX* const first = table->Find("").fallback->context.get();
   SSL_CTX_set_client_hello_cb(first, OnClientHello, table.get());
   return SslContext(first, [table](SSL_CTX*) {});
+}
+
+std::optional<WallTime> FirstStapleEnd(const SslContext& context) {
+  const auto& table =
+      *static_cast<const PortTable*>(SSL_CTX_get_ex_data(context.get(), TableIndex()));
+  std::optional<WallTime> first;
+  for (const auto& set : table.sets) {
+    for (const auto& [certificate, staple] : set->staples) {
+      first = std::min(first.value_or(staple.until), staple.until);
+    }
+  }
+  return first;
 }
 
 void AttachFacts(SSL* ssl, HandshakeFacts* facts) { SSL_set_ex_data(ssl, FactsIndex(), facts); }

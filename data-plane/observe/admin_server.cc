@@ -1,8 +1,9 @@
 // The same session code as for clients, with a handler instead of a route table.
 #include "data-plane/observe/admin_server.h"
 
-#include <atomic>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <future>
 
 #include "common/strings.h"
 #include "data-plane/net/timer.h"
@@ -49,6 +50,34 @@ absl::Status AdminServer::Listen(const std::string& address, uint16_t port) {
   return absl::OkStatus();
 }
 
+absl::Status AdminServer::Adopt(ListeningSocket socket) {
+  boost::system::error_code error;
+  const asio::ip::address parsed = asio::ip::make_address(socket.address, error);
+  const asio::ip::tcp::endpoint endpoint(parsed, socket.port);
+  if (!error) acceptor_.assign(endpoint.protocol(), socket.descriptor.get(), error);
+  if (error) return absl::UnavailableError(Concat("can't take over: ", error.message()));
+  socket.descriptor.Release();
+  port_ = socket.port;
+  return absl::OkStatus();
+}
+
+std::optional<ListeningSocket> AdminServer::ShareListener() {
+  return DuplicateListener(acceptor_.native_handle());
+}
+
+// Released, since another process may have the socket, too: see Worker::Retire.
+void AdminServer::StopAccepting() {
+  std::promise<void> stopped;
+  asio::post(io_, [&] {
+    boost::system::error_code ignored;
+    const Descriptor closed(acceptor_.release(ignored));
+    ending_ = true;
+    for (H1ServerConnection* const session : sessions_) session->OnEnding();
+    stopped.set_value();
+  });
+  stopped.get_future().wait();
+}
+
 void AdminServer::Start() {
   asio::co_spawn(io_, Accept(), Detached());
   asio::co_spawn(io_, SweepDeadlines(&deadlines_, &io_), Detached());
@@ -65,11 +94,11 @@ Task<> AdminServer::Accept() {
 }
 
 Task<> AdminServer::Serve(TcpSocket socket) {
-  static const std::atomic<bool> kNotDraining{false};
   static const SessionLimits kLimits;
   ++connections_;
   auto stream = std::make_unique<TcpStream>(std::move(socket), deadlines_);
-  H1ServerConnection connection(std::move(stream), "", false, kLimits, kNotDraining);
+  H1ServerConnection connection(std::move(stream), "", false, kLimits, ending_);
+  sessions_.insert(&connection);
   for (;;) {
     const H1ServerConnection::ReadOutcome outcome = co_await connection.ReadRequest();
     if (outcome == H1ServerConnection::ReadOutcome::kClosed) break;
@@ -108,6 +137,7 @@ Task<> AdminServer::Serve(TcpSocket socket) {
     const bool more = co_await connection.FinishExchange();
     if (!more) break;
   }
+  sessions_.erase(&connection);
   --connections_;
 }
 

@@ -2,6 +2,7 @@
 // busy.
 #pragma once
 
+#include <absl/container/flat_hash_set.h>
 #include <absl/status/status.h>
 
 #include <boost/asio/io_context.hpp>
@@ -10,13 +11,17 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <optional>
 #include <string_view>
 
 #include "common/thread.h"
+#include "data-plane/net/listening_socket.h"
 #include "data-plane/net/task.h"
 #include "data-plane/net/tcp_stream.h"
 
 namespace apk {
+
+class H1ServerConnection;
 
 struct AdminResponse {
   uint16_t status = 200;
@@ -47,7 +52,13 @@ class AdminServer {
   // "127.0.0.1:9501"; port 0 takes a free one.
   absl::Status Listen(const std::string& address, uint16_t port);
   uint16_t port() const { return port_; }
+  // Goes on with a socket that listens already.
+  absl::Status Adopt(ListeningSocket socket);
+  // A second descriptor of what it listens by; nullopt where there is none.
+  std::optional<ListeningSocket> ShareListener();
   void Start();
+  // Answers nobody any more from the return on, but those who ask already.
+  void StopAccepting();
 
  private:
   Task<> Accept();
@@ -59,6 +70,8 @@ class AdminServer {
   asio::basic_socket_acceptor<asio::ip::tcp, Executor> acceptor_;
   uint16_t port_ = 0;
   size_t connections_ = 0;
+  bool ending_ = false;  // Its thread's.
+  absl::flat_hash_set<H1ServerConnection*> sessions_;
   Thread thread_;
 };
 

@@ -57,6 +57,7 @@ struct MetricsSources {
   uint64_t resident_bytes = 0;
   // When the certificate ends that control planes are shown, Unix time; nullopt: there is none.
   std::optional<uint64_t> certificate_expires_unix = std::nullopt;
+  std::optional<uint64_t> staple_expires_unix = std::nullopt;  // Likewise, of the first OCSP response.
 };
 
 // Prometheus text format 0.0.4. Listeners, routes and backends have series for as long as a table in use has

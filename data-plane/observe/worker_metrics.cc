@@ -138,6 +138,13 @@ void AddWorkers(Exposition& out, const MetricsSources& sources) {
   if (sources.certificate_expires_unix.has_value()) {
     out.Sample(kExpires, {}, *sources.certificate_expires_unix);
   }
+  constexpr char kStaple[] = "apk_ocsp_staple_expires_timestamp_seconds";
+  out.Family(kStaple, "gauge",
+             "When the first of the OCSP responses ends that clients are given; absent where none "
+             "is.");
+  if (sources.staple_expires_unix.has_value()) {
+    out.Sample(kStaple, {}, *sources.staple_expires_unix);
+  }
 }
 
 }  // namespace apk

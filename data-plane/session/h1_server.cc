@@ -43,13 +43,13 @@ void AppendFields(std::string& out, const HeaderMap& headers, bool keep_length) 
 
 H1ServerConnection::H1ServerConnection(std::unique_ptr<ByteStream> stream,
                                        std::string client_address, bool secure,
-                                       const SessionLimits& limits,
-                                       const std::atomic<bool>& draining, uint64_t requests)
+                                       const SessionLimits& limits, const bool& ending,
+                                       uint64_t requests)
     : stream_(std::move(stream)),
       client_address_(std::move(client_address)),
       secure_(secure),
       limits_(limits),
-      draining_(draining),
+      ending_(ending),
       body_(*stream_, buffer_),
       writer_(*stream_),
       requests_(requests) {}
@@ -69,9 +69,17 @@ void H1ServerConnection::Guard() {
   stream_->SpareAtDeadline(read_deadline_ <= write_deadline_);
 }
 
+std::chrono::milliseconds H1ServerConnection::IdleTime() const {
+  if (ending_) return limits_.last_idle_timeout;
+  return requests_ == 0 ? limits_.head_timeout : limits_.idle_timeout;
+}
+
+// A client may send a request while it is told that the connection ends, and then would have to guess whether it
+// may send it again. So a connection that is to end waits a little for one, which is answered, and looks once
+// more before it closes.
 Task<H1ServerConnection::ReadOutcome> H1ServerConnection::ReadRequest() {
   scanner_.Reset();
-  GuardRead(In(requests_ == 0 ? limits_.head_timeout : limits_.idle_timeout));
+  GuardRead(In(IdleTime()));
   bool in_head = requests_ == 0;
   for (;;) {
     if (!buffer_.empty()) {
@@ -80,8 +88,6 @@ Task<H1ServerConnection::ReadOutcome> H1ServerConnection::ReadRequest() {
       if (state == HeadScanner::State::kComplete) break;
       if (!in_head) GuardRead(In(limits_.head_timeout));
       in_head = true;
-    } else if (requests_ > 0 && draining_.load(std::memory_order_relaxed)) {
-      co_return ReadOutcome::kClosed;  // It began while the last answer was under way.
     }
     const size_t bytes_max = limits_.head.head_bytes_max + 64;
     ReadBuffer::Space space = buffer_.Prepare(bytes_max);
@@ -89,11 +95,19 @@ Task<H1ServerConnection::ReadOutcome> H1ServerConnection::ReadRequest() {
     ReadResult result = stream_->TryRead(space.data, space.size);
     while (result.wait) {
       waiting_ = true;
-      const auto [error] = co_await stream_->WaitToRead();
+      auto [error] = co_await stream_->WaitToRead();
       waiting_ = false;
       const bool yielding = std::exchange(yielding_, false) && !stream_->timed_out();
+      if (error && stream_->timed_out() && buffer_.empty()) {
+        if (stream_->IsQuiet(true)) {
+          co_await CloseGracefully();
+          co_return ReadOutcome::kClosed;
+        }
+        GuardRead(In(limits_.head_timeout));
+        error.clear();
+      }
       result = error && !yielding ? ReadResult{} : stream_->TryRead(space.data, space.size);
-      if (result.wait && yielding) co_return ReadOutcome::kIdle;
+      if (result.wait && yielding && !ending_) co_return ReadOutcome::kIdle;
     }
     if (!result.ok || result.bytes == 0) {
       const bool begun_and_late = stream_->timed_out() && !buffer_.empty();
@@ -193,7 +207,7 @@ void H1ServerConnection::WriteHead(const ResponseHead& head) {
   }
   // A client that still waits for 100 may or may not send its body now: only a close is clear. The
   // same where the answer comes before much of the body, or because the body does not come.
-  if (continue_wanted_ || draining_.load(std::memory_order_relaxed) || stream_->timed_out() ||
+  if (continue_wanted_ || ending_ || stream_->timed_out() ||
       !body_.EndsWithin(limits_.skip_bytes_max)) {
     keep_alive_ = false;
   }
@@ -243,8 +257,11 @@ Task<bool> H1ServerConnection::Flush() {
   co_return written;
 }
 
-void H1ServerConnection::CloseIfIdle() {
-  if (waiting_ && buffer_.empty()) stream_->Close();
+void H1ServerConnection::OnEnding() {
+  if (!waiting_ || !buffer_.empty()) return;
+  const std::chrono::milliseconds planned =
+      requests_ == 0 ? limits_.head_timeout : limits_.idle_timeout;
+  GuardRead(std::min(read_deadline_, read_deadline_ - planned + limits_.last_idle_timeout));
 }
 
 bool H1ServerConnection::YieldIfIdle() {

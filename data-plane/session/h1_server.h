@@ -2,7 +2,6 @@
 // 9112 9.3). Pipelined requests wait in the read buffer and are served in order.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -18,6 +17,7 @@ struct SessionLimits {
   HeadLimits head;
   std::chrono::milliseconds head_timeout{10'000};
   std::chrono::milliseconds idle_timeout{75'000};
+  std::chrono::milliseconds last_idle_timeout{1000};  // Instead of both, once connections are to end.
   std::chrono::milliseconds body_stall_timeout{30'000};
   uint64_t body_bytes_per_second_min = 500;  // After a first body_stall_timeout of waiting.
   std::chrono::milliseconds write_stall_timeout{30'000};
@@ -29,11 +29,11 @@ struct SessionLimits {
 
 class H1ServerConnection final : public ServerExchange {
  public:
-  // `limits` and `draining` outlive the connection. `draining`: finish this exchange, then close.
+  // `limits` and `ending` outlive the connection. `ending`: answer the requests that are on their way, say
+  // with each that it is the last, then close.
   // `requests`: as in Taken, of a connection that goes on.
   H1ServerConnection(std::unique_ptr<ByteStream> stream, std::string client_address, bool secure,
-                     const SessionLimits& limits, const std::atomic<bool>& draining,
-                     uint64_t requests = 0);
+                     const SessionLimits& limits, const bool& ending, uint64_t requests = 0);
 
   enum class ReadOutcome : uint8_t { kRequest, kClosed, kRefused, kHttp2, kIdle };
   // The next request head. kRefused: answer refusal() and close. kHttp2: it began with the preface
@@ -75,13 +75,15 @@ class H1ServerConnection final : public ServerExchange {
   bool head_written() const override { return head_written_; }
 
   ByteStream& stream() { return *stream_; }
-  // Closes it where it waits for a next request of which nothing has come.
-  void CloseIfIdle();
+  // Call when it is to end from now on: it does not wait for a next request for as long as it did.
+  void OnEnding();
   // Lets ReadRequest return kIdle, soon, where it waits for a next request and none has begun since the last
   // call; false where not.
   bool YieldIfIdle();
 
  private:
+  // For how long nothing need come.
+  std::chrono::milliseconds IdleTime() const;
   // `parsed`: request_ is of the head that is refused, as far as it went; what it asked for stays there.
   ReadOutcome Refuse(uint16_t status, bool parsed = false);
   // Reading and writing may wait at the same time; the stream has one deadline for both. A client
@@ -99,7 +101,7 @@ class H1ServerConnection final : public ServerExchange {
   std::string client_address_;
   bool secure_;
   const SessionLimits& limits_;
-  const std::atomic<bool>& draining_;
+  const bool& ending_;
 
   ReadBuffer buffer_;
   HeadScanner scanner_;

@@ -14,6 +14,7 @@ constexpr size_t kFrameHeadBytes = 9;
 constexpr size_t kFrameBytesMax = 16 * 1024;  // SETTINGS_MAX_FRAME_SIZE, which we leave as it is.
 constexpr size_t kDrainBytesMax = 256 * 1024;
 constexpr std::chrono::milliseconds kGoodbyeTime{1000};
+constexpr std::chrono::milliseconds kLastIdleTime{5000};  // Of a peer that does not answer our goodbye.
 constexpr int kEmptyFramesMax = 100;
 constexpr double kFrameBurst = 10'000;
 constexpr double kFramesPerSecond = 330;
@@ -371,6 +372,7 @@ void H2Connection::Punish() {
 void H2Connection::Drain() {
   if (draining_ || closing_) return;
   draining_ = true;
+  GuardStream();
   nghttp2_submit_shutdown_notice(session_);
   Send();
 }
@@ -407,7 +409,7 @@ void H2Connection::ScheduleWriter() {
 void H2Connection::GuardStream() {
   TimePoint at = kNoDeadline;
   if (!writing_.empty()) at = Now() + limits_.write_stall_timeout;
-  if (Idle()) at = std::min(at, Now() + limits_.idle_timeout);
+  if (Idle()) at = std::min(at, Now() + (draining_ ? kLastIdleTime : limits_.idle_timeout));
   stream_->SetDeadline(at);
 }
 

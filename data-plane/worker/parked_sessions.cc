@@ -2,6 +2,7 @@
 #include "data-plane/worker/parked_sessions.h"
 
 #include <boost/asio/post.hpp>
+#include <vector>
 
 namespace apk {
 
@@ -11,7 +12,7 @@ class ParkedSessions::Wait {
 
   Wait(ParkedSessions& parked, ParkedSession session)
       : parked_(&parked), session_(std::make_unique<ParkedSession>(std::move(session))) {
-    parked.streams_.insert(session_->stream.get());
+    parked.streams_.emplace(session_->stream.get(), session_->client.get());
     parked.metrics_.connections_parked.Add();
   }
   Wait(Wait&&) = default;
@@ -48,8 +49,15 @@ void ParkedSessions::Park(ParkedSession session) {
   }
 }
 
-void ParkedSessions::CloseAll() {
-  for (ByteStream* const stream : streams_) stream->Close();
+void ParkedSessions::ResumeEnding() {
+  std::vector<ByteStream*> ending;
+  for (const auto& [stream, client] : streams_) {
+    if (*client->arrival()->ending) ending.push_back(stream);
+  }
+  for (ByteStream* const stream : ending) {
+    Waiter& waiter = stream->socket().read_waiter;
+    if (waiter.armed()) waiter.Complete();  // Otherwise it is being resumed, or ends.
+  }
 }
 
 }  // namespace apk

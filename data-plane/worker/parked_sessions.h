@@ -2,7 +2,7 @@
 // coroutines, which cost several KiB each. One per worker, used by its thread.
 #pragma once
 
-#include <absl/container/flat_hash_set.h>
+#include <absl/container/flat_hash_map.h>
 
 #include <cstdint>
 #include <functional>
@@ -30,8 +30,8 @@ class ParkedSessions {
   // Until something comes, or its stream is closed or reaches its deadline: that ends the
   // connection.
   void Park(ParkedSession session);
-  // The ends follow from the loop.
-  void CloseAll();
+  // Resumes those that came in by a port whose connections are to end, though nothing came of them.
+  void ResumeEnding();
 
  private:
   class Wait;
@@ -39,7 +39,7 @@ class ParkedSessions {
   Executor executor_;
   WorkerMetrics& metrics_;
   std::function<void(ParkedSession)> resume_;
-  absl::flat_hash_set<ByteStream*> streams_;
+  absl::flat_hash_map<ByteStream*, const ClientConnection*> streams_;
 };
 
 }  // namespace apk

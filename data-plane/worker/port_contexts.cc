@@ -60,8 +60,9 @@ SslContext PortContexts::Find(const std::string& address, uint16_t port) const {
   return found == by_port.end() ? nullptr : found->second.context;
 }
 
-absl::StatusOr<std::shared_ptr<PortContexts>> MakePortContexts(const RouteTable& table,
-                                                               const PortContexts* previous) {
+absl::StatusOr<std::shared_ptr<PortContexts>> MakePortContexts(
+    const RouteTable& table, const PortContexts* previous,
+    const std::shared_ptr<TicketKeys>& tickets) {
   auto contexts = std::make_shared<PortContexts>();
   for (const Port& port : table.ports()) {
     if (!port.tls) continue;
@@ -76,7 +77,7 @@ absl::StatusOr<std::shared_ptr<PortContexts>> MakePortContexts(const RouteTable&
       }
     }
     if (entry.context == nullptr) {
-      ASSIGN_OR_RETURN(entry.context, MakeServerContext(settings));
+      ASSIGN_OR_RETURN(entry.context, MakeServerContext(settings, tickets));
     }
     contexts->by_port[{port.address, port.port}] = std::move(entry);
   }

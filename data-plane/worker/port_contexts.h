@@ -1,6 +1,5 @@
 // TLS contexts of the ports of one route table: made once on the thread that compiles, shared by
-// workers. A context whose certificates did not change is taken over, and with it the sessions of
-// its clients.
+// workers. A context whose certificates did not change is taken over.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -43,7 +42,8 @@ struct PortContexts {
   SslContext Find(const std::string& address, uint16_t port) const;
 };
 
-absl::StatusOr<std::shared_ptr<PortContexts>> MakePortContexts(const RouteTable& table,
-                                                               const PortContexts* previous);
+absl::StatusOr<std::shared_ptr<PortContexts>> MakePortContexts(
+    const RouteTable& table, const PortContexts* previous,
+    const std::shared_ptr<TicketKeys>& tickets);
 
 }  // namespace apk

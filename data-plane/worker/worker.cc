@@ -19,6 +19,8 @@
 namespace apk {
 namespace {
 
+constexpr int kBacklogMax = 4096;  // Connections of a listener that goes.
+
 void PinTo(int cpu) {
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -26,20 +28,22 @@ void PinTo(int cpu) {
   pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
 
-// In the set for as long as it lives.
+// In the map for as long as it lives.
 template <class Session>
 class SessionRegistration {
  public:
-  SessionRegistration(absl::flat_hash_set<Session*>& sessions, Session* session)
+  using Sessions = absl::flat_hash_map<Session*, const Arrival*>;
+
+  SessionRegistration(Sessions& sessions, Session* session, const Arrival* arrival)
       : sessions_(sessions), session_(session) {
-    sessions_.insert(session);
+    sessions_.emplace(session, arrival);
   }
   ~SessionRegistration() { sessions_.erase(session_); }
   SessionRegistration(const SessionRegistration&) = delete;
   SessionRegistration& operator=(const SessionRegistration&) = delete;
 
  private:
-  absl::flat_hash_set<Session*>& sessions_;
+  Sessions& sessions_;
   Session* session_;
 };
 
@@ -84,7 +88,9 @@ Worker::Worker(int index, const WorkerOptions& options, ClientAddresses& address
                .table = std::make_shared<const RouteTable>(),
                .keys = std::make_shared<const KeyStore>()},
       parked_(io_.get_executor(), metrics_, [this](ParkedSession session) {
-        asio::co_spawn(io_, ServeSession(std::move(session)), Detached());
+        const bool ending = *session.client->arrival()->ending;
+        Task<> next = ending ? EndParked(std::move(session)) : ServeSession(std::move(session));
+        asio::co_spawn(io_, std::move(next), Detached());
       }) {}
 
 Worker::~Worker() { Stop(); }
@@ -100,28 +106,51 @@ void Worker::Start() {
 // Coroutines refer to what the worker owns, so they are unwound while all of it is there: their
 // streams are closed, and the loop ends when nothing is left to do.
 void Worker::Stop() {
-  draining_.store(true);
   asio::post(io_, [this] {
-    stopping_ = true;
-    CloseAcceptors();
+    stopping_ = ending_ = true;
+    RetireAll(/*backlog=*/false);
   });
   thread_.Join();
 }
 
-void Worker::CloseAcceptors() {
-  for (const auto& acceptor : acceptors_) acceptor->socket.Close();
+void Worker::End(const Acceptor& acceptor) {
+  const std::shared_ptr<bool>& ending = acceptor.arrival->ending;
+  if (std::exchange(*ending, true)) return;
+  for (const auto& [session, arrival] : sessions_) {
+    if (arrival->ending == ending) session->OnEnding();
+  }
+  for (const auto& [session, arrival] : h2_sessions_) {
+    if (arrival->ending == ending) session->Drain();
+  }
+  parked_.ResumeEnding();
+}
+
+void Worker::Retire(Acceptor& acceptor, bool backlog) {
+  End(acceptor);
+  for (int i = 0; backlog && i < kBacklogMax; ++i) {
+    const TcpAcceptor::Accepted accepted = acceptor.socket.AcceptNow();
+    if (accepted.descriptor < 0) break;
+    Begin(accepted.descriptor, accepted.peer.address(), acceptor.arrival);
+  }
+  acceptor.socket.Close();
+}
+
+void Worker::RetireAll(bool backlog) {
+  accepting_ = false;
+  for (const auto& acceptor : acceptors_) Retire(*acceptor, backlog);
   acceptors_.clear();
 }
 
 void Worker::Adopt(std::shared_ptr<const RouteTable> table,
                    std::shared_ptr<const PortContexts> contexts,
+                   std::vector<ListeningSocket> sockets,
                    std::function<void(std::vector<PortError>)> done) {
   asio::post(io_, [this, table = std::move(table), contexts = std::move(contexts),
-                   done = std::move(done)]() mutable {
+                   sockets = std::move(sockets), done = std::move(done)]() mutable {
     context_.table = std::move(table);
     contexts_ = std::move(contexts);
     mirror_stats_.Clear();
-    done(UpdateAcceptors(*context_.table));
+    done(UpdateAcceptors(*context_.table, std::move(sockets)));
   });
 }
 
@@ -129,13 +158,28 @@ void Worker::AdoptKeys(std::shared_ptr<const KeyStore> keys) {
   asio::post(io_, [this, keys = std::move(keys)]() mutable { context_.keys = std::move(keys); });
 }
 
-void Worker::Drain() {
-  draining_.store(true);
+void Worker::EndConnections() {
   asio::post(io_, [this] {
-    CloseAcceptors();
-    for (H1ServerConnection* const session : sessions_) session->CloseIfIdle();
-    for (H2ServerConnection* const session : h2_sessions_) session->Drain();
-    parked_.CloseAll();
+    ending_ = true;
+    for (const auto& acceptor : acceptors_) End(*acceptor);
+  });
+}
+
+void Worker::StopAccepting(std::function<void()> done) {
+  asio::post(io_, [this, done = std::move(done)] {
+    RetireAll(/*backlog=*/true);
+    done();
+  });
+}
+
+void Worker::ShareListeners(std::function<void(std::vector<ListeningSocket>)> done) {
+  asio::post(io_, [this, done = std::move(done)] {
+    std::vector<ListeningSocket> sockets;
+    for (const auto& acceptor : acceptors_) {
+      std::optional<ListeningSocket> shared = DuplicateListener(acceptor->socket.descriptor());
+      sockets.push_back(shared.has_value() ? *std::move(shared) : ListeningSocket());
+    }
+    done(std::move(sockets));
   });
 }
 
@@ -159,13 +203,14 @@ void Worker::Report(std::function<void(WorkerReport)> done) {
   });
 }
 
-std::vector<PortError> Worker::UpdateAcceptors(const RouteTable& table) {
+std::vector<PortError> Worker::UpdateAcceptors(const RouteTable& table,
+                                               std::vector<ListeningSocket> sockets) {
   std::vector<PortError> errors;
-  std::erase_if(acceptors_, [&table](const std::shared_ptr<Acceptor>& acceptor) {
+  std::erase_if(acceptors_, [&](const std::shared_ptr<Acceptor>& acceptor) {
     const Arrival& arrival = *acceptor->arrival;
     const Port* const port = table.FindPort(arrival.address, arrival.port);
     if (port != nullptr && port->tls == arrival.tls) return false;
-    acceptor->socket.Close();
+    Retire(*acceptor, /*backlog=*/true);
     return true;
   });
   for (const Port& port : table.ports()) {
@@ -175,21 +220,34 @@ std::vector<PortError> Worker::UpdateAcceptors(const RouteTable& table) {
               (acceptor->arrival->address == port.address && acceptor->arrival->port == port.port);
     }
     const bool taken = contexts_->taken.contains({port.address, port.port});
-    if (known || taken || draining_.load()) continue;
+    if (known || taken || !accepting_) continue;
     const std::string& address = port.address.empty() ? options_.default_address : port.address;
-    boost::system::error_code error;
-    const asio::ip::address parsed = asio::ip::make_address(address, error);
-    auto acceptor =
-        std::make_shared<Acceptor>(io_.get_executor(), port.address, port.port, port.tls);
-    if (!error) error = acceptor->socket.Open(TcpEndpoint(parsed, port.port));
-    if (error) {
-      errors.push_back(MakePortError(port, address, error));
-      continue;
+    std::vector<ListeningSocket> there = TakeListeners(sockets, address, port.port);
+    if (there.empty()) there.emplace_back();
+    for (ListeningSocket& socket : there) {
+      const boost::system::error_code error = Open(port, address, std::move(socket.descriptor));
+      if (error) errors.push_back(MakePortError(port, address, error));
     }
-    acceptors_.push_back(acceptor);
-    asio::co_spawn(io_, AcceptLoop(std::move(acceptor)), Detached());
   }
   return errors;
+}
+
+boost::system::error_code Worker::Open(const Port& port, const std::string& address,
+                                       Descriptor descriptor) {
+  boost::system::error_code error;
+  const TcpEndpoint endpoint(asio::ip::make_address(address, error), port.port);
+  if (error) return error;
+  auto acceptor = std::make_shared<Acceptor>(io_.get_executor(), port.address, port.port, port.tls);
+  if (descriptor) {
+    acceptor->socket.Adopt(std::move(descriptor));
+  } else {
+    error = acceptor->socket.Open(endpoint);
+  }
+  if (error) return error;
+  *acceptor->arrival->ending = ending_;
+  acceptors_.push_back(acceptor);
+  asio::co_spawn(io_, AcceptLoop(std::move(acceptor)), Detached());
+  return error;
 }
 
 Task<> Worker::AcceptLoop(std::shared_ptr<Acceptor> acceptor) {
@@ -292,8 +350,8 @@ Task<> Worker::ServeSession(ParkedSession begun) {
   std::unique_ptr<ClientConnection> client = std::move(begun.client);
   const Arrival* const arrival = client->arrival().get();
   H1ServerConnection connection(std::move(begun.stream), client->address(), arrival->tls,
-                                options_.session, draining_, begun.requests);
-  const SessionRegistration registration(sessions_, &connection);
+                                options_.session, *arrival->ending, begun.requests);
+  const SessionRegistration registration(sessions_, &connection, arrival);
   for (;;) {
     const H1ServerConnection::ReadOutcome outcome = co_await connection.ReadRequest();
     switch (outcome) {
@@ -326,6 +384,23 @@ Task<> Worker::ServeSession(ParkedSession begun) {
   }
 }
 
+// As an idle session closes, without what a session costs: there may be very many.
+Task<> Worker::EndParked(ParkedSession session) {
+  if (!session.stream->IsQuiet(true)) {
+    asio::co_spawn(io_, ServeSession(std::move(session)), Detached());
+    co_return;
+  }
+  session.stream->SetDeadline(std::chrono::steady_clock::now() + options_.session.drain_timeout);
+  session.stream->SpareAtDeadline(false);
+  co_await session.stream->ShutdownWrite();
+  char scratch[256];
+  for (size_t drained = 0; drained < options_.session.drain_bytes_max;) {
+    const ReadResult result = co_await session.stream->Read(scratch, sizeof scratch);
+    if (!result.ok || result.bytes == 0) co_return;
+    drained += result.bytes;
+  }
+}
+
 Task<> Worker::AnswerRefusal(const Arrival* arrival, ServerExchange* exchange, uint16_t status) {
   ExchangeReport report(context_, *arrival, *exchange);
   const Failure failure = FailureForRefusal(status);
@@ -337,17 +412,16 @@ Task<> Worker::AnswerRefusal(const Arrival* arrival, ServerExchange* exchange, u
 
 Task<> Worker::ServeHttp2(std::unique_ptr<ByteStream> stream, std::string received,
                           std::unique_ptr<ClientConnection> client) {
-  std::shared_ptr<const Arrival> arrival = client->arrival();
+  const std::shared_ptr<const Arrival> arrival = client->arrival();
   const bool secure = arrival->tls;
-  H2ServerConnection::Serve serve =
-      [this, arrival = std::move(arrival)](std::unique_ptr<H2ServerExchange> exchange) {
-        asio::co_spawn(io_, ServeStream(std::move(exchange), arrival), Detached());
-      };
+  H2ServerConnection::Serve serve = [this, arrival](std::unique_ptr<H2ServerExchange> exchange) {
+    asio::co_spawn(io_, ServeStream(std::move(exchange), arrival), Detached());
+  };
   const auto connection = std::make_shared<H2ServerConnection>(
       io_.get_executor(), std::move(stream), deadlines_, options_.h2, options_.session,
       client->address(), secure, std::move(serve));
-  const SessionRegistration registration(h2_sessions_, connection.get());
-  if (draining_.load()) connection->Drain();
+  const SessionRegistration registration(h2_sessions_, connection.get(), arrival.get());
+  if (*arrival->ending) connection->Drain();
   co_await connection->Run(std::move(received));
 }
 
@@ -379,7 +453,7 @@ Task<> Worker::Sweep() {
 // They end from the loop, before the next sweep.
 void Worker::ParkIdle() {
   bool any = false;
-  for (H1ServerConnection* const session : sessions_) any = session->YieldIfIdle() || any;
+  for (const auto& [session, arrival] : sessions_) any = session->YieldIfIdle() || any;
   if (any) options_.set_memory_return(true);
 }
 

@@ -2,9 +2,8 @@
 // pointer to the route table in force. Other threads talk to it by posting immutable values.
 #pragma once
 
-#include <absl/container/flat_hash_set.h>
+#include <absl/container/flat_hash_map.h>
 
-#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -14,6 +13,7 @@
 
 #include "common/thread.h"
 #include "data-plane/forward/worker_context.h"
+#include "data-plane/net/listening_socket.h"
 #include "data-plane/observe/worker_report.h"
 #include "data-plane/session/h1_server.h"
 #include "data-plane/session/h2_server.h"
@@ -48,14 +48,20 @@ class Worker {
   ~Worker();
 
   void Start();
-  // Takes the table at the next request; binds what is new and closes what is gone. `done` is
-  // called on the worker's thread with one message per port that could not be bound, "address:port:
-  // reason".
+  // Takes the table at the next request; binds what is new, unless `sockets` has it already, and retires what
+  // is gone. `done` is called on the worker's thread with what could not be bound.
   void Adopt(std::shared_ptr<const RouteTable> table, std::shared_ptr<const PortContexts> contexts,
+             std::vector<ListeningSocket> sockets,
              std::function<void(std::vector<PortError>)> done);
   void AdoptKeys(std::shared_ptr<const KeyStore> keys);
-  // Stops accepting; exchanges under way are finished, idle connections closed.
-  void Drain();
+  // Connections are to end from now on: exchanges are finished, and each is told that it was the last. New
+  // ones are still accepted,
+  void EndConnections();
+  // until now; those in the kernel's queue still are. `done` is called on the worker's thread.
+  void StopAccepting(std::function<void()> done);
+  // Second descriptors of what it accepts from, or empty ones where none are left; `done` is called on the
+  // worker's thread.
+  void ShareListeners(std::function<void(std::vector<ListeningSocket>)> done);
   // `done` is called on the worker's thread, soon.
   void Report(std::function<void(WorkerReport)> done);
   // Ends everything at once and joins the thread.
@@ -67,8 +73,16 @@ class Worker {
  private:
   struct Acceptor;
 
-  void CloseAcceptors();
-  std::vector<PortError> UpdateAcceptors(const RouteTable& table);
+  // Closes it. `backlog`: what has connected already is served.
+  void Retire(Acceptor& acceptor, bool backlog);
+  void RetireAll(bool backlog);
+  // Has its connections end.
+  void End(const Acceptor& acceptor);
+  std::vector<PortError> UpdateAcceptors(const RouteTable& table,
+                                         std::vector<ListeningSocket> sockets);
+  // Opens it on a socket of its own, or on one that is there.
+  boost::system::error_code Open(const Port& port, const std::string& address,
+                                 Descriptor descriptor);
   Task<> AcceptLoop(std::shared_ptr<Acceptor> acceptor);
   // Owns the descriptor.
   void Begin(int descriptor, const asio::ip::address& peer, std::shared_ptr<const Arrival> arrival);
@@ -80,6 +94,8 @@ class Worker {
                     std::string server_name);
   // Of HTTP/1.1, from its first request or from where it was parked.
   Task<> ServeSession(ParkedSession begun);
+  // Closes one that has been idle for a while, unless something has just come.
+  Task<> EndParked(ParkedSession session);
   Task<> ServeHttp2(std::unique_ptr<ByteStream> stream, std::string received,
                     std::unique_ptr<ClientConnection> client);
   Task<> ServeStream(std::unique_ptr<H2ServerExchange> exchange,
@@ -104,11 +120,13 @@ class Worker {
   WorkerContext context_;
   std::shared_ptr<const PortContexts> contexts_;
   std::vector<std::shared_ptr<Acceptor>> acceptors_;
-  std::atomic<bool> draining_{false};
-  bool stopping_ = false;  // The thread's own.
+  bool ending_ = false;    // All connections are to end,
+  bool accepting_ = true;  // and none are taken any more.
+  bool stopping_ = false;
   ConnectionCounts connections_;
-  absl::flat_hash_set<H1ServerConnection*> sessions_;  // For Drain: some wait for a request.
-  absl::flat_hash_set<H2ServerConnection*> h2_sessions_;
+  // With how they came in, for those that are told to end.
+  absl::flat_hash_map<H1ServerConnection*, const Arrival*> sessions_;
+  absl::flat_hash_map<H2ServerConnection*, const Arrival*> h2_sessions_;
   ParkedSessions parked_;
   Thread thread_;
 };

@@ -1,6 +1,7 @@
 // Publishing is a rendezvous: the caller waits for every worker's word.
 #include "data-plane/worker/worker_group.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 
@@ -9,33 +10,52 @@
 namespace apk {
 namespace {
 
-// Waits for a number of answers. Shared by the caller and the workers.
+// Waits for a number of answers, each of several parts. Shared by the caller and the workers.
+template <class Part>
 class Rendezvous {
  public:
   explicit Rendezvous(size_t expected) : missing_(expected) {}
 
-  void Arrive(std::vector<PortError> errors) {
+  void Arrive(std::vector<Part> parts) {
     const std::lock_guard lock(mutex_);
-    for (PortError& error : errors) {
-      if (seen_.emplace(error.address, error.port).second) errors_.push_back(std::move(error));
-    }
+    for (Part& part : parts) parts_.push_back(std::move(part));
     --missing_;
     all_here_.notify_one();
   }
 
-  std::vector<PortError> Wait() {
+  std::vector<Part> Wait() {
     std::unique_lock lock(mutex_);
     all_here_.wait(lock, [this] { return missing_ == 0; });
-    return std::move(errors_);
+    return std::move(parts_);
   }
 
  private:
   std::mutex mutex_;
   std::condition_variable all_here_;
   size_t missing_;
-  std::set<std::pair<std::string, uint16_t>> seen_;
-  std::vector<PortError> errors_;
+  std::vector<Part> parts_;
 };
+
+// Workers say the same of a port: once is enough.
+std::vector<PortError> OncePerPort(std::vector<PortError> errors) {
+  std::set<std::pair<std::string, uint16_t>> seen;
+  std::vector<PortError> once;
+  for (PortError& error : errors) {
+    if (seen.emplace(error.address, error.port).second) once.push_back(std::move(error));
+  }
+  return once;
+}
+
+// Unix time; 0 where nothing is stapled that ends.
+uint64_t FirstStapleEndOf(const PortContexts& contexts) {
+  WallTime first = WallTime::max();
+  for (const auto& [port, entry] : contexts.by_port) {
+    first = std::min(first, FirstStapleEnd(entry.context).value_or(first));
+  }
+  return first == WallTime::max()
+             ? 0
+             : static_cast<uint64_t>(std::chrono::system_clock::to_time_t(first));
+}
 
 // Shared by who asks and the workers, the late ones included.
 class ReportAnswers {
@@ -82,7 +102,9 @@ WorkerGroup::WorkerGroup(size_t workers, const WorkerOptions& options,
   }
 }
 
-WorkerGroup::~WorkerGroup() {
+WorkerGroup::~WorkerGroup() { Stop(); }
+
+void WorkerGroup::Stop() {
   for (const auto& worker : workers_) worker->Stop();
   mirrors_.Stop();
 }
@@ -96,7 +118,10 @@ std::vector<PortError> WorkerGroup::FindTakenPorts(const RouteTable& table) cons
   std::vector<PortError> taken;
   asio::io_context io;
   for (const Port& port : table.ports()) {
-    if (bound_.contains({port.address, port.port})) continue;
+    const bool inherited =
+        std::any_of(inherited_.begin(), inherited_.end(),
+                    [&port](const auto& socket) { return socket.port == port.port; });
+    if (bound_.contains({port.address, port.port}) || inherited) continue;
     const std::string& address = port.address.empty() ? options_.default_address : port.address;
     boost::system::error_code error;
     const asio::ip::address parsed = asio::ip::make_address(address, error);
@@ -111,24 +136,57 @@ std::vector<PortError> WorkerGroup::FindTakenPorts(const RouteTable& table) cons
   return taken;
 }
 
+// With fewer workers than there were some listen by several sockets of a port: one that is closed would lose the
+// connections that wait in it. Workers without one open their own.
+std::vector<std::vector<ListeningSocket>> WorkerGroup::DealInherited(const RouteTable& table) {
+  std::vector<std::vector<ListeningSocket>> hands(workers_.size());
+  for (const Port& port : table.ports()) {
+    const std::string& address = port.address.empty() ? options_.default_address : port.address;
+    size_t next = 0;
+    for (ListeningSocket& socket : TakeListeners(inherited_, address, port.port)) {
+      hands[next++ % hands.size()].push_back(std::move(socket));
+    }
+  }
+  inherited_.clear();
+  return hands;
+}
+
 absl::StatusOr<std::vector<PortError>> WorkerGroup::Publish(
     std::shared_ptr<const RouteTable> table) {
   ASSIGN_OR_RETURN(std::shared_ptr<PortContexts> contexts,
-                   MakePortContexts(*table, contexts_.get()));
+                   MakePortContexts(*table, contexts_.get(), tickets_));
   std::vector<PortError> taken = FindTakenPorts(*table);
   for (const PortError& port : taken) contexts->taken.emplace(port.address, port.port);
-  auto rendezvous = std::make_shared<Rendezvous>(workers_.size());
-  for (const auto& worker : workers_) {
-    worker->Adopt(table, contexts, [rendezvous](std::vector<PortError> errors) {
-      rendezvous->Arrive(std::move(errors));
-    });
+  std::set<uint16_t> inherited;
+  for (const ListeningSocket& socket : inherited_) inherited.insert(socket.port);
+  std::vector<std::vector<ListeningSocket>> sockets = DealInherited(*table);
+  auto rendezvous = std::make_shared<Rendezvous<PortError>>(workers_.size());
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i]->Adopt(table, contexts, std::move(sockets[i]),
+                       [rendezvous](std::vector<PortError> errors) {
+                         rendezvous->Arrive(std::move(errors));
+                       });
   }
-  std::vector<PortError> errors = rendezvous->Wait();
+  std::vector<PortError> errors = OncePerPort(rendezvous->Wait());
   for (PortError& port : taken) errors.push_back(std::move(port));
+  for (const PortError& error : errors) {
+    if (inherited.contains(error.port)) return absl::UnavailableError(error.message);
+  }
   bound_ = PortsBound(*table, errors);
+  first_staple_end_.store(FirstStapleEndOf(*contexts));
   contexts_ = std::move(contexts);
   health_.SetBackends(std::move(table));
   return errors;
+}
+
+std::vector<ListeningSocket> WorkerGroup::ShareListeners() const {
+  auto rendezvous = std::make_shared<Rendezvous<ListeningSocket>>(workers_.size());
+  for (const auto& worker : workers_) {
+    worker->ShareListeners([rendezvous](std::vector<ListeningSocket> sockets) {
+      rendezvous->Arrive(std::move(sockets));
+    });
+  }
+  return rendezvous->Wait();
 }
 
 std::set<std::pair<std::string, uint16_t>> WorkerGroup::PortsBound(
@@ -143,20 +201,23 @@ void WorkerGroup::PublishKeys(std::shared_ptr<const KeyStore> keys) {
   for (const auto& worker : workers_) worker->AdoptKeys(keys);
 }
 
-void WorkerGroup::StartDrain() {
-  draining_.store(true);
-  for (const auto& worker : workers_) worker->Drain();
+void WorkerGroup::EndConnections() {
+  ending_.store(true);
+  for (const auto& worker : workers_) worker->EndConnections();
 }
 
-void WorkerGroup::Drain(std::chrono::milliseconds grace) {
-  StartDrain();
-  const TimePoint latest = std::chrono::steady_clock::now() + grace;
-  for (;;) {
-    uint64_t active = 0;
-    for (const auto& worker : workers_) active += worker->metrics().connections_active.value();
-    if (active == 0 || std::chrono::steady_clock::now() >= latest) return;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+void WorkerGroup::StopAccepting() {
+  auto rendezvous = std::make_shared<Rendezvous<int>>(workers_.size());
+  for (const auto& worker : workers_) {
+    worker->StopAccepting([rendezvous] { rendezvous->Arrive({}); });
   }
+  rendezvous->Wait();
+}
+
+uint64_t WorkerGroup::connections() const {
+  uint64_t sum = 0;
+  for (const auto& worker : workers_) sum += worker->metrics().connections_active.value();
+  return sum;
 }
 
 WorkerReports WorkerGroup::Report(std::chrono::milliseconds patience) const {
@@ -165,6 +226,11 @@ WorkerReports WorkerGroup::Report(std::chrono::milliseconds patience) const {
     workers_[i]->Report([answers, i](WorkerReport report) { answers->Add(i, std::move(report)); });
   }
   return answers->Wait(patience);
+}
+
+std::optional<uint64_t> WorkerGroup::first_staple_end() const {
+  const uint64_t end = first_staple_end_.load();
+  return end == 0 ? std::nullopt : std::optional(end);
 }
 
 bool WorkerGroup::IsUp(const Backend& backend, size_t endpoint) {

@@ -13,11 +13,11 @@ set(CPACK_DEBIAN_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 
-# apk_package(NAME SUMMARY TEXT [DEPENDS text] [RECOMMENDS text] [ENV file] [USER name] [RESTART])
+# apk_package(NAME SUMMARY TEXT [DEPENDS text] [RECOMMENDS text] [ENV file] [USER name] [UPGRADE command])
 # ENV: it has a service, with this file of flags, which the administrator may change.
-# USER: made at installation. RESTART: an upgrade restarts the service where it runs.
+# USER: made at installation. UPGRADE: what systemctl does to the service where it runs: restart or reload.
 macro(apk_package name summary text)
-  cmake_parse_arguments(ARG "RESTART" "DEPENDS;RECOMMENDS;ENV;USER" "" ${ARGN})
+  cmake_parse_arguments(ARG "" "DEPENDS;RECOMMENDS;ENV;USER;UPGRADE" "" ${ARGN})
   string(TOUPPER ${name} component)
   set(CPACK_DEBIAN_${component}_PACKAGE_NAME ${name})
   set(CPACK_DEBIAN_${component}_DESCRIPTION "${summary}\n${text}")
@@ -27,7 +27,7 @@ macro(apk_package name summary text)
     set(scripts ${CMAKE_BINARY_DIR}/debian/${name})
     set(package ${name})
     set(user "${ARG_USER}")
-    set(restart ${ARG_RESTART})
+    set(upgrade ${ARG_UPGRADE})
     file(CONFIGURE OUTPUT ${scripts}/conffiles CONTENT "/etc/apk/${ARG_ENV}\n")
     foreach(script postinst prerm postrm)
       configure_file(${CMAKE_CURRENT_LIST_DIR}/${script}.in ${scripts}/${script} @ONLY)
@@ -39,13 +39,13 @@ endmacro()
 
 apk_package(apk-control-plane "control plane of the mirroring gateway"
   "Validates and stores resources, and streams them to the gateway's agents."
-  DEPENDS "passwd" RECOMMENDS "apkctl" ENV control-plane.env USER apk-control-plane RESTART)
+  DEPENDS "passwd" RECOMMENDS "apkctl" ENV control-plane.env USER apk-control-plane UPGRADE restart)
 apk_package(apk-data-plane "agent of the mirroring gateway"
   "Routes, forwards and mirrors requests, as the control plane tells it."
-  DEPENDS "passwd" RECOMMENDS "ca-certificates" ENV data-plane.env USER apk-data-plane)
+  DEPENDS "passwd" RECOMMENDS "ca-certificates" ENV data-plane.env USER apk-data-plane UPGRADE reload)
 apk_package(apkctl "command line of the mirroring gateway"
   "Applies and shows the gateway's resources.")
 apk_package(apk-inspector "inspector of mirrored requests, and a sample backend"
   "A request bin with a live page, and a backend that remembers what it received: to try mirroring with."
-  ENV inspector.env RESTART)
+  ENV inspector.env UPGRADE restart)
 include(CPack)

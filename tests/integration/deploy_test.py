@@ -113,8 +113,10 @@ class Units(unittest.TestCase):
     def test_flags_and_variables(self):
         for unit in UNITS:
             text = re.sub(r"\\\n\s*", " ", unit.read_text())
-            start = re.search(r"ExecStart=(.*)", text)[1].split()
-            self.assertEqual(unknown_flags(start), [])
+            start, *reload = [line.split() for line in re.findall(r"Exec(?:Start|Reload)=(.*)", text)]
+            self.assertEqual([unknown_flags(command) for command in (start, *reload)], [[]] * (1 + len(reload)))
+            # What takes over is started as what it takes over from was.
+            self.assertIn(reload, ([], [[*start, "--take-over", "--detach"]]))
             flags = start[-1].removeprefix("$")
             file = DEPLOY / "systemd/env" / pathlib.Path(re.search(r"EnvironmentFile=(.*)", text)[1]).name
             self.assertIn(f"\n{flags}=\n", file.read_text())

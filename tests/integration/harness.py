@@ -145,18 +145,26 @@ class Gateway:
             directory=self.directory)
 
     def start_agent(self, number=1, wait=True):
-        pki = self.data / "pki"
-        self.agents[number] = Process(
-            "apk-data-plane", "--id", f"agent-{number}", "--control-plane",
-            f"127.0.0.1:{self.grpc_port}", "--ca", pki / "ca.crt", "--cert", pki / "agent.crt", "--key",
-            pki / "agent.key", "--address", self.address_of_agent(number), "--data-dir",
-            self.directory / f"agent-{number}", "--admin", "127.0.0.1:0", *self.agent_defaults(), *self.agent_flags,
-            wait=wait, directory=self.directory)
+        self.agents[number] = Process("apk-data-plane", *self.agent_command(number), wait=wait,
+                                      directory=self.directory)
 
-    def agent_defaults(self):
-        for flag, value in (("--workers", 2), ("--drain-seconds", 1)):
-            if flag not in self.agent_flags:
-                yield from (flag, value)
+    def agent_command(self, number=1, *flags):
+        """Its arguments."""
+        flags = [*self.agent_flags, *flags]
+        defaults = [part for flag, value in (("--workers", 2), ("--drain-seconds", 1)) if flag not in flags
+                    for part in (flag, value)]
+        pki = self.data / "pki"
+        return ["--id", f"agent-{number}", "--control-plane", f"127.0.0.1:{self.grpc_port}", "--ca", pki / "ca.crt",
+                "--cert", pki / "agent.crt", "--key", pki / "agent.key", "--address",
+                self.address_of_agent(number), "--data-dir", self.directory / f"agent-{number}", "--admin",
+                "127.0.0.1:0", *defaults, *flags]
+
+    def upgrade_agent(self, number=1, *flags):
+        """Starts another process in the place of the agent; returns the old one, which drains."""
+        old = self.agents[number]
+        self.agents[number] = Process("apk-data-plane", *self.agent_command(number, *flags), "--take-over",
+                                      directory=self.directory)
+        return old
 
     def close(self):
         try:

@@ -47,6 +47,9 @@ class TestCertificate {
     });
   }
 
+  X509* x509() const { return certificate_.get(); }
+  EVP_PKEY* key() const { return key_.get(); }
+
  private:
   void AddExtension(int kind, const std::string& value) {
     X509V3_CTX context;

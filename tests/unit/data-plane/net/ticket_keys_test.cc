@@ -42,6 +42,25 @@ TEST(TicketKeys, AKeyIsTooOldAfterALongSilence) {
   EXPECT_FALSE(keys.Find(NameOf(first), start + hours(24)).has_value());
 }
 
+TEST(TicketKeys, PassOnToAnotherProcess) {
+  TicketKeys keys;
+  const TimePoint start = std::chrono::steady_clock::now();
+  EXPECT_FALSE(keys.Export(start).has_value());
+  const TicketKeys::Key first = *keys.Current(start);
+  const TicketKeys::Key second = *keys.Current(start + hours(12));
+  const std::optional<TicketKeys::State> state = keys.Export(start + hours(20));
+  ASSERT_TRUE(state.has_value());
+
+  TicketKeys next;
+  const TimePoint then = start + hours(1000);  // Clocks need not agree, ages do.
+  next.Import(*state, then);
+  EXPECT_EQ(next.Current(then)->name, second.name);
+  EXPECT_FALSE(next.Find(NameOf(first), then)->current);
+  EXPECT_TRUE(next.Find(NameOf(second), then)->current);
+  EXPECT_FALSE(next.Find(NameOf(second), then + hours(4))->current);
+  EXPECT_FALSE(next.Find(NameOf(first), then + hours(4)).has_value());
+}
+
 TEST(TicketKeys, UnknownNamesAreNotFound) {
   TicketKeys keys;
   const TimePoint start = std::chrono::steady_clock::now();

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "tests/unit/data-plane/net/test_certificates.h"
+#include "tests/unit/data-plane/net/test_ocsp.h"
 
 namespace apk {
 namespace {
@@ -25,8 +27,9 @@ ServerSettings Settings(const std::string& hostname,
   return settings;
 }
 
-SslContext Server(const std::vector<ServerSettings>& settings) {
-  absl::StatusOr<SslContext> context = MakeServerContext(settings);
+SslContext Server(const std::vector<ServerSettings>& settings,
+                  std::shared_ptr<TicketKeys> tickets = std::make_shared<TicketKeys>()) {
+  absl::StatusOr<SslContext> context = MakeServerContext(settings, std::move(tickets));
   EXPECT_TRUE(context.ok()) << context.status();
   return *context;
 }
@@ -167,9 +170,12 @@ TEST(ServerContext, TellsTheNameAndTheProtocol) {
 TEST(ServerContext, StaplesTheResponseOfTheCertificateThatIsShown) {
   const TestCertificate a("a", "DNS:a.example");
   const TestCertificate b("b", "DNS:b.example");
+  const std::string answer = OcspResponse({.about = &b, .issuer = &b});
   ServerSettings settings = Settings("", {&a, &b});
-  settings.certificates[1].ocsp_response = "a response";
+  settings.certificates[0].ocsp_response = answer;  // Of another certificate.
+  settings.certificates[1].ocsp_response = answer;
   const SslContext server = Server({settings});
+  EXPECT_TRUE(FirstStapleEnd(server).has_value());
   for (const std::string name : {"a.example", "b.example"}) {
     const SslContext client = AnyClient();
     Pair pair(server, client);
@@ -181,8 +187,23 @@ TEST(ServerContext, StaplesTheResponseOfTheCertificateThatIsShown) {
     EXPECT_EQ(size < 0
                   ? ""
                   : std::string(reinterpret_cast<const char*>(response), static_cast<size_t>(size)),
-              name == "b.example" ? "a response" : "");
+              name == "b.example" ? answer : "");
   }
+}
+
+TEST(ServerContext, ShowsACertificateWithoutAResponseThatHasEnded) {
+  const TestCertificate certificate("a");
+  ServerSettings settings = Settings("", {&certificate});
+  settings.certificates[0].ocsp_response =
+      OcspResponse({.about = &certificate, .issuer = &certificate, .until = 1});
+  const SslContext server = Server({settings});
+  EXPECT_TRUE(FirstStapleEnd(server).has_value());
+  std::this_thread::sleep_until(*FirstStapleEnd(server));
+  Pair pair(server, AnyClient());
+  SSL_set_tlsext_status_type(pair.client.get(), TLSEXT_STATUSTYPE_ocsp);
+  ASSERT_TRUE(pair.Handshake());
+  const unsigned char* response = nullptr;
+  EXPECT_LT(SSL_get_tlsext_status_ocsp_resp(pair.client.get(), &response), 0);
 }
 
 class ClientValidationTest : public testing::Test {
@@ -273,6 +294,23 @@ TEST_P(SessionTest, IsNotResumedByAnotherContext) {
   EXPECT_FALSE(Resumes(Server({Settings("", {&certificate_})}), "a.example"));
 }
 
+TEST_P(SessionTest, IsResumedByAnotherContextWithTheSameKeys) {
+  const auto tickets = std::make_shared<TicketKeys>();
+  const TestCertificate next("server");
+  EXPECT_FALSE(Resumes(Server({Settings("", {&certificate_})}, tickets), "a.example"));
+  EXPECT_TRUE(Resumes(Server({Settings("", {&next})}, tickets), "a.example"));
+}
+
+TEST_P(SessionTest, IsNotResumedWhereClientsAreValidatedInAnotherWay) {
+  const auto tickets = std::make_shared<TicketKeys>();
+  ServerSettings settings = Settings("", {&certificate_});
+  EXPECT_FALSE(Resumes(Server({settings}, tickets), "a.example"));
+  settings.client_ca_pem = certificate_.pem();
+  settings.insecure_fallback = true;
+  EXPECT_FALSE(Resumes(Server({settings}, tickets), "a.example"));
+  EXPECT_TRUE(Resumes(Server({settings}, tickets), "a.example"));
+}
+
 INSTANTIATE_TEST_SUITE_P(Versions, SessionTest, testing::Values(TLS1_2_VERSION, TLS1_3_VERSION));
 
 // Whether a server with those alternative names is believed to be one of `names`.
@@ -336,8 +374,8 @@ TEST(Contexts, SayWhatIsWrongWithPem) {
   const TestCertificate b("b");
   ServerSettings mixed = Settings("", {&a});
   mixed.certificates[0].key_pem = b.key_pem();
-  EXPECT_FALSE(MakeServerContext({mixed}).ok());
-  EXPECT_FALSE(MakeServerContext({}).ok());
+  EXPECT_FALSE(MakeServerContext({mixed}, std::make_shared<TicketKeys>()).ok());
+  EXPECT_FALSE(MakeServerContext({}, std::make_shared<TicketKeys>()).ok());
 }
 
 }  // namespace

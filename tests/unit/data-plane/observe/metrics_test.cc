@@ -52,6 +52,14 @@ TEST_F(MetricsTest, SaysWhenTheCertificateEnds) {
               HasSubstr("\napk_certificate_expires_timestamp_seconds 1700000000\n"));
 }
 
+TEST_F(MetricsTest, SaysWhenAStapleEnds) {
+  MetricsSources sources = Sources();
+  EXPECT_THAT(RenderMetrics(sources), Not(HasSubstr("\napk_ocsp_staple")));
+  sources.staple_expires_unix = 1'700'000'000;
+  EXPECT_THAT(RenderMetrics(sources),
+              HasSubstr("\napk_ocsp_staple_expires_timestamp_seconds 1700000000\n"));
+}
+
 TEST_F(MetricsTest, AddsTheRulesOfARouteUpInItsHistogram) {
   const auto tea = series_.rules.Take("default/r", "tea");
   const auto other = series_.rules.Take("default/r", "1");

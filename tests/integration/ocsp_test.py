@@ -1,0 +1,111 @@
+"""What the authority says of a listener's certificate is passed on to clients, and only while it is fit."""
+import base64
+import json
+import subprocess
+import unittest
+
+import harness
+from certificates import Authority, openssl
+from harness import FakeBackend, Gateway, backend, eventually, free_port, reference, route
+
+HOST = "a.example"
+
+
+class Ocsp(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.gateway = Gateway()
+        cls.addClassCleanup(cls.gateway.close)
+        cls.authority = Authority()
+        cls.pair = cls.authority.issue(HOST)
+        cls.backend = FakeBackend()
+        cls.addClassCleanup(cls.backend.close)
+        cls.port = free_port()
+        cls.apply_secret(None)
+        cls.gateway.apply(f"""
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: secured}}
+spec:
+  gatewayClassName: apk
+  listeners:
+  - {{name: https, port: {cls.port}, protocol: HTTPS, tls: {{certificateRefs: [{{name: certificate}}]}}}}
+""" + backend("origin", cls.backend.port)
+                          + route("all", f"  - backendRefs: [{reference('origin')}]\n", parent="secured"))
+
+    @classmethod
+    def apply_secret(cls, response):
+        secret = cls.pair.secret("certificate")
+        if response is not None:
+            secret["data"] = {"tls.ocsp": base64.b64encode(response).decode()}
+        cls.gateway.apply(json.dumps(secret))
+
+    def response(self, pair=None, revoked=False, days=1):
+        """As a responder of the authority gives it."""
+        pair = pair or self.pair
+        directory = pair.certificate.parent
+        request, index, answer = (directory / name for name in ("request.der", "index.txt", "response.der"))
+        openssl("ocsp", "-issuer", self.authority.certificate, "-cert", pair.certificate, "-reqout", request, "-no_nonce")
+        serial = subprocess.run(["openssl", "x509", "-in", pair.certificate, "-noout", "-serial"], check=True,
+                                capture_output=True, text=True).stdout.strip().partition("=")[2]
+        state = "R\t340101000000Z\t250101000000Z" if revoked else "V\t340101000000Z\t"
+        index.write_text(f"{state}\t{serial}\tunknown\t/CN={HOST}\n")
+        openssl("ocsp", "-index", index, "-CA", self.authority.certificate, "-rsigner", self.authority.certificate,
+                "-rkey", self.authority.key, "-reqin", request, "-respout", answer, "-ndays", days)
+        return answer.read_bytes()
+
+    def shown(self):
+        """What openssl makes of the handshake."""
+        done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{self.port}", "-servername", HOST, "-status",
+                               "-CAfile", str(self.authority.certificate), "-verify_return_error"],
+                              input="", capture_output=True, text=True, timeout=harness.PATIENCE)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def said(self, text):
+        eventually(lambda: text in self.gateway.agents[1].tail(), f"the agent says: {text}")
+
+    def metric(self):
+        return self.gateway.metrics().get("apk_ocsp_staple_expires_timestamp_seconds")
+
+    def test_it_is_stapled_and_replaced_by_the_next_one(self):
+        self.apply_secret(None)
+        self.assertIn("OCSP response: no response sent", self.shown())
+        self.assertIsNone(self.metric())
+        ends = []
+        for days in (1, 2):
+            self.apply_secret(self.response(days=days))
+            shown = self.shown()
+            self.assertIn("Cert Status: good", shown)
+            ends.append(self.metric())
+        self.assertAlmostEqual(ends[1] - ends[0], 86400, delta=60)
+        self.apply_secret(None)
+        self.assertIn("OCSP response: no response sent", self.shown())
+
+    def test_what_is_unfit_is_left_out_and_said(self):
+        other = self.authority.issue("b.example")
+        for response, reason in ((b"garbage", "it is no OCSP response in DER"),
+                                 (self.response(other), "it is about another certificate"),
+                                 (self.response(revoked=True), "it says that the certificate is revoked")):
+            self.apply_secret(response)
+            self.said(reason)
+            self.assertIn("OCSP response: no response sent", self.shown())
+            self.assertIsNone(self.metric())
+
+    def test_connections_stay_when_it_changes(self):
+        client = subprocess.Popen(["openssl", "s_client", "-quiet", "-connect", f"127.0.0.1:{self.port}", "-servername",
+                                   HOST], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.addCleanup(client.wait)
+        self.addCleanup(client.stdout.close)
+        self.addCleanup(client.stdin.close)
+        for days in (1, 2):
+            self.apply_secret(self.response(days=days))
+            client.stdin.write(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+            client.stdin.flush()
+            head = harness.read_head(client.stdout)
+            self.assertIn(b" 200 ", head)
+            harness.read_body(client.stdout, head)
+
+
+if __name__ == "__main__":
+    harness.main()
