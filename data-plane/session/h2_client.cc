@@ -83,9 +83,11 @@ Task<ClientExchange::HeadResult> H2ClientExchange::ReadHead(ResponseHead& head) 
 }
 
 H2ClientConnection::H2ClientConnection(Executor executor, std::unique_ptr<ByteStream> stream,
-                                       DeadlineList& deadlines, const H2Limits& limits, bool secure)
+                                       DeadlineList& deadlines, const H2Limits& limits, bool secure,
+                                       std::function<void()> told)
     : H2Connection(Side::kClient, std::move(executor), std::move(stream), deadlines, limits),
-      secure_(secure) {}
+      secure_(secure),
+      told_(std::move(told)) {}
 
 bool H2ClientConnection::HasRoom() const {
   if (closing() || going_away_) return false;

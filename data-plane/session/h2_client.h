@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,9 +52,10 @@ class H2ClientExchange final : public ClientExchange, private H2Stream {
 
 class H2ClientConnection final : public H2Connection {
  public:
-  // `limits` outlives the connection.
+  // `limits` outlives the connection. `told` is called when the backend says how many streams it
+  // takes; it may not resume anyone.
   H2ClientConnection(Executor executor, std::unique_ptr<ByteStream> stream, DeadlineList& deadlines,
-                     const H2Limits& limits, bool secure);
+                     const H2Limits& limits, bool secure, std::function<void()> told = {});
 
   // The backend takes one more exchange now.
   bool HasRoom() const;
@@ -67,10 +69,14 @@ class H2ClientConnection final : public H2Connection {
   int OnHeader(const nghttp2_frame& frame, std::string_view name, std::string_view value) override;
   void OnHeaders(const nghttp2_frame& frame) override;
   void OnGoAway() override { going_away_ = true; }
+  void OnSettings() override {
+    if (told_) told_();
+  }
   // Who sends one message that is none may send others.
   void OnStreamFault() override;
 
   const bool secure_;
+  const std::function<void()> told_;
   bool going_away_ = false;
   bool used_ = false;
 };

@@ -75,6 +75,7 @@ struct H2Connection::Callbacks {
     H2Connection& self = Of(user);
     if (frame->hd.type == NGHTTP2_HEADERS) self.OnHeaders(*frame);
     if (frame->hd.type == NGHTTP2_GOAWAY) self.OnGoAway();
+    if (frame->hd.type == NGHTTP2_SETTINGS) self.OnSettings();
     if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 &&
         self.draining_ && !self.said_goodbye_) {
       // The peer has seen that we drain: what it had sent before has arrived.

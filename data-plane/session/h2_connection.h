@@ -83,6 +83,8 @@ class H2Connection : public std::enable_shared_from_this<H2Connection> {
                        std::string_view value) = 0;
   virtual void OnHeaders(const nghttp2_frame& frame) = 0;
   virtual void OnGoAway() {}
+  // The peer's have changed.
+  virtual void OnSettings() {}
   // A stream was reset because of what the peer sent on it.
   virtual void OnStreamFault() {}
   // After what was received is understood: streams that it opened can be given away.

@@ -187,6 +187,8 @@ class ConnectionPool {
   Task<DialResult> Dial(const Backend* backend, const Lease* lease, TimePoint deadline);
   Task<bool> TakePlace(Lease* lease, TimePoint latest);
   Task<bool> WaitForRoom(EndpointPool* endpoint, TimePoint latest);
+  void WakeRoomWaits(uint64_t key, size_t endpoint);
+  Task<> RunShared(std::shared_ptr<H2ClientConnection> connection, uint64_t key, size_t endpoint);
   void KeepOrPassOn(BackendPool& pool, Lease& lease);
   // Where others wait for a place that a connection has which nobody uses.
   void GiveOneUp(uint64_t key);

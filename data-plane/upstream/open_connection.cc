@@ -1,6 +1,7 @@
 // How an exchange comes to a connection where no idle one is there.
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
+#include <functional>
 
 #include "data-plane/upstream/connection_pool.h"
 #include "data-plane/upstream/connection_waits.h"
@@ -33,6 +34,18 @@ Task<bool> ConnectionPool::WaitForRoom(EndpointPool* endpoint, TimePoint latest)
   const auto [ended] = co_await wait.Ended();
   std::erase(endpoint->room_waits, &wait);
   co_return ended && !wait.late();
+}
+
+void ConnectionPool::WakeRoomWaits(uint64_t key, size_t endpoint) {
+  const auto found = pools_.find(key);
+  if (found == pools_.end()) return;
+  for (Wait* const wait : found->second->endpoints[endpoint].room_waits) wait->End();
+}
+
+Task<> ConnectionPool::RunShared(std::shared_ptr<H2ClientConnection> connection, uint64_t key,
+                                 size_t endpoint) {
+  co_await connection->Run(std::string());
+  WakeRoomWaits(key, endpoint);  // There may be another one now.
 }
 
 Task<> ConnectionPool::Pause(TimePoint until) {
@@ -88,12 +101,16 @@ Task<OpenError> ConnectionPool::OpenStream(const Backend* backend, Lease* lease,
     lease->place = std::move(place);
     co_return OpenError::kNone;
   }
-  auto connection = std::make_shared<H2ClientConnection>(executor_, std::move(result.stream),
-                                                         deadlines_, limits_.h2, secure);
+  std::function<void()> told = [this, key = backend->connection_key, number = lease->endpoint] {
+    WakeRoomWaits(key, number);
+  };
+  auto connection = std::make_shared<H2ClientConnection>(
+      executor_, std::move(result.stream), deadlines_, limits_.h2, secure, std::move(told));
   std::erase_if(endpoint.shared, [](const auto& other) { return other.connection->closed(); });
   endpoint.shared.push_back({std::move(place), connection});
   lease->stream = connection->Open();
-  asio::co_spawn(executor_, connection->Run(std::string()), Detached());
+  asio::co_spawn(executor_, RunShared(connection, backend->connection_key, lease->endpoint),
+                 Detached());
   co_return OpenError::kNone;
 }
 

@@ -4,9 +4,11 @@ import os
 import pathlib
 import socket
 import subprocess
+import threading
 import time
 import unittest
 
+import h2frames
 import harness
 from harness import Gateway, RawClient, free_port, plain_gateway
 
@@ -25,6 +27,19 @@ def connections_to(port):
         rows = [line.split() for line in table.readlines()[1:]]
     # The table may change while it is read, and a row be read again.
     return len({row[1] for row in rows if row[2].endswith(f":{port:04X}") and row[3] == "01"})
+
+
+def calls_to(name):
+    """A GRPCRoute: its backends are spoken to in HTTP/2."""
+    return f"""
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: {{name: calls}}
+spec:
+  parentRefs: [{{name: plain}}]
+  rules: [{{backendRefs: [{harness.reference(name)}]}}]
+"""
 
 
 class Http2Backend(unittest.TestCase):
@@ -122,15 +137,8 @@ class Limited(unittest.TestCase):
         self.addCleanup(origin.wait)
         self.addCleanup(origin.terminate)
         harness.eventually(lambda: answers(origin_port), "nghttpd listens")
-        gateway.apply(plain_gateway(port) + harness.backend("one", origin_port, circuitBreaker={"maxConnections": 1}) + f"""
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: GRPCRoute
-metadata: {{name: calls}}
-spec:
-  parentRefs: [{{name: plain}}]
-  rules: [{{backendRefs: [{harness.reference("one")}]}}]
-""")
+        gateway.apply(plain_gateway(port) + harness.backend("one", origin_port, circuitBreaker={"maxConnections": 1}) +
+                      calls_to("one"))
         body = os.urandom(100_000)
 
         def ask(_):
@@ -148,6 +156,58 @@ spec:
         self.assertLessEqual(max(connections), 2)  # Each worker may have one.
         limited = 'apk_backend_limited_total{backend="backend/Backend/default/one#grpc",limit="connections"}'
         self.assertGreater(gateway.metrics()[limited], 0)
+
+    def two_at_once(self, serve):
+        """Two requests to a backend that takes one at a time, on one connection; `serve(peer, number, finish)` has read
+        the first one. `finish` is set when the other one waits. Their statuses, which come quickly then."""
+        gateway = Gateway(agent_flags=["--workers", 1])
+        self.addCleanup(gateway.close)
+        begun, finish = threading.Event(), threading.Event()
+
+        def serve_one(peer, number):
+            peer.send(h2frames.settings((h2frames.MAX_STREAMS, 1)))
+            peer.wait_for(h2frames.HEADERS)
+            if number == 1:
+                for _ in range(2):  # It has seen the greeting, and this.
+                    peer.wait_for(h2frames.SETTINGS)
+                begun.set()
+            serve(peer, number, finish)
+            peer.wait_for(255)
+        origin = h2frames.H2Backend(serve_one)
+        self.addCleanup(origin.close)
+        self.addCleanup(finish.set)
+        port = free_port()
+        gateway.apply(plain_gateway(port) + harness.backend("one", origin.port, circuitBreaker={"maxConnections": 1}) +
+                      calls_to("one"))
+        clients = [RawClient("127.0.0.1", port) for _ in range(2)]
+        for client in clients:
+            self.addCleanup(client.close)
+            client.send("POST /a/b HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+            self.assertTrue(begun.wait(harness.PATIENCE))
+        harness.eventually(lambda: any(name.startswith("apk_pool_pending") and waiting == 1
+                                       for name, waiting in gateway.metrics().items()), "the second one waits")
+        finish.set()
+        return [client.read_response()[0] for client in clients], origin.connections
+
+    @staticmethod
+    def answer(peer, stream):
+        peer.send(h2frames.frame(h2frames.HEADERS, h2frames.END_HEADERS | h2frames.END_STREAM, stream, b"\x88"))
+
+    def test_who_waits_for_a_stream_is_served_when_the_connection_ends(self):
+        def serve(peer, number, finish):
+            if number == 1:
+                finish.wait(harness.PATIENCE)
+                peer.send(h2frames.goaway(1, h2frames.NO_ERROR))
+            self.answer(peer, 1)
+        self.assertEqual(self.two_at_once(serve), ([200, 200], 2))
+
+    def test_who_waits_for_a_stream_is_served_when_the_backend_takes_more(self):
+        def serve(peer, _, finish):
+            finish.wait(harness.PATIENCE)
+            peer.send(h2frames.settings((h2frames.MAX_STREAMS, 2)))
+            self.answer(peer, peer.wait_for(h2frames.HEADERS).stream)
+            self.answer(peer, 1)
+        self.assertEqual(self.two_at_once(serve), ([200, 200], 1))
 
 
 class Waiting(unittest.TestCase):

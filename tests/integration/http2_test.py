@@ -247,7 +247,8 @@ spec:
         client.send(frame(HEADERS, flags, 1, header_block) + then)
         status = client.response(1)[0]
         self.assertTrue(client.alive())
-        self.assertEqual(self.origin.requests, [])
+        # A slow origin may still be reading those of the floods.
+        self.assertEqual([seen.target for seen in self.origin.requests if seen.target != "/flood"], [])
         return status
 
     def test_malformed_requests_end_their_stream(self):
@@ -335,9 +336,9 @@ spec:
 
     def test_floods_end_the_connection(self):
         headers = frame(HEADERS, END_HEADERS, 1, request("/wait", "POST"))
-        resets = b"".join(frame(HEADERS, END_HEADERS | END_STREAM, i, request()) +
+        resets = b"".join(frame(HEADERS, END_HEADERS | END_STREAM, i, request("/flood")) +
                           frame(RST_STREAM, 0, i, struct.pack("!I", CANCEL)) for i in range(1, 6001, 2))
-        made_to_reset = b"".join(frame(HEADERS, END_HEADERS, i, request()) +
+        made_to_reset = b"".join(frame(HEADERS, END_HEADERS, i, request("/flood")) +
                                  frame(WINDOW_UPDATE, 0, i, b"\0\0\0\0") for i in range(1, 6001, 2))
         for name, data in [
                 ("empty data", headers + frame(DATA, 0, 1) * 200),
