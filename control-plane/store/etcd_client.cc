@@ -19,8 +19,9 @@ namespace {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
-// An election takes a second or two; a member that does not answer is given up before.
-constexpr std::chrono::milliseconds kAttempt{2000};
+// An election takes a second or two, and what was passed on to a leader that died is never
+// answered: a member is given up soon at first, then more slowly, for a disk that is slow.
+constexpr std::chrono::milliseconds kFirstAttempt{800};
 constexpr std::chrono::milliseconds kPatience{6000};
 // While calls fail anyway, so that they don't queue up.
 constexpr std::chrono::milliseconds kPatienceInTrouble{1000};
@@ -78,9 +79,11 @@ void AwaitConnection(grpc::Channel& channel) {
   }
 }
 
+// UNKNOWN is what a member's own timeouts come as ("context deadline exceeded"), during elections.
 bool MayPass(const grpc::Status& status) {
   return status.error_code() == grpc::StatusCode::UNAVAILABLE ||
-         status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+         status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED ||
+         status.error_code() == grpc::StatusCode::UNKNOWN;
 }
 
 absl::Status ToStatus(const grpc::Status& status) {
@@ -185,13 +188,13 @@ struct EtcdClient::Connections {
     const SteadyTime end =
         std::chrono::steady_clock::now() + (trouble ? kPatienceInTrouble : kPatience);
     std::string reason;
-    for (;;) {
+    for (std::chrono::milliseconds attempt = kFirstAttempt;; attempt *= 2) {
       const size_t index = preferred.load();
       AwaitConnection(*members[index].channel);
       Call call(*this);
       const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
           end - std::chrono::steady_clock::now());
-      call.context.set_deadline(std::chrono::system_clock::now() + std::min(left, kAttempt));
+      call.context.set_deadline(std::chrono::system_clock::now() + std::min(left, attempt));
       const grpc::Status status = ask(members[index], call.context);
       if (Stopping()) return absl::CancelledError("shutting down");
       if (!MayPass(status)) {

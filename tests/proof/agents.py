@@ -14,8 +14,8 @@ class Agent:
     """One that all control planes of `control_planes` may serve, and a client that asks it again and again.
 
     An answer must be 200, and must not go back to an earlier version of the route than it had shown before; but an
-    agent that is killed may lose what it has under way, and one whose newest file is damaged starts from the file
-    before."""
+    agent that is killed may lose what it has under way, and begins with what it had saved: that is all that it had
+    acknowledged, or what came before that where the newest file is damaged."""
 
     def __init__(self, control_planes, number, port):
         self.control_planes, self.number, self.port = control_planes, number, port
@@ -40,9 +40,10 @@ class Agent:
             "--drain-seconds", "1", wait=wait, directory=self.directory.parent)
 
     def ask(self, client):
+        """(status, version, whether the agent takes another request on that connection)"""
         client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         status, fields, _ = client.read_response()
-        return status, int(fields.get("x-version", 0))
+        return status, int(fields.get("x-version", 0)), fields.get("connection") != "close"
 
     def ask_on_and_on(self):
         client = None
@@ -51,7 +52,10 @@ class Agent:
             try:
                 if client is None:
                     client = RawClient(f"127.0.0.{self.number}", self.port)
-                status, version = self.ask(client)
+                status, version, goes_on = self.ask(client)
+                if not goes_on:
+                    client.close()
+                    client = None
                 failure = "" if status == 200 else f"status {status}"
                 if not failure and version < self.version:
                     failure = f"version {version} after {self.version}"
@@ -82,9 +86,10 @@ class Agent:
         """kill -9 and start again; seconds until it answers. `damage`: what happens to its newest file."""
         self.down = True
         self.process.stop(signal.SIGKILL)
+        saved = self.revisions("snapshot in force")
         if damage is not None:
             damage(self.directory / "snapshot")
-            self.version = 0
+        self.version = 0
         start = time.monotonic()
         self.start(wait=False)
         while not self.answers():
@@ -92,13 +97,22 @@ class Agent:
                 raise AssertionError(f"{self.name} does not serve again:\n{self.process.tail()}")
             time.sleep(0.002)
         seconds = time.monotonic() - start
+        begun = self.revisions("serving the snapshot on disk")
+        if damage is None and (not begun or begun[-1] < saved[-1]):
+            self.failures.append(f"{self.name} had saved revision {saved[-1]}, and began with {begun[-1:]}")
         self.down = False
         return seconds
 
+    def log(self):
+        return (self.directory.parent / f"apk-data-plane.{self.number}.log").read_text(errors="replace")
+
+    def revisions(self, what):
+        """Of the lines of its log that say so."""
+        return [int(revision) for revision in re.findall(rf"{what} version=\w+ revision=(\d+)", self.log())]
+
     def taken(self):
         """(version, revision) of all that it ever put in force."""
-        log = (self.directory.parent / f"apk-data-plane.{self.number}.log").read_text(errors="replace")
-        return set(re.findall(r"snapshot in force version=(\w+) revision=(\d+)", log))
+        return set(re.findall(r"snapshot in force version=(\w+) revision=(\d+)", self.log()))
 
     def stop(self):
         self.stopping.set()
