@@ -457,12 +457,8 @@ class Metrics(unittest.TestCase):
                      f"      requestMirror: {{backendRef: {harness.reference('mirror')}}}\n")
             authority = certificates.Authority()
             pair = authority.issue("a.example")
-            secured = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "secured"},
-                       "spec": {"gatewayClassName": "apk", "listeners": [
-                           {"name": "https", "port": harness.free_port(), "protocol": "HTTPS",
-                            "tls": {"certificateRefs": [{"name": "pair"}]}}]}}
             gateway.apply(json.dumps(pair.secret("pair", ocsp=authority.ocsp_response(pair))) + "\n---\n" +
-                          json.dumps(secured) + "\n---\n" +
+                          harness.secured_gateway(harness.free_port(), "pair") + "---" +
                           harness.plain_gateway(port) + harness.backend("primary", primary.port) +
                           harness.backend("mirror", mirror.port) + harness.route("all", rules))
             self.assertEqual(gateway.curl("/", host="any.example", scheme="http", port=port).status, 200)

@@ -21,15 +21,7 @@ class Ocsp(unittest.TestCase):
         cls.addClassCleanup(cls.backend.close)
         cls.port = free_port()
         cls.apply_secret(None)
-        cls.gateway.apply(f"""
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {{name: secured}}
-spec:
-  gatewayClassName: apk
-  listeners:
-  - {{name: https, port: {cls.port}, protocol: HTTPS, tls: {{certificateRefs: [{{name: certificate}}]}}}}
-""" + backend("origin", cls.backend.port)
+        cls.gateway.apply(harness.secured_gateway(cls.port, "certificate") + backend("origin", cls.backend.port)
                           + route("all", f"  - backendRefs: [{reference('origin')}]\n", parent="secured"))
 
     @classmethod
