@@ -265,6 +265,7 @@ absl::StatusOr<HandingOver::Estate> Program::OpenEstate(const v1::TakeOverHello&
 }
 
 void Program::Withdraw() {
+  withdrawn_ = true;
   client_->Stop();
   identity_->Stop();
   jwks_->SetSaving(false);
@@ -272,9 +273,8 @@ void Program::Withdraw() {
 
 void Program::Resume(const absl::Status& why) {
   LogWarning("the successor failed, serving on", {{"reason", std::string(why.message())}});
-  client_->Stop();  // It may run yet.
-  identity_->Stop();
   client_->Release();
+  if (!std::exchange(withdrawn_, false)) return;
   jwks_->SetSaving(true);
   identity_->Start();
   client_->Start();

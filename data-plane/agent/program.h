@@ -78,6 +78,7 @@ class Program {
   bool in_service_ = false;  // Nobody else does what it does.
   bool handed_over_ = false;
   bool retired_ = false;
+  bool withdrawn_ = false;  // The door's thread's.
 
   DataDirLock lock_;
   std::optional<Predecessor> predecessor_;

@@ -1,4 +1,5 @@
 """Certificates for tests, made by the openssl command."""
+import base64
 import pathlib
 import subprocess
 import tempfile
@@ -24,11 +25,14 @@ class KeyPair:
     def key_pem(self):
         return self.key.read_text()
 
-    def secret(self, name, namespace="default"):
+    def secret(self, name, namespace="default", ocsp=None):
         """As a Secret of Kubernetes."""
-        return {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-                "metadata": {"name": name, "namespace": namespace},
-                "stringData": {"tls.crt": self.pem, "tls.key": self.key_pem}}
+        secret = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+                  "metadata": {"name": name, "namespace": namespace},
+                  "stringData": {"tls.crt": self.pem, "tls.key": self.key_pem}}
+        if ocsp is not None:
+            secret["data"] = {"tls.ocsp": base64.b64encode(ocsp).decode()}
+        return secret
 
 
 class Authority(KeyPair):
@@ -54,6 +58,18 @@ class Authority(KeyPair):
         openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-days", "2",
                 "-set_serial", str(1000 + self._count), "-copy_extensions", "copy", "-out", certificate)
         return KeyPair(certificate, key)
+
+    def ocsp_response(self, pair, revoked=False, days=1):
+        """What it says of one that it has issued, as a responder does."""
+        request, index, answer = (pair.certificate.with_suffix(suffix) for suffix in (".req", ".index", ".ocsp"))
+        openssl("ocsp", "-issuer", self.certificate, "-cert", pair.certificate, "-reqout", request, "-no_nonce")
+        serial = subprocess.run(["openssl", "x509", "-in", pair.certificate, "-noout", "-serial"], check=True,
+                                capture_output=True, text=True).stdout.strip().partition("=")[2]
+        state = "R\t340101000000Z\t250101000000Z" if revoked else "V\t340101000000Z\t"
+        index.write_text(f"{state}\t{serial}\tunknown\t/CN=x\n")
+        openssl("ocsp", "-index", index, "-CA", self.certificate, "-rsigner", self.certificate, "-rkey", self.key,
+                "-reqin", request, "-respout", answer, "-ndays", days)
+        return answer.read_bytes()
 
     def config_map(self, name, namespace="default"):
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace},

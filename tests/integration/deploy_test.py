@@ -3,6 +3,7 @@
 Pages are read as they are: a flag, metric or message that is no longer there fails a test.
 """
 import functools
+import json
 import os
 import pathlib
 import re
@@ -14,6 +15,7 @@ import unittest
 
 import yaml
 
+import certificates
 import harness
 import prometheus
 
@@ -453,7 +455,11 @@ class Metrics(unittest.TestCase):
             port = harness.free_port("127.0.0.1")
             rules = (f"  - backendRefs: [{harness.reference('primary')}]\n    filters:\n    - type: RequestMirror\n"
                      f"      requestMirror: {{backendRef: {harness.reference('mirror')}}}\n")
-            gateway.apply(harness.plain_gateway(port) + harness.backend("primary", primary.port) +
+            authority = certificates.Authority()
+            pair = authority.issue("a.example")
+            gateway.apply(json.dumps(pair.secret("pair", ocsp=authority.ocsp_response(pair))) + "\n---\n" +
+                          harness.secured_gateway(harness.free_port(), "pair") + "---" +
+                          harness.plain_gateway(port) + harness.backend("primary", primary.port) +
                           harness.backend("mirror", mirror.port) + harness.route("all", rules))
             self.assertEqual(gateway.curl("/", host="any.example", scheme="http", port=port).status, 200)
             gateway.settled_mirror_counts("Backend default/mirror", 1)

@@ -31,19 +31,10 @@ class DrainCase(unittest.TestCase):
         self.addCleanup(self.backend.close)
         self.port, self.other_port, self.tls_port = free_port(), free_port(), free_port()
         self.authority = Authority()
-        tls = f"""
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {{name: secured}}
-spec:
-  gatewayClassName: apk
-  listeners:
-  - {{name: https, port: {self.tls_port}, protocol: HTTPS, tls: {{certificateRefs: [{{name: certificate}}]}}}}
-"""
         parents = "[{name: plain}, {name: other}, {name: secured}]"
         self.gateway.apply(
-            json.dumps(self.authority.issue(HOST).secret("certificate")) + tls + "---" + plain_gateway(self.port) + "---"
+            json.dumps(self.authority.issue(HOST).secret("certificate")) + "\n---"
+            + harness.secured_gateway(self.tls_port, "certificate") + "---" + plain_gateway(self.port) + "---"
             + plain_gateway(self.other_port, "other") + backend("origin", self.backend.port)
             + route("all", f"  - backendRefs: [{reference('origin')}]\n").replace("[{name: plain}]", parents))
 

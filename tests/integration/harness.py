@@ -530,6 +530,18 @@ spec:
 """
 
 
+def secured_gateway(port, secret, name="secured"):
+    """A Gateway with one HTTPS listener for any host, and the certificate of that Secret."""
+    return f"""
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: {name}}}
+spec:
+  gatewayClassName: apk
+  listeners: [{{name: https, port: {port}, protocol: HTTPS, tls: {{certificateRefs: [{{name: {secret}}}]}}}}]
+"""
+
+
 def backend(name, port, **extra):
     spec = {"services": [{"host": "127.0.0.1", "port": port}], **extra}
     return (f"---\napiVersion: dp.wso2.com/v1alpha2\nkind: Backend\nmetadata: {{name: {name}}}\n"

@@ -1,11 +1,10 @@
 """What the authority says of a listener's certificate is passed on to clients, and only while it is fit."""
-import base64
 import json
 import subprocess
 import unittest
 
 import harness
-from certificates import Authority, openssl
+from certificates import Authority
 from harness import FakeBackend, Gateway, backend, eventually, free_port, reference, route
 
 HOST = "a.example"
@@ -22,37 +21,15 @@ class Ocsp(unittest.TestCase):
         cls.addClassCleanup(cls.backend.close)
         cls.port = free_port()
         cls.apply_secret(None)
-        cls.gateway.apply(f"""
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {{name: secured}}
-spec:
-  gatewayClassName: apk
-  listeners:
-  - {{name: https, port: {cls.port}, protocol: HTTPS, tls: {{certificateRefs: [{{name: certificate}}]}}}}
-""" + backend("origin", cls.backend.port)
+        cls.gateway.apply(harness.secured_gateway(cls.port, "certificate") + backend("origin", cls.backend.port)
                           + route("all", f"  - backendRefs: [{reference('origin')}]\n", parent="secured"))
 
     @classmethod
     def apply_secret(cls, response):
-        secret = cls.pair.secret("certificate")
-        if response is not None:
-            secret["data"] = {"tls.ocsp": base64.b64encode(response).decode()}
-        cls.gateway.apply(json.dumps(secret))
+        cls.gateway.apply(json.dumps(cls.pair.secret("certificate", ocsp=response)))
 
-    def response(self, pair=None, revoked=False, days=1):
-        """As a responder of the authority gives it."""
-        pair = pair or self.pair
-        directory = pair.certificate.parent
-        request, index, answer = (directory / name for name in ("request.der", "index.txt", "response.der"))
-        openssl("ocsp", "-issuer", self.authority.certificate, "-cert", pair.certificate, "-reqout", request, "-no_nonce")
-        serial = subprocess.run(["openssl", "x509", "-in", pair.certificate, "-noout", "-serial"], check=True,
-                                capture_output=True, text=True).stdout.strip().partition("=")[2]
-        state = "R\t340101000000Z\t250101000000Z" if revoked else "V\t340101000000Z\t"
-        index.write_text(f"{state}\t{serial}\tunknown\t/CN={HOST}\n")
-        openssl("ocsp", "-index", index, "-CA", self.authority.certificate, "-rsigner", self.authority.certificate,
-                "-rkey", self.authority.key, "-reqin", request, "-respout", answer, "-ndays", days)
-        return answer.read_bytes()
+    def response(self, pair=None, **options):
+        return self.authority.ocsp_response(pair or self.pair, **options)
 
     def shown(self):
         """What openssl makes of the handshake."""

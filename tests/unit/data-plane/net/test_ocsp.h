@@ -11,8 +11,8 @@
 namespace apk {
 
 struct OcspAnswer {
-  const TestCertificate* about;
-  const TestCertificate* issuer;
+  const TestCertificate* about = nullptr;
+  const TestCertificate* issuer = nullptr;
   const TestCertificate* signer = nullptr;  // nullptr: the issuer.
   int status = V_OCSP_CERTSTATUS_GOOD;
   long from = -60;    // Seconds from now,
