@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -109,6 +110,7 @@ class Configuration {
   void Restate(Staged& staged);
   // What agents report changes conditions: done on a thread of its own, however often they report.
   void FollowFleet();
+  void RestateFleet();
   void WakeFleet();
 
   Log& log_;
@@ -119,7 +121,9 @@ class Configuration {
   std::mutex writing_;  // Over the log, the translator, and changing what is in force.
   Translator translator_;
   bool statuses_missed_ = false;
+  std::optional<FleetReport> fleet_told_;  // What the statuses in force say.
   std::atomic<bool> writes_statuses_{true};
+  std::atomic<bool> restate_anyway_{false};
 
   mutable std::mutex mutex_;  // Over what is in force; taken after writing_.
   uint64_t revision_ = 0;
