@@ -175,7 +175,6 @@ class FleetAgent {
       agent.fleet_.tally.Began();
       stub_->async()->Stream(&context_, this);
       StartWrite(&request_);
-      StartRead(&response_);
       StartCall();
     }
 
@@ -195,7 +194,7 @@ class FleetAgent {
     }
     // At most one response is in flight: the next one is read when this one is answered.
     void OnWriteDone(bool ok) override {
-      if (ok && !request_.response_nonce().empty()) StartRead(&response_);
+      if (ok) StartRead(&response_);
     }
     void OnDone(const grpc::Status&) override {
       agent_.fleet_.tally.Ended();

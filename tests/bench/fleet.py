@@ -76,8 +76,8 @@ class Bench:
         agents = self.options.agents
         self.row(f"{agents} agents come at once and have all", f"{last - begun:.1f} s", last - begun, 30, "s")
         self.row("bytes of a whole snapshot", f"{size / agents / 1024:.0f} KiB")
-        memory = (memory_mib(self.pid) - self.with_routes) * 1024 / agents
-        self.row("memory of an agent", f"{memory:.0f} KiB", memory, 135, "KB")
+        memory = (memory_mib(self.pid) - self.with_routes) * 2**20 / 1000 / agents
+        self.row("memory of an agent", f"{memory:.0f} KB", memory, 135, "KB")
 
     def changes(self, fleet):
         whole, applied, spread, sizes = [], [], [], []
