@@ -84,8 +84,9 @@ absl::Status Configuration::Load() {
 
 // Translates the candidate and takes the new statuses into it. REQUIRES: writing_ is held.
 void Configuration::Restate(Staged& staged) {
-  Translator::Result translated = translator_.Translate(
-      std::move(staged.resources), agents_.Report(), staged.revision, Rfc3339Now());
+  staged.fleet = agents_.Report();
+  Translator::Result translated = translator_.Translate(std::move(staged.resources), *staged.fleet,
+                                                        staged.revision, Rfc3339Now());
   for (ResourcePtr& object : translated.status_updates) {
     const ResourceKey key = KeyOf(*object);
     const bool status_only = !staged.operations.contains(key);
@@ -132,6 +133,7 @@ void Configuration::Show(const Staged& staged, std::vector<Change> changes) {
     revision_ = staged.revision;
     resources_ = std::make_shared<const ResourceSet>(staged.resources);
   }
+  fleet_told_ = staged.fleet;
   snapshots_.Publish(staged.snapshot);
   if (!changes.empty()) feed_.Append(std::move(changes));
 }

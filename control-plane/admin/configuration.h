@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -132,6 +133,7 @@ class Configuration {
   void Restate(Staged& staged);
   // What agents report changes conditions: done on a thread of its own, however often they report.
   void FollowFleet();
+  void RestateFleet();
   void WakeFleet();
 
   Log& log_;
@@ -144,7 +146,9 @@ class Configuration {
   bool statuses_missed_ = false;
   // Until then the store is not asked again what its newest revision is; since the clock's epoch.
   std::atomic<std::chrono::steady_clock::duration> silent_until_{};
+  std::optional<FleetReport> fleet_told_;  // What the statuses in force say.
   std::atomic<bool> writes_statuses_{true};
+  std::atomic<bool> restate_anyway_{false};
 
   mutable std::mutex mutex_;  // Over what is in force; taken after writing_.
   uint64_t revision_ = 0;

@@ -1,4 +1,5 @@
 // What comes from elsewhere: other control planes' change-sets, and what agents report.
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
@@ -11,6 +12,9 @@ namespace {
 
 // Who reads is not kept waiting anew each time.
 constexpr std::chrono::seconds kSilence{1};
+// Agents answer a new snapshot all at once: what they say is collected until they are quiet.
+constexpr std::chrono::milliseconds kQuiet{20};
+constexpr std::chrono::milliseconds kCollectMax{500};
 
 }  // namespace
 
@@ -132,6 +136,7 @@ absl::Status Configuration::Reload() {
 
 void Configuration::WriteStatuses(bool here) {
   writes_statuses_.store(here);
+  restate_anyway_.store(true);  // Others wrote them before.
   if (here) WakeFleet();
 }
 
@@ -145,17 +150,29 @@ void Configuration::FollowFleet() {
   std::unique_lock fleet_lock(fleet_mutex_);
   while (!stopping_) {
     fleet_changed_.wait(fleet_lock, [this] { return stopping_ || fleet_dirty_; });
-    if (stopping_) return;
-    fleet_dirty_ = false;
-    fleet_lock.unlock();
-    if (writes_statuses_.load()) {
-      const std::lock_guard writing(writing_);
-      Staged staged = Candidate();
-      Restate(staged);
-      PublishStatuses(staged);
+    const TimePoint until = Now() + kCollectMax;
+    while (!stopping_ && fleet_dirty_ && Now() < until) {
+      fleet_dirty_ = false;
+      fleet_changed_.wait_for(fleet_lock, kQuiet, [this] { return stopping_ || fleet_dirty_; });
     }
+    fleet_dirty_ = false;
+    if (stopping_) return;
+    fleet_lock.unlock();
+    RestateFleet();
     fleet_lock.lock();
   }
+}
+
+// While a fleet takes a snapshot, agent by agent, most of what it says stands in the statuses
+// already.
+void Configuration::RestateFleet() {
+  if (!writes_statuses_.load()) return;
+  const std::lock_guard writing(writing_);
+  const bool anyway = restate_anyway_.exchange(false) || statuses_missed_;
+  if (!anyway && fleet_told_ == agents_.Report()) return;
+  Staged staged = Candidate();
+  Restate(staged);
+  PublishStatuses(staged);
 }
 
 }  // namespace apk

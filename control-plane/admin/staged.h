@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "common/status_macros.h"
@@ -17,6 +18,7 @@ struct Configuration::Staged {
   uint64_t revision = 0;
   std::map<ResourceKey, Operation> operations;
   SlicesPtr snapshot;
+  std::optional<FleetReport> fleet;  // What its statuses say, where they are to be written.
 
   void Put(const ResourceKey& key, ResourcePtr object) {
     operations[key] = Operation{.key = key, .object = object};

@@ -1,5 +1,5 @@
-// One reactor a stream. gRPC may run a reaction inside StartWrite, hence the recursive locks; the
-// order of locks is the service's, then the stream's.
+// One reactor a stream. gRPC may run a reaction inside StartWrite, hence the
+// recursive locks; the order of locks is the service's, then the stream's.
 #include "control-plane/discovery/discovery_service.h"
 
 #include <ctime>
@@ -15,10 +15,20 @@ namespace apk {
 namespace {
 
 constexpr size_t kIdBytesMax = 253;
-// The certificate that the control plane makes for agents beside it: under it any id goes.
+// The certificate that the control plane makes for agents beside it: under it
+// any id goes.
 constexpr std::string_view kSharedCertificate = "default";
 
-using Reactor = grpc::ServerBidiReactor<v1::DiscoveryRequest, v1::DiscoveryResponse>;
+using Reactor = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
+
+// Bytes that others hold, too.
+grpc::Slice SliceOf(std::shared_ptr<const std::string> bytes) {
+  auto* const held = new std::shared_ptr<const std::string>(std::move(bytes));
+  return grpc::Slice(
+      const_cast<char*>((*held)->data()), (*held)->size(),
+      [](void* user_data) { delete static_cast<std::shared_ptr<const std::string>*>(user_data); },
+      held);
+}
 
 // A stream that is refused at once.
 class RefusedStream final : public Reactor {
@@ -39,9 +49,9 @@ class AgentStream final : public Reactor {
         number_(service.next_stream_.fetch_add(1)),
         peer_(std::move(peer)),
         certificate_(peer_.AgentName()),
-        subscription_(service.store_) {
+        subscription_(service.differences_, service.store_) {
     if (service_.Enter(this)) {
-      StartRead(&request_);
+      StartRead(&incoming_);
     } else {
       Stop();
     }
@@ -50,7 +60,8 @@ class AgentStream final : public Reactor {
   // The control plane stops.
   void Stop() { End({grpc::StatusCode::UNAVAILABLE, "the control plane stops"}); }
 
-  // The agent was revoked, say, or its certificate has ended, or its labels are others.
+  // The agent was revoked, say, or its certificate has ended, or its labels are
+  // others.
   void Judge() {
     const absl::Status status = LetIn();
     if (status.ok()) return Relabel();
@@ -75,20 +86,26 @@ class AgentStream final : public Reactor {
 
   void OnReadDone(bool ok) override {
     if (!ok) return End(grpc::Status::OK);
+    v1::DiscoveryRequest request;
+    const bool read =
+        grpc::SerializationTraits<v1::DiscoveryRequest>::Deserialize(&incoming_, &request).ok();
+    incoming_.Clear();
+    if (!read) {
+      return End({grpc::StatusCode::INVALID_ARGUMENT, "that is no DiscoveryRequest"});
+    }
     if (id_.empty()) {
-      grpc::Status status = Greet();
+      grpc::Status status = Greet(request);
       if (!status.ok()) return End(std::move(status));
     } else {
-      TakeAnswer();
+      TakeAnswer(request);
     }
-    request_.Clear();
-    StartRead(&request_);
+    StartRead(&incoming_);
   }
 
   void OnWriteDone(bool ok) override {
     const std::lock_guard lock(mutex_);
     writing_ = false;
-    response_ = v1::DiscoveryResponse();  // Clear() would keep the memory of a whole snapshot.
+    outgoing_.Clear();
     if (ok) WriteNext();
   }
 
@@ -104,44 +121,44 @@ class AgentStream final : public Reactor {
   }
 
  private:
-  grpc::Status Greet() {
-    const std::string& id = request_.agent().id();
+  grpc::Status Greet(const v1::DiscoveryRequest& request) {
+    const std::string& id = request.agent().id();
     if (id.empty() || id.size() > kIdBytesMax) {
       return {grpc::StatusCode::INVALID_ARGUMENT,
               "the first request must carry agent.id, of at most 253 bytes"};
     }
     if (certificate_ != kSharedCertificate && certificate_ != id) {
-      return Refuse(
-          {grpc::StatusCode::PERMISSION_DENIED,
-           Concat("the certificate is that of agent ", certificate_, ", which may not call itself ",
-                  id, ": start it with --id ", certificate_, ", or issue a certificate for ", id)});
+      return Refuse(id, {grpc::StatusCode::PERMISSION_DENIED,
+                         Concat("the certificate is that of agent ", certificate_,
+                                ", which may not call itself ", id, ": start it with --id ",
+                                certificate_, ", or issue a certificate for ", id)});
     }
     if (const absl::Status let_in = CheckNameUnderShared(id); !let_in.ok()) {
-      return Refuse({grpc::StatusCode::PERMISSION_DENIED, std::string(let_in.message())});
+      return Refuse(id, {grpc::StatusCode::PERMISSION_DENIED, std::string(let_in.message())});
     }
     const Labels labels = service_.identities_.ledger().LabelsOf(peer_);
-    if (subscription_.IsAhead(request_, cache_.Newest())) {
+    if (subscription_.IsAhead(request, cache_.Newest())) {
       service_.behind_();
-      return Refuse(
-          {grpc::StatusCode::UNAVAILABLE,
-           Concat("this control plane has not read revision ", std::to_string(request_.revision()),
-                  " yet, which the agent runs: try another one, or again")});
+      return Refuse(id, {grpc::StatusCode::UNAVAILABLE,
+                         Concat("this control plane has not read revision ",
+                                std::to_string(request.revision()),
+                                " yet, which the agent runs: try another one, or again")});
     }
-    const absl::Status connected = registry_.Connect(request_, labels, number_);
+    const absl::Status connected = registry_.Connect(request, labels, number_);
     if (!connected.ok()) {
-      return Refuse({grpc::StatusCode::ALREADY_EXISTS, std::string(connected.message())});
+      return Refuse(id, {grpc::StatusCode::ALREADY_EXISTS, std::string(connected.message())});
     }
     if (certificate_ == id) service_.identities_.ledger().Saw(peer_);
     // Where it has the newest snapshot nothing else would tell it.
     context_.AddInitialMetadata(kLetInField, "yes");
     StartSendInitialMetadata();
-    LogInfo("agent came", {{"agent", id}, {"version", request_.version()}});
+    LogInfo("agent came", {{"agent", id}, {"version", request.version()}});
     {
       const std::lock_guard lock(mutex_);
       id_ = id;
       labels_ = labels;
       Enqueue([&] {
-        return subscription_.OnHello(request_, cache_.For({.id = id_, .labels = labels_}));
+        return subscription_.OnHello(request, cache_.For({.id = id_, .labels = labels_}));
       });
       greeted_ = true;
     }
@@ -175,42 +192,54 @@ class AgentStream final : public Reactor {
     return service_.identities_.ledger().CheckAgentName(id);
   }
 
-  grpc::Status Refuse(grpc::Status status) const {
-    LogWarning("agent not let in",
-               {{"agent", request_.agent().id()}, {"reason", status.error_message()}});
+  static grpc::Status Refuse(const std::string& id, grpc::Status status) {
+    LogWarning("agent not let in", {{"agent", id}, {"reason", status.error_message()}});
     return status;
   }
 
-  void TakeAnswer() {
+  void TakeAnswer(const v1::DiscoveryRequest& request) {
     Subscription::Answer answer;
     Enqueue([&] {
-      answer = subscription_.OnAnswer(request_);
-      return answer.next;
+      answer = subscription_.OnAnswer(request);
+      return std::exchange(answer.next, std::nullopt);
     });
     if (answer.stale || answer.told) return;
     if (answer.accepted) {
-      registry_.Acknowledge(id_, request_);
+      registry_.Acknowledge(id_, request);
     } else {
-      LogWarning("agent refused a snapshot", {{"agent", id_}, {"reason", ReasonOf(request_)}});
-      registry_.Reject(id_, request_, answer.version);
+      LogWarning("agent refused a snapshot", {{"agent", id_}, {"reason", ReasonOf(request)}});
+      registry_.Reject(id_, request, answer.version);
     }
   }
 
   template <class Step>
   void Enqueue(Step step) {
     const std::lock_guard lock(mutex_);
-    std::optional<v1::DiscoveryResponse> response = step();
+    std::optional<OutgoingResponse> response = step();
     if (response.has_value()) outbox_.push_back(*std::move(response));
     WriteNext();
   }
 
-  // REQUIRES: mutex_ is held; while it is, the stream can't end.
+  // One part is in flight at a time, so that an agent that does not read holds
+  // no more. REQUIRES: mutex_ is held; while it is, the stream can't end.
   void WriteNext() {
     if (writing_ || ended_ || outbox_.empty()) return;
+    OutgoingResponse& response = outbox_.front();
+    std::vector<grpc::Slice> slices;
+    bool last = true;
+    if (response.difference != nullptr) {
+      const auto& parts = response.difference->parts;
+      slices.push_back(SliceOf(parts[part_]));
+      last = ++part_ == parts.size();
+    }
+    if (last) slices.emplace_back(response.rest.SerializeAsString());
+    outgoing_ = grpc::ByteBuffer(slices.data(), slices.size());
+    if (last) {
+      outbox_.pop_front();
+      part_ = 0;
+    }
     writing_ = true;
-    response_ = std::move(outbox_.front());
-    outbox_.pop_front();
-    StartWrite(&response_);
+    StartWrite(&outgoing_);
   }
 
   void End(grpc::Status status) {
@@ -229,15 +258,17 @@ class AgentStream final : public Reactor {
   const uint64_t number_;
   const PeerCertificate peer_;
   const std::string certificate_;  // The agent's name in it.
-  v1::DiscoveryRequest request_;
-  v1::DiscoveryResponse response_;
+  grpc::ByteBuffer incoming_;
+  grpc::ByteBuffer outgoing_;
 
   std::recursive_mutex mutex_;
-  std::string id_;  // Written under it by the thread that reads, which alone reads it without.
+  std::string id_;  // Written under it by the thread that reads, which alone
+                    // reads it without.
   Labels labels_;
   bool greeted_ = false;  // The first request was taken: the two above are set.
   Subscription subscription_;
-  std::deque<v1::DiscoveryResponse> outbox_;  // At most one: the subscription sees to that.
+  std::deque<OutgoingResponse> outbox_;  // At most one: the subscription sees to that.
+  size_t part_ = 0;                      // The next of the first one there.
   bool writing_ = false;
   bool ended_ = false;
 };

@@ -9,6 +9,7 @@
 
 #include "apk/v1/discovery.grpc.pb.h"
 #include "control-plane/discovery/agent_registry.h"
+#include "control-plane/discovery/difference_cache.h"
 #include "control-plane/discovery/push_loop.h"
 #include "control-plane/discovery/snapshot_cache.h"
 #include "control-plane/identity/identity_watch.h"
@@ -17,19 +18,22 @@ namespace apk {
 
 class AgentStream;
 
-class DiscoveryService final : public v1::DiscoveryService::CallbackService {
+// Messages are bytes here: those that are sent to many are encoded once.
+class DiscoveryService final
+    : public v1::DiscoveryService::WithRawCallbackMethod_Stream<v1::DiscoveryService::Service> {
  public:
-  // `store`: as in DiscoveryResponse. `behind` is called when an agent comes that has seen a newer
-  // revision than this control plane, on any thread; it must not wait.
+  // `store`: as in DiscoveryResponse. `behind` is called when an agent comes
+  // that has seen a newer revision than this control plane, on any thread; it
+  // must not wait.
   DiscoveryService(SnapshotCache& cache, AgentRegistry& registry, IdentityWatch& identities,
                    std::string store, std::function<void()> behind);
   ~DiscoveryService() override;
 
-  grpc::ServerBidiReactor<v1::DiscoveryRequest, v1::DiscoveryResponse>* Stream(
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Stream(
       grpc::CallbackServerContext* context) override;
 
-  // Ends all streams, and those that come later at once: agents look for another control plane, or
-  // for this one when it is back. Thread-safe.
+  // Ends all streams, and those that come later at once: agents look for
+  // another control plane, or for this one when it is back. Thread-safe.
   void Shutdown();
 
  private:
@@ -41,8 +45,8 @@ class DiscoveryService final : public v1::DiscoveryService::CallbackService {
   void Judge();
   // Tells each agent of what is for it.
   void Push();
-  // Calls `visit` with each stream that there is now and still then. One that comes meanwhile looks
-  // for itself what is newest.
+  // Calls `visit` with each stream that there is now and still then. One that
+  // comes meanwhile looks for itself what is newest.
   template <class Visit>
   void ForEachStream(const Visit& visit);
 
@@ -52,6 +56,7 @@ class DiscoveryService final : public v1::DiscoveryService::CallbackService {
   const std::string store_;
   const std::function<void()> behind_;
   std::atomic<uint64_t> next_stream_{1};
+  DifferenceCache differences_;
 
   std::recursive_mutex mutex_;  // A stream may leave while it is being ended.
   std::set<AgentStream*> streams_;

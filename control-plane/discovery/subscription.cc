@@ -1,34 +1,56 @@
-// Differences are taken against what this stream saw acknowledged, or the agent told; anything else
-// gets the whole.
+// Differences are taken against what this stream saw acknowledged, or the agent
+// told; anything else gets the whole.
 #include "control-plane/discovery/subscription.h"
 
+#include <absl/container/flat_hash_set.h>
+
 #include "common/snapshot_version.h"
+#include "common/strings.h"
 
 namespace apk {
 namespace {
 
 constexpr size_t kRefusedMax = 64;
 
+// Against what an agent said that it holds.
+Difference DifferenceToHeld(const std::vector<uint64_t>& held, const SharedSnapshot& newest) {
+  Difference difference;
+  absl::flat_hash_set<uint64_t> left(held.begin(), held.end());
+  for (const SharedResource& resource : newest.resources) {
+    if (left.erase(FingerprintOf(resource->hash())) == 0) difference.resources.push_back(resource);
+  }
+  difference.removed_held.assign(left.begin(), left.end());
+  return difference;
+}
+
+std::string DigestOf(const std::vector<uint64_t>& fingerprints) {
+  ShortDigest digest;
+  digest.Add(
+      {reinterpret_cast<const char*>(fingerprints.data()), fingerprints.size() * sizeof(uint64_t)});
+  return digest.Finish();
+}
+
 }  // namespace
 
-std::optional<v1::DiscoveryResponse> Subscription::OnHello(const v1::DiscoveryRequest& request,
-                                                           const SnapshotPtr& newest) {
+std::optional<OutgoingResponse> Subscription::OnHello(const v1::DiscoveryRequest& request,
+                                                      const SnapshotPtr& newest) {
+  takes_parts_ = request.can_take_parts();
   acknowledged_ = request.version();
   newest_ = newest;
   if (newest->version == acknowledged_) base_ = newest;
-  const bool ask = request.can_tell_held() && !acknowledged_.empty() && base_ == nullptr;
-  return ask ? Ask() : SendIfDue();
+  can_tell_held_ = request.can_tell_held() && !acknowledged_.empty();
+  return SendIfDue();
 }
 
-v1::DiscoveryResponse Subscription::Ask() {
+OutgoingResponse Subscription::Ask() {
   asked_ = true;
-  v1::DiscoveryResponse response;
-  response.set_nonce(std::to_string(++last_nonce_));
-  response.set_held_wanted(true);
+  OutgoingResponse response;
+  response.rest.set_nonce(std::to_string(++last_nonce_));
+  response.rest.set_held_wanted(true);
   return response;
 }
 
-std::optional<v1::DiscoveryResponse> Subscription::OnPublish(const SnapshotPtr& newest) {
+std::optional<OutgoingResponse> Subscription::OnPublish(const SnapshotPtr& newest) {
   newest_ = newest;
   return SendIfDue();
 }
@@ -38,7 +60,9 @@ Subscription::Answer Subscription::OnAnswer(const v1::DiscoveryRequest& request)
   if (asked_ && request.has_held() && request.response_nonce() == std::to_string(last_nonce_)) {
     asked_ = false;
     const auto& fingerprints = request.held().fingerprints();
-    held_.emplace(fingerprints.begin(), fingerprints.end());
+    held_.emplace();
+    held_->fingerprints.assign(fingerprints.begin(), fingerprints.end());
+    held_->digest = DigestOf(held_->fingerprints);
     answer.told = true;
     answer.next = SendIfDue();
     return answer;
@@ -52,10 +76,10 @@ Subscription::Answer Subscription::OnAnswer(const v1::DiscoveryRequest& request)
   if (answer.accepted) {
     base_ = in_flight_;
     acknowledged_ = in_flight_->version;
-    held_.reset();
-  } else if (request.whole_wanted() && (base_ != nullptr || held_.has_value())) {
+    whole_wanted_ = false;
+  } else if (request.whole_wanted() && !in_flight_whole_) {
     base_ = nullptr;
-    held_.reset();
+    whole_wanted_ = true;
   } else {
     if (refused_.size() == kRefusedMax) refused_.clear();
     refused_.insert(in_flight_->version);
@@ -65,55 +89,44 @@ Subscription::Answer Subscription::OnAnswer(const v1::DiscoveryRequest& request)
   return answer;
 }
 
-std::optional<v1::DiscoveryResponse> Subscription::SendIfDue() {
+std::optional<OutgoingResponse> Subscription::SendIfDue() {
   if (in_flight_ != nullptr || asked_ || newest_ == nullptr || newest_->version.empty()) {
     return std::nullopt;
   }
   if (newest_->version == acknowledged_ || refused_.contains(newest_->version)) {
     return std::nullopt;
   }
+  const bool ask = base_ == nullptr && can_tell_held_ && !whole_wanted_;
+  if (ask && !held_.has_value()) return Ask();
   in_flight_ = newest_;
-  v1::DiscoveryResponse response =
-      base_ == nullptr && held_.has_value() ? DifferenceToHeld() : Difference();
-  response.set_nonce(std::to_string(++last_nonce_));
-  response.set_version(newest_->version);
-  response.set_revision(newest_->revision);
-  response.set_store(store_);
+  in_flight_whole_ = base_ == nullptr && !held_.has_value();
+  OutgoingResponse response;
+  response.difference = DifferenceToNewest();
+  held_.reset();
+  v1::DiscoveryResponse& rest = response.rest;
+  rest.set_full(in_flight_whole_);
+  rest.set_nonce(std::to_string(++last_nonce_));
+  rest.set_version(newest_->version);
+  rest.set_revision(newest_->revision);
+  rest.set_store(store_);
   return response;
 }
 
-// Both snapshots are sorted by name, and share the resources that did not change.
-v1::DiscoveryResponse Subscription::Difference() const {
-  v1::DiscoveryResponse response;
-  response.set_full(base_ == nullptr);
-  static const std::vector<SharedResource> nothing;
-  const std::vector<SharedResource>& held = base_ == nullptr ? nothing : base_->resources;
-  auto before = held.begin();
-  for (const SharedResource& resource : newest_->resources) {
-    while (before != held.end() && (*before)->name() < resource->name()) {
-      response.add_removed((*before++)->name());
-    }
-    if (before == held.end() || (*before)->name() != resource->name()) {
-      *response.add_resources() = *resource;
-      continue;
-    }
-    if (*before != resource && (*before)->hash() != resource->hash()) {
-      *response.add_resources() = *resource;
-    }
-    ++before;
+// Versions are digests, so that they stand for what they are of.
+EncodedDifferencePtr Subscription::DifferenceToNewest() {
+  std::string from = "nothing";
+  if (base_ != nullptr) {
+    from = base_->version;
+  } else if (held_.has_value()) {
+    from = Concat("held ", held_->digest);
   }
-  for (; before != held.end(); ++before) response.add_removed((*before)->name());
-  return response;
-}
-
-v1::DiscoveryResponse Subscription::DifferenceToHeld() const {
-  v1::DiscoveryResponse response;
-  absl::flat_hash_set<uint64_t> left = *held_;
-  for (const SharedResource& resource : newest_->resources) {
-    if (left.erase(FingerprintOf(resource->hash())) == 0) *response.add_resources() = *resource;
-  }
-  response.mutable_removed_held()->Add(left.begin(), left.end());
-  return response;
+  const std::string key = Concat(takes_parts_ ? "parts\n" : "one\n", from, "\n", newest_->version);
+  return differences_.Get(key, [this] {
+    const bool told = base_ == nullptr && held_.has_value();
+    return Encode(told ? DifferenceToHeld(held_->fingerprints, *newest_)
+                       : DifferenceBetween(base_.get(), *newest_),
+                  takes_parts_);
+  });
 }
 
 }  // namespace apk

@@ -1,65 +1,84 @@
-// What one agent has, and what is on its way to it. Pure; one per stream. At most one response is
-// in flight: a newer snapshot waits for the answer, so that a slow agent skips versions. A version
-// that the agent refused is not sent to it again. An agent that comes with another version is asked
-// what it holds, and sent the difference.
+// What one agent has, and what is on its way to it. Pure; one per stream. At
+// most one response is in flight: a newer snapshot waits for the answer, so
+// that a slow agent skips versions. A version that the agent refused is not
+// sent to it again. An agent that comes with another version is asked what it
+// holds, and sent the difference.
 #pragma once
-
-#include <absl/container/flat_hash_set.h>
 
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "apk/v1/discovery.pb.h"
+#include "control-plane/discovery/difference_cache.h"
 #include "control-plane/translation/shared_snapshot.h"
 
 namespace apk {
 
+// A response on its way to one agent: the parts of the difference, which others
+// are sent, too, and what follows the last of them.
+struct OutgoingResponse {
+  EncodedDifferencePtr difference;  // nullptr where there is none.
+  v1::DiscoveryResponse rest;
+};
+
 class Subscription {
  public:
-  // `store`: as in DiscoveryResponse.
-  explicit Subscription(std::string store = "") : store_(std::move(store)) {}
+  // `store`: as in DiscoveryResponse. `differences` outlives it.
+  explicit Subscription(DifferenceCache& differences, std::string store = "")
+      : differences_(differences), store_(std::move(store)) {}
 
-  // Whether the agent that says this runs a newer revision of the same history than `newest`:
-  // nothing must be sent to it then.
+  // Whether the agent that says this runs a newer revision of the same history
+  // than `newest`: nothing must be sent to it then.
   bool IsAhead(const v1::DiscoveryRequest& hello, const SnapshotPtr& newest) const {
     return !store_.empty() && hello.store() == store_ && hello.revision() > newest->revision;
   }
 
-  // The agent's first request names the version that it holds. A response, or nothing if it is up
-  // to date.
-  std::optional<v1::DiscoveryResponse> OnHello(const v1::DiscoveryRequest& request,
-                                               const SnapshotPtr& newest);
-  std::optional<v1::DiscoveryResponse> OnPublish(const SnapshotPtr& newest);
+  // The agent's first request names the version that it holds. A response, or
+  // nothing if it is up to date.
+  std::optional<OutgoingResponse> OnHello(const v1::DiscoveryRequest& request,
+                                          const SnapshotPtr& newest);
+  std::optional<OutgoingResponse> OnPublish(const SnapshotPtr& newest);
 
   struct Answer {
     bool stale = false;  // Its nonce is not the one in flight: ignored.
     bool told = false;   // It only says what the agent holds.
     bool accepted = false;
     std::string version;  // Of the snapshot that it answers.
-    std::optional<v1::DiscoveryResponse> next;
+    std::optional<OutgoingResponse> next;
   };
   Answer OnAnswer(const v1::DiscoveryRequest& request);
 
   const std::string& acknowledged() const { return acknowledged_; }
 
  private:
-  std::optional<v1::DiscoveryResponse> SendIfDue();
-  v1::DiscoveryResponse Ask();
-  v1::DiscoveryResponse Difference() const;
-  // Against what the agent said that it holds.
-  v1::DiscoveryResponse DifferenceToHeld() const;
+  // What the agent told that it holds; see HeldResources.
+  struct Held {
+    std::string digest;
+    std::vector<uint64_t> fingerprints;
+  };
 
+  std::optional<OutgoingResponse> SendIfDue();
+  OutgoingResponse Ask();
+  // To the newest, from what the agent has as far as it is known.
+  EncodedDifferencePtr DifferenceToNewest();
+
+  DifferenceCache& differences_;
   const std::string store_;
+  bool takes_parts_ = false;
+  bool can_tell_held_ = false;
   std::string acknowledged_;  // Version.
   SnapshotPtr base_;          // The acknowledged snapshot where this stream sent it.
-  // Where it told, and nothing was acknowledged since: fingerprints, see HeldResources.
-  std::optional<absl::flat_hash_set<uint64_t>> held_;
-  bool asked_ = false;  // What it holds; its answer is awaited.
+  std::optional<Held> held_;  // As long as it takes to make a difference of it: it is large.
+  bool asked_ = false;        // What it holds; its answer is awaited.
+  bool whole_wanted_ = false;
   SnapshotPtr newest_;
   SnapshotPtr in_flight_;
+  bool in_flight_whole_ = false;
   uint64_t last_nonce_ = 0;
   std::set<std::string> refused_;  // Versions; the newest few.
 };

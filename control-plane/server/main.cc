@@ -27,6 +27,7 @@
 #include "control-plane/resources/duration.h"
 #include "control-plane/server/call_judge.h"
 #include "control-plane/server/grpc_server.h"
+#include "control-plane/server/lean_memory.h"
 #include "control-plane/server/listen_address.h"
 #include "control-plane/server/open_store.h"
 #include "control-plane/server/restore_store.h"
@@ -526,6 +527,7 @@ int main(int argc, char** argv) {
   apk::AddStoreFlags(*restore, flags.store);
   restore->add_option("-f,--filename", flags.backup, "A file that apkctl backup wrote")->required();
   CLI11_PARSE(app, argc, argv);
+  apk::UseMemoryLeanly();
   apk::InitLog("apk-control-plane", flags.log_level);
   if (restore->parsed()) return apk::Restore(flags);
   return issue->parsed() ? apk::IssueCertificate(flags) : apk::Serve(flags);

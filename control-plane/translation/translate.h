@@ -21,6 +21,8 @@ struct FleetReport {
     std::string message;
     std::string address;            // Of the listener's addresses; "": the agent's own.
     bool address_unusable = false;  // The agent's node does not have it.
+
+    bool operator==(const ListenerError& other) const = default;
   };
   // Connected agents that have the same labels.
   struct Group {
@@ -29,9 +31,13 @@ struct FleetReport {
     // Of the snapshots that they run. None: not told, and not held against them.
     std::set<std::string> versions;
     std::set<std::string> addresses;  // Where listeners without an address of their own are bound.
+
+    bool operator==(const Group& other) const = default;
   };
   std::vector<Group> groups;
   std::map<std::string, std::vector<ListenerError>> listener_errors;  // By ListenerConfig name.
+
+  bool operator==(const FleetReport& other) const = default;
 };
 
 struct Translation {

@@ -10,6 +10,7 @@
 #include "common/discovery_fields.h"
 #include "common/log.h"
 #include "common/strings.h"
+#include "data-plane/agent/response_parts.h"
 
 namespace apk {
 namespace {
@@ -25,7 +26,7 @@ grpc::ChannelArguments ChannelArguments() {
   arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
   arguments.SetMaxSendMessageSize(kMessageBytesMax);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);  // It may be busy with a fleet.
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // Waiting is done here, with jitter: a fleet must not come back in step.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, static_cast<int>(kConnect.count()));
@@ -142,8 +143,19 @@ bool DiscoveryClient::RunStream(const std::string& control_plane, const TlsIdent
   if (alive) stream->WaitForInitialMetadata();
   bool let_in = alive && context.GetServerInitialMetadata().contains(kLetInField);
   if (let_in) LogInfo("a control plane answers", {{"control_plane", control_plane}});
-  v1::DiscoveryResponse response;
-  while (alive && stream->Read(&response)) {
+  ResponseParts parts;
+  v1::DiscoveryResponse message;
+  while (alive && stream->Read(&message)) {
+    const auto taken = parts.Add(std::move(message));
+    if (!taken.ok()) {
+      LogWarning(
+          "a control plane that sends nonsense was left",
+          {{"control_plane", control_plane}, {"reason", std::string(taken.status().message())}});
+      context.TryCancel();
+      break;
+    }
+    if (!taken->has_value()) continue;
+    const v1::DiscoveryResponse& response = **taken;
     if (agent_.IsOlder(response)) {
       LogWarning(
           "a control plane that is behind was left",

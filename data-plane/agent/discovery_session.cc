@@ -17,6 +17,7 @@ v1::DiscoveryRequest DiscoverySession::Hello(const v1::AgentInfo& agent) const {
   hello.set_revision(revision_);
   hello.set_store(store_);
   hello.set_can_tell_held(true);
+  hello.set_can_take_parts(true);
   return hello;
 }
 

@@ -54,7 +54,8 @@ class Regions(unittest.TestCase):
                   + gateway("eu", cls.port, "region=eu", "eu") + gateway("us", cls.port, "region in (us)", "us")
                   + route("both", ["eu", "us"], "both") + route("eu-alone", ["eu"], "eu-alone")
                   + route("us-alone", ["us"], "us-alone"))
-        cls.all.start_agent("in-eu", "--join-token", cls.all.token("--label", "region=eu,tier=edge"), address="127.0.0.2")
+        token = cls.all.token("--label", "region=eu,tier=edge")
+        cls.all.start_agent("in-eu", "--join-token", token, address="127.0.0.2")
         cls.start_by_certificate("in-us", "--label", "region=us", address="127.0.0.3")
         for name in ("in-eu", "in-us"):
             cls.all.agents[name].wait_ready()

@@ -13,12 +13,12 @@
 #include "common/snapshot_version.h"
 #include "common/strings.h"
 #include "control-plane/backup/backup_file.h"
-#include "control-plane/discovery/subscription.h"
 #include "control-plane/store/sqlite_log.h"
 #include "control-plane/translation/translate.h"
 #include "data-plane/agent/discovery_session.h"
 #include "data-plane/agent/last_good_snapshot.h"
 #include "data-plane/routing/compile.h"
+#include "tests/proof/plain_subscription.h"
 
 namespace apk {
 namespace {
@@ -184,7 +184,7 @@ Conversation Talk(const Between& between) {
     request.set_error("it does not fit");
     request.add_resource_errors()->set_name("backend/n/0");
   };
-  Subscription stream("store");
+  proof::PlainSubscription stream("store");
   const SnapshotPtr second = MakeSnapshot(8, {"a", "c", "d"});
   said.hello = between(agent.Hello(info));
   said.whole = between(*stream.OnHello(said.hello, MakeSnapshot(7, {"a", "b"})));
@@ -193,7 +193,7 @@ Conversation Talk(const Between& between) {
   said.difference = between(*stream.OnPublish(second));
   said.refused = between(agent.Answer(said.difference, refuse));
   EXPECT_FALSE(stream.OnAnswer(said.refused).accepted);
-  Subscription later("store");
+  proof::PlainSubscription later("store");
   said.hello_again = between(agent.Hello(info));
   said.question = between(*later.OnHello(said.hello_again, second));
   said.held = between(agent.Answer(said.question, take));
@@ -228,7 +228,7 @@ TEST_P(Corpus, AnAgentTakesWhatAControlPlaneOfThenSends) {
 TEST_P(Corpus, AControlPlaneTakesWhatAnAgentOfThenSays) {
   const SnapshotPtr first = MakeSnapshot(7, {"a", "b"});
   const SnapshotPtr second = MakeSnapshot(8, {"a", "c", "d"});
-  Subscription stream("store");
+  proof::PlainSubscription stream("store");
   const auto hello = Read<v1::DiscoveryRequest>("request-hello");
   EXPECT_EQ(hello.agent().id(), "agent-1");
   ASSERT_TRUE(stream.OnHello(hello, first).has_value());
@@ -236,7 +236,7 @@ TEST_P(Corpus, AControlPlaneTakesWhatAnAgentOfThenSays) {
   ASSERT_TRUE(stream.OnPublish(second).has_value());
   const auto refused = stream.OnAnswer(Read<v1::DiscoveryRequest>("request-refused"));
   EXPECT_FALSE(refused.accepted || refused.stale || refused.next.has_value());
-  Subscription later("store");
+  proof::PlainSubscription later("store");
   const auto hello_again = Read<v1::DiscoveryRequest>("request-hello-again");
   EXPECT_FALSE(later.IsAhead(hello_again, first));
   ASSERT_TRUE(later.OnHello(hello_again, second)->held_wanted());

@@ -20,13 +20,13 @@
 
 #include "common/snapshot_version.h"
 #include "common/strings.h"
-#include "control-plane/discovery/subscription.h"
 #include "data-plane/agent/discovery_session.h"
+#include "tests/proof/plain_subscription.h"
 
 namespace apk::proof {
 
 struct RealProtocol {
-  using ControlPlaneSide = Subscription;
+  using ControlPlaneSide = PlainSubscription;
   using AgentSide = DiscoverySession;
 };
 

@@ -45,13 +45,13 @@ std::string FirstFault() {
 }
 
 // Takes what was sent for what the agent has.
-class DifferenceToLastSent : public Subscription {
+class DifferenceToLastSent : public PlainSubscription {
  public:
-  using Subscription::Subscription;
+  using PlainSubscription::PlainSubscription;
   Answer OnAnswer(const v1::DiscoveryRequest& request) {
     v1::DiscoveryRequest taken = request;
     if (!request.whole_wanted()) taken.clear_error();
-    return Subscription::OnAnswer(taken);
+    return PlainSubscription::OnAnswer(taken);
   }
 };
 struct WithDifferenceToLastSent : RealProtocol {
@@ -77,8 +77,8 @@ class ForgetfulOfRefusals {
     newest_ = newest;
     return real_.OnPublish(newest);
   }
-  Subscription::Answer OnAnswer(const v1::DiscoveryRequest& request) {
-    Subscription::Answer answer = real_.OnAnswer(request);
+  PlainSubscription::Answer OnAnswer(const v1::DiscoveryRequest& request) {
+    PlainSubscription::Answer answer = real_.OnAnswer(request);
     if (request.error().empty() || request.whole_wanted()) return answer;
     std::destroy_at(&real_);
     std::construct_at(&real_, store_);
@@ -88,7 +88,7 @@ class ForgetfulOfRefusals {
 
  private:
   const std::string store_;
-  Subscription real_;
+  PlainSubscription real_;
   SnapshotPtr newest_;
 };
 struct WithForgottenRefusals : RealProtocol {
@@ -100,13 +100,13 @@ TEST(DiscoverySimulation, FindsARefusedVersionThatIsSentAgain) {
 }
 
 // Does not wait for the answer before it sends the next.
-class Impatient : public Subscription {
+class Impatient : public PlainSubscription {
  public:
-  using Subscription::Subscription;
+  using PlainSubscription::PlainSubscription;
   std::optional<v1::DiscoveryResponse> OnPublish(const SnapshotPtr& newest) {
-    std::optional<v1::DiscoveryResponse> response = Subscription::OnPublish(newest);
+    std::optional<v1::DiscoveryResponse> response = PlainSubscription::OnPublish(newest);
     if (response.has_value()) return response;
-    Subscription anew("store");
+    PlainSubscription anew("store");
     return anew.OnHello({}, newest);
   }
 };
@@ -119,9 +119,9 @@ TEST(DiscoverySimulation, FindsTwoResponsesInFlight) {
 }
 
 // Serves agents that have seen more than it has.
-class BehindButSure : public Subscription {
+class BehindButSure : public PlainSubscription {
  public:
-  using Subscription::Subscription;
+  using PlainSubscription::PlainSubscription;
   bool IsAhead(const v1::DiscoveryRequest&, const SnapshotPtr&) const { return false; }
 };
 class Careless : public DiscoverySession {

@@ -9,11 +9,11 @@
 namespace apk {
 namespace {
 
-SnapshotPtr MakeSnapshot(const std::string& version,
-                         const std::vector<std::pair<std::string, std::string>>& resources) {
+SnapshotPtr MakeSnapshot(const std::string &version,
+                         const std::vector<std::pair<std::string, std::string>> &resources) {
   auto snapshot = std::make_shared<SharedSnapshot>();
   snapshot->version = version;
-  for (const auto& [name, hash] : resources) {
+  for (const auto &[name, hash] : resources) {
     v1::SnapshotResource resource;
     resource.set_name(name);
     resource.set_hash(hash);
@@ -22,51 +22,88 @@ SnapshotPtr MakeSnapshot(const std::string& version,
   return snapshot;
 }
 
-v1::DiscoveryRequest Ack(const v1::DiscoveryResponse& response) {
+// A subscription, and its responses as agents read them.
+struct Agent {
+  explicit Agent(const std::string &store = "") : subscription(differences, store) {}
+
+  using Response = std::optional<v1::DiscoveryResponse>;
+  static Response Read(const std::optional<OutgoingResponse> &outgoing) {
+    if (!outgoing.has_value()) return std::nullopt;
+    v1::DiscoveryResponse response;
+    if (outgoing->difference != nullptr) {
+      for (const auto &part : outgoing->difference->parts) {
+        EXPECT_TRUE(response.MergeFromString(*part));
+      }
+    }
+    response.MergeFrom(outgoing->rest);
+    return response;
+  }
+
+  Response OnHello(const v1::DiscoveryRequest &hello, const SnapshotPtr &newest) {
+    return Read(subscription.OnHello(hello, newest));
+  }
+  Response OnPublish(const SnapshotPtr &newest) { return Read(subscription.OnPublish(newest)); }
+  struct Answer {
+    bool stale;
+    bool told;
+    bool accepted;
+    Response next;
+  };
+  Answer OnAnswer(const v1::DiscoveryRequest &request) {
+    const Subscription::Answer answer = subscription.OnAnswer(request);
+    return {answer.stale, answer.told, answer.accepted, Read(answer.next)};
+  }
+  const std::string &acknowledged() const { return subscription.acknowledged(); }
+
+  DifferenceCache differences;
+  Subscription subscription;
+};
+
+v1::DiscoveryRequest Ack(const v1::DiscoveryResponse &response) {
   v1::DiscoveryRequest request;
   request.set_response_nonce(response.nonce());
   request.set_version(response.version());
   return request;
 }
 
-v1::DiscoveryRequest Nack(const v1::DiscoveryResponse& response) {
+v1::DiscoveryRequest Nack(const v1::DiscoveryResponse &response) {
   v1::DiscoveryRequest request = Ack(response);
   request.set_error("no");
   return request;
 }
 
 TEST(Subscription, SendsTheWholeSnapshotToANewAgentAndNothingToOneThatHasIt) {
-  Subscription fresh;
+  Agent fresh;
   const auto response = fresh.OnHello({}, MakeSnapshot("1", {{"a", "x"}}));
   ASSERT_TRUE(response.has_value());
   EXPECT_TRUE(response->full());
   EXPECT_EQ(response->resources_size(), 1);
 
-  Subscription known;
+  Agent known;
   v1::DiscoveryRequest hello;
   hello.set_version("1");
   EXPECT_FALSE(known.OnHello(hello, MakeSnapshot("1", {{"a", "x"}})).has_value());
 }
 
-v1::DiscoveryRequest HelloWith(const std::string& version) {
+v1::DiscoveryRequest HelloWith(const std::string &version) {
   v1::DiscoveryRequest hello;
   hello.set_version(version);
   hello.set_can_tell_held(true);
   return hello;
 }
 
-v1::DiscoveryRequest Tell(const v1::DiscoveryResponse& question,
-                          const std::vector<std::string>& hashes) {
+v1::DiscoveryRequest Tell(const v1::DiscoveryResponse &question,
+                          const std::vector<std::string> &hashes) {
   v1::DiscoveryRequest request;
   request.set_response_nonce(question.nonce());
-  for (const std::string& hash : hashes) {
+  for (const std::string &hash : hashes) {
     request.mutable_held()->add_fingerprints(FingerprintOf(hash));
   }
   return request;
 }
 
 TEST(Subscription, SendsTheDifferenceToWhatAnAgentTellsThatItHolds) {
-  Subscription agent;
+  Agent agent;
   const auto question =
       agent.OnHello(HelloWith("old"), MakeSnapshot("2", {{"a", "hash-a-1"}, {"b", "hash-b-2"}}));
   ASSERT_TRUE(question.has_value());
@@ -95,16 +132,16 @@ TEST(Subscription, SendsTheDifferenceToWhatAnAgentTellsThatItHolds) {
 }
 
 TEST(Subscription, AsksNobodyWhoHasItOrNothing) {
-  Subscription current;
+  Agent current;
   EXPECT_FALSE(current.OnHello(HelloWith("1"), MakeSnapshot("1", {{"a", "x"}})).has_value());
-  Subscription fresh;
+  Agent fresh;
   const auto response = fresh.OnHello(HelloWith(""), MakeSnapshot("1", {{"a", "x"}}));
   ASSERT_TRUE(response.has_value());
   EXPECT_TRUE(response->full());
 }
 
 TEST(Subscription, SendsTheWholeToAnAgentThatWantsIt) {
-  Subscription agent;
+  Agent agent;
   const auto newest = MakeSnapshot("2", {{"a", "hash-a-2"}});
   const auto question = agent.OnHello(HelloWith("1"), newest);
   const auto difference = agent.OnAnswer(Tell(*question, {"hash-a-1"})).next;
@@ -113,13 +150,46 @@ TEST(Subscription, SendsTheWholeToAnAgentThatWantsIt) {
   const auto whole = agent.OnAnswer(refusal).next;
   ASSERT_TRUE(whole.has_value());
   EXPECT_TRUE(whole->full());
-  // Once only: a whole snapshot that is not what it should be is refused for good.
+  // Once only: a whole snapshot that is not what it should be is refused for
+  // good.
   refusal.set_response_nonce(whole->nonce());
   EXPECT_FALSE(agent.OnAnswer(refusal).next.has_value());
 }
 
+TEST(Subscription, AsksAgainBeforeTheNextDifferenceWhereTheFirstWasRefused) {
+  Agent agent;
+  const auto question = agent.OnHello(HelloWith("1"), MakeSnapshot("2", {{"a", "hash-a-2"}}));
+  const auto difference = agent.OnAnswer(Tell(*question, {"hash-a-1"})).next;
+  EXPECT_FALSE(agent.OnAnswer(Nack(*difference)).next.has_value());
+  const auto again = agent.OnPublish(MakeSnapshot("3", {{"a", "hash-a-3"}}));
+  ASSERT_TRUE(again.has_value());
+  EXPECT_TRUE(again->held_wanted());
+  const auto next = agent.OnAnswer(Tell(*again, {"hash-a-1"})).next;
+  ASSERT_TRUE(next.has_value());
+  EXPECT_EQ(next->version(), "3");
+  EXPECT_FALSE(next->full());
+}
+
+TEST(Subscription, SendsAFleetTheSameBytes) {
+  DifferenceCache differences;
+  const SnapshotPtr before = MakeSnapshot("1", {{"a", "hash-a-1"}});
+  const SnapshotPtr after = MakeSnapshot("2", {{"a", "hash-a-2"}});
+  std::vector<EncodedDifferencePtr> sent;
+  std::vector<std::unique_ptr<Subscription>> agents;
+  for (int i = 0; i < 3; ++i) {
+    Subscription &agent = *agents.emplace_back(std::make_unique<Subscription>(differences));
+    const auto whole = agent.OnHello({}, before);
+    sent.push_back(whole->difference);
+    EXPECT_TRUE(agent.OnAnswer(Ack(*Agent::Read(whole))).accepted);
+  }
+  for (const auto &agent : agents) sent.push_back(agent->OnPublish(after)->difference);
+  EXPECT_EQ(sent[0], sent[2]);
+  EXPECT_EQ(sent[3], sent[5]);
+  EXPECT_NE(sent[0], sent[3]);
+}
+
 TEST(Subscription, SendsOnlyWhatChangedSinceWhatWasAcknowledged) {
-  Subscription agent;
+  Agent agent;
   const auto first = agent.OnHello({}, MakeSnapshot("1", {{"a", "x"}, {"b", "x"}, {"c", "x"}}));
   EXPECT_TRUE(agent.OnAnswer(Ack(*first)).accepted);
   const auto second = agent.OnPublish(MakeSnapshot("2", {{"a", "x"}, {"b", "y"}, {"d", "x"}}));
@@ -133,17 +203,17 @@ TEST(Subscription, SendsOnlyWhatChangedSinceWhatWasAcknowledged) {
 }
 
 TEST(Subscription, SkipsVersionsWhileAResponseIsInFlight) {
-  Subscription agent;
+  Agent agent;
   const auto first = agent.OnHello({}, MakeSnapshot("1", {}));
   EXPECT_FALSE(agent.OnPublish(MakeSnapshot("2", {})).has_value());
   EXPECT_FALSE(agent.OnPublish(MakeSnapshot("3", {})).has_value());
-  const Subscription::Answer answer = agent.OnAnswer(Ack(*first));
+  const Agent::Answer answer = agent.OnAnswer(Ack(*first));
   ASSERT_TRUE(answer.next.has_value());
   EXPECT_EQ(answer.next->version(), "3");
 }
 
 TEST(Subscription, IgnoresAnswersToWhatIsNotInFlight) {
-  Subscription agent;
+  Agent agent;
   const auto first = agent.OnHello({}, MakeSnapshot("1", {}));
   v1::DiscoveryRequest stale = Ack(*first);
   stale.set_response_nonce("99");
@@ -154,11 +224,11 @@ TEST(Subscription, IgnoresAnswersToWhatIsNotInFlight) {
 }
 
 TEST(Subscription, NeverSendsARefusedVersionAgainAndGoesOnWithTheNext) {
-  Subscription agent;
+  Agent agent;
   const auto first = agent.OnHello({}, MakeSnapshot("1", {{"a", "x"}}));
   agent.OnAnswer(Ack(*first));
   const auto second = agent.OnPublish(MakeSnapshot("2", {{"a", "y"}}));
-  const Subscription::Answer refused = agent.OnAnswer(Nack(*second));
+  const Agent::Answer refused = agent.OnAnswer(Nack(*second));
   EXPECT_FALSE(refused.accepted);
   EXPECT_FALSE(refused.next.has_value());
   EXPECT_EQ(agent.acknowledged(), "1");
@@ -169,7 +239,7 @@ TEST(Subscription, NeverSendsARefusedVersionAgainAndGoesOnWithTheNext) {
 }
 
 TEST(Subscription, AnAgentWithAForeignVersionGetsTheWhole) {
-  Subscription agent;
+  Agent agent;
   v1::DiscoveryRequest hello;
   hello.set_version("of another day");
   const auto response = agent.OnHello(hello, MakeSnapshot("1", {}));
@@ -184,12 +254,12 @@ TEST(Subscription, KnowsAnAgentThatHasSeenMoreOfTheSameHistory) {
   v1::DiscoveryRequest hello;
   hello.set_store("s");
   hello.set_revision(8);
-  EXPECT_TRUE(Subscription("s").IsAhead(hello, newest));
-  EXPECT_FALSE(Subscription("another").IsAhead(hello, newest));
-  EXPECT_FALSE(Subscription().IsAhead(hello, newest));
+  EXPECT_TRUE(Agent("s").subscription.IsAhead(hello, newest));
+  EXPECT_FALSE(Agent("another").subscription.IsAhead(hello, newest));
+  EXPECT_FALSE(Agent().subscription.IsAhead(hello, newest));
   hello.set_revision(7);
-  EXPECT_FALSE(Subscription("s").IsAhead(hello, newest));
-  EXPECT_EQ(Subscription("s").OnHello({}, newest)->store(), "s");
+  EXPECT_FALSE(Agent("s").subscription.IsAhead(hello, newest));
+  EXPECT_EQ(Agent("s").OnHello({}, newest)->store(), "s");
 }
 
 }  // namespace
