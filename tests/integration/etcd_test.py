@@ -299,7 +299,9 @@ class ControlPlanesOnEtcd(unittest.TestCase):
         refused = self.all.apkctl(1, "apply", "-f", "-", stdin=config_map("unwritten"), check=False)
         self.assertNotEqual(refused.returncode, 0)
         self.assertIn("the store can't be written", refused.stderr)
-        self.assertEqual(self.all.get(2, "httproute", "first")["metadata"]["name"], "first")
+        shown = self.all.apkctl(2, "get", "httproute", "first")
+        self.assertIn("first", shown.stdout)
+        self.assertIn("the store does not answer: this is as of revision", shown.stderr)
         self.assertEqual([self.all.ask(agent) for agent in (1, 3)], [200, 200])
         for member in (0, 1):
             self.all.etcd.start(member)

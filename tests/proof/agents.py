@@ -70,6 +70,8 @@ class Agent:
             if not failure and not self.down:
                 self.version = version
             self.stopping.wait(0.005)
+        if client is not None:
+            client.close()
 
     def answers(self):
         try:
@@ -87,6 +89,7 @@ class Agent:
         self.down = True
         self.process.stop(signal.SIGKILL)
         saved = self.revisions("snapshot in force")
+        begun_before = len(self.revisions("serving the snapshot on disk"))
         if damage is not None:
             damage(self.directory / "snapshot")
         self.version = 0
@@ -97,9 +100,11 @@ class Agent:
                 raise AssertionError(f"{self.name} does not serve again:\n{self.process.tail()}")
             time.sleep(0.002)
         seconds = time.monotonic() - start
-        begun = self.revisions("serving the snapshot on disk")
-        if damage is None and (not begun or begun[-1] < saved[-1]):
-            self.failures.append(f"{self.name} had saved revision {saved[-1]}, and began with {begun[-1:]}")
+        # It answers a little before it says so.
+        begun = eventually(lambda: self.revisions("serving the snapshot on disk")[begun_before:],
+                           f"{self.name} says with what it began")
+        if damage is None and begun[0] < saved[-1]:
+            self.failures.append(f"{self.name} had saved revision {saved[-1]}, and began with {begun[0]}")
         self.down = False
         return seconds
 
