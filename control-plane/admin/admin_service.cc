@@ -6,9 +6,9 @@
 #include "common/strings.h"
 #include "control-plane/admin/admission.h"
 #include "control-plane/admin/caller.h"
-#include "control-plane/admin/label_selector.h"
 #include "control-plane/identity/token_issuer.h"
 #include "control-plane/resources/kind_registry.h"
+#include "control-plane/resources/label_selector.h"
 
 namespace apk {
 namespace {
@@ -154,10 +154,9 @@ grpc::Status AdminService::Rollback(grpc::ServerContext* context,
 grpc::Status AdminService::ListAgents(grpc::ServerContext* context, const v1::ListAgentsRequest*,
                                       v1::ListAgentsResponse* response) {
   if (const grpc::Status user = CheckUser(*context, identities_); !user.ok()) return user;
-  const SnapshotPtr newest = snapshots_.Newest();
-  response->set_snapshot_version(newest->version);
+  response->set_snapshot_version(snapshots_.Newest()->version);
   response->set_revision(configuration_.Current().revision);
-  for (v1::AgentStatus& agent : agents_.List(newest->version)) {
+  for (v1::AgentStatus& agent : agents_.List(snapshots_)) {
     *response->add_agents() = std::move(agent);
   }
   return grpc::Status::OK;

@@ -99,9 +99,7 @@ void Configuration::Restate(Staged& staged) {
 absl::Status Configuration::Commit(Staged& staged, const std::string& author, bool status_only) {
   if (staged.operations.empty()) {
     staged.revision = revision_;
-    auto snapshot = std::make_shared<SharedSnapshot>(*staged.snapshot);
-    snapshot->revision = revision_;
-    staged.snapshot = std::move(snapshot);
+    staged.snapshot = staged.snapshot->At(revision_);
     return absl::OkStatus();
   }
   ChangeSet change_set;

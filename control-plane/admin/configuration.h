@@ -22,10 +22,10 @@
 #include "apk/v1/backup.pb.h"
 #include "common/thread.h"
 #include "control-plane/admin/change_feed.h"
-#include "control-plane/admin/label_selector.h"
 #include "control-plane/backup/backup_file.h"
 #include "control-plane/discovery/agent_registry.h"
 #include "control-plane/discovery/snapshot_cache.h"
+#include "control-plane/resources/label_selector.h"
 #include "control-plane/store/log.h"
 #include "control-plane/translation/translator.h"
 

@@ -13,9 +13,10 @@ namespace {
 using Need = AccessRequest::Need;
 
 constexpr char kJoinToken[] = "JoinToken";
+constexpr char kAgent[] = "Agent";
 
 const char* KindOf(const v1::Subject& subject) {
-  return subject.role() == v1::Subject::USER ? "User" : "Agent";
+  return subject.role() == v1::Subject::USER ? "User" : kAgent;
 }
 
 }  // namespace
@@ -57,6 +58,14 @@ grpc::Status IdentityService::DeleteJoinToken(grpc::ServerContext* context,
                                               v1::DeleteJoinTokenResponse*) {
   return Change(*context, "delete", kJoinToken, request->id(), [&](const std::string& author) {
     return ToGrpc(enrollment_.DeleteToken(request->id(), author));
+  });
+}
+
+grpc::Status IdentityService::LabelAgent(grpc::ServerContext* context,
+                                         const v1::LabelAgentRequest* request,
+                                         v1::LabelAgentResponse* response) {
+  return Change(*context, "label", kAgent, request->agent(), [&](const std::string& author) {
+    return Take(enrollment_.LabelAgent(*request, author), response);
   });
 }
 

@@ -25,6 +25,8 @@ class IdentityService final : public v1::IdentityService::Service {
   grpc::Status DeleteJoinToken(grpc::ServerContext* context,
                                const v1::DeleteJoinTokenRequest* request,
                                v1::DeleteJoinTokenResponse* response) override;
+  grpc::Status LabelAgent(grpc::ServerContext* context, const v1::LabelAgentRequest* request,
+                          v1::LabelAgentResponse* response) override;
   grpc::Status Revoke(grpc::ServerContext* context, const v1::RevokeRequest* request,
                       v1::RevokeResponse* response) override;
   grpc::Status Unrevoke(grpc::ServerContext* context, const v1::UnrevokeRequest* request,

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "control-plane/admin/admission.h"
-#include "control-plane/admin/label_selector.h"
+#include "control-plane/resources/label_selector.h"
 
 namespace apk {
 

@@ -15,7 +15,7 @@ struct Configuration::Staged {
   ResourceSet resources;
   uint64_t revision = 0;
   std::map<ResourceKey, Operation> operations;
-  SnapshotPtr snapshot;
+  SlicesPtr snapshot;
 
   void Put(const ResourceKey& key, ResourcePtr object) {
     operations[key] = Operation{.key = key, .object = object};

@@ -273,6 +273,12 @@ absl::Status AdminClient::DeleteJoinToken(const std::string& id) {
       .status();
 }
 
+absl::StatusOr<v1::LabelAgentResponse> AdminClient::LabelAgent(
+    const v1::LabelAgentRequest& request) {
+  return stub_->Call<v1::LabelAgentRequest, v1::LabelAgentResponse>(
+      &v1::IdentityService::Stub::LabelAgent, request);
+}
+
 absl::Status AdminClient::Revoke(const v1::RevokeRequest& request) {
   return stub_
       ->Call<v1::RevokeRequest, v1::RevokeResponse>(&v1::IdentityService::Stub::Revoke, request)

@@ -34,6 +34,7 @@ class AdminClient {
       const v1::CreateJoinTokenRequest& request);
   absl::StatusOr<v1::ListJoinTokensResponse> ListJoinTokens();
   absl::Status DeleteJoinToken(const std::string& id);
+  absl::StatusOr<v1::LabelAgentResponse> LabelAgent(const v1::LabelAgentRequest& request);
   absl::Status Revoke(const v1::RevokeRequest& request);
   absl::Status Unrevoke(const v1::Subject& subject);
   absl::StatusOr<v1::ListRevocationsResponse> ListRevocations();

@@ -2,10 +2,10 @@
 #include <iostream>
 
 #include "common/strings.h"
-#include "control-plane/admin/label_selector.h"
 #include "control-plane/apkctl/commands.h"
 #include "control-plane/apkctl/object_conditions.h"
 #include "control-plane/apkctl/send_manifests.h"
+#include "control-plane/resources/label_selector.h"
 #include "control-plane/resources/resource_set.h"
 
 namespace apk {

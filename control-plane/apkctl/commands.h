@@ -126,12 +126,16 @@ struct JoinTokenFlags {
   std::string ttl = "15m";
   std::string uses = "1";
   std::string agent;  // "": any that is new.
+  std::vector<std::string> labels;
   std::string output = "table";
 };
 // Prints the token alone, for scripts.
 int RunCreateJoinToken(const GlobalFlags& global, const JoinTokenFlags& flags);
 int RunListJoinTokens(const GlobalFlags& global, const std::string& output);
 int RunDeleteJoinToken(const GlobalFlags& global, const std::string& id);
+// Each change is "key=value" or "key-".
+int RunLabelAgent(const GlobalFlags& global, const std::string& agent,
+                  const std::vector<std::string>& changes);
 int RunRevoke(const GlobalFlags& global, v1::Subject::Role role, const std::string& name,
               const std::string& reason);
 int RunUnrevoke(const GlobalFlags& global, v1::Subject::Role role, const std::string& name);

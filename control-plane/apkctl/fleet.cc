@@ -3,6 +3,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "common/labels.h"
 #include "common/strings.h"
 #include "control-plane/apkctl/commands.h"
 #include "control-plane/apkctl/table.h"
@@ -27,8 +28,10 @@ int RunAgents(const GlobalFlags& global, const std::string& output) {
       entry["address"] = agent.address();
       entry["version"] = agent.version();
       entry["connected"] = agent.connected();
+      entry["labels"] = nlohmann::ordered_json(LabelsOf(agent.labels()));
       entry["upToDate"] = agent.up_to_date();
       entry["snapshotVersion"] = agent.snapshot_version();
+      entry["newestVersion"] = agent.newest_version();
       entry["snapshotRevision"] = agent.snapshot_revision();
       entry["lastError"] = agent.last_error();
       entry["connectedSince"] = agent.connected_since();
@@ -48,18 +51,18 @@ int RunAgents(const GlobalFlags& global, const std::string& output) {
     return 0;
   }
   std::vector<Row> rows = {{"ID", "ADDRESS", "CONNECTED", "UP-TO-DATE", "REVISION", "SNAPSHOT",
-                            "LAST-SEEN", "MESSAGE"}};
+                            "LAST-SEEN", "LABELS", "MESSAGE"}};
   for (const v1::AgentStatus& agent : response->agents()) {
     std::vector<std::string> messages;
     if (!agent.last_error().empty()) messages.push_back(agent.last_error());
     for (const v1::AgentListenerError& error : agent.listener_errors())
       messages.push_back(Concat("listener ", error.listener(), ": ", error.message()));
-    rows.push_back({agent.id(), agent.address(), agent.connected() ? "True" : "False",
-                    agent.up_to_date() ? "True" : "False",
-                    std::to_string(agent.snapshot_revision()),
-                    agent.snapshot_version().substr(0, 12),
-                    agent.connected() ? "now" : AgeOf(agent.last_seen(), std::time(nullptr)),
-                    Join(messages, "; ")});
+    rows.push_back(
+        {agent.id(), agent.address(), agent.connected() ? "True" : "False",
+         agent.up_to_date() ? "True" : "False", std::to_string(agent.snapshot_revision()),
+         agent.snapshot_version().substr(0, 12),
+         agent.connected() ? "now" : AgeOf(agent.last_seen(), std::time(nullptr)),
+         Join({agent.labels().begin(), agent.labels().end()}, ","), Join(messages, "; ")});
   }
   std::cout << FormatTable(rows);
   return 0;

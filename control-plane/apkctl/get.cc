@@ -6,11 +6,11 @@
 #include <utility>
 
 #include "common/strings.h"
-#include "control-plane/admin/label_selector.h"
 #include "control-plane/apkctl/commands.h"
 #include "control-plane/apkctl/describe.h"
 #include "control-plane/apkctl/table.h"
 #include "control-plane/resources/json.h"
+#include "control-plane/resources/label_selector.h"
 #include "control-plane/resources/resource_set.h"
 
 namespace apk {

@@ -4,6 +4,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "common/labels.h"
 #include "common/strings.h"
 #include "control-plane/apkctl/commands.h"
 #include "control-plane/apkctl/table.h"
@@ -44,6 +45,9 @@ int RunCreateJoinToken(const GlobalFlags& global, const JoinTokenFlags& flags) {
   }
   request.set_uses(uses);
   request.set_agent(flags.agent);
+  const absl::StatusOr<Labels> labels = ParseLabels(flags.labels);
+  if (!labels.ok()) return PrintError(Concat("--label: ", std::string(labels.status().message())));
+  request.mutable_labels()->insert(labels->begin(), labels->end());
   const std::optional<Session> session = OpenSession(global);
   if (!session.has_value()) return 1;
   const absl::StatusOr<v1::CreateJoinTokenResponse> response =
@@ -66,6 +70,7 @@ int RunListJoinTokens(const GlobalFlags& global, const std::string& output) {
                                       {"uses", token.uses()},       {"usesMax", token.uses_max()},
                                       {"created", token.created()}, {"expires", token.expires()},
                                       {"expired", token.expired()}, {"author", token.author()}};
+      entry["labels"] = nlohmann::ordered_json(LabelsOf(token.labels()));
       entry["agents"] = nlohmann::ordered_json::array();
       for (const std::string& agent : token.agents()) entry["agents"].push_back(agent);
       list["tokens"].push_back(std::move(entry));
@@ -77,12 +82,13 @@ int RunListJoinTokens(const GlobalFlags& global, const std::string& output) {
     std::cerr << "There are no join tokens.\n";
     return 0;
   }
-  std::vector<Row> rows = {{"ID", "FOR", "USES", "EXPIRES", "AGE", "AUTHOR", "AGENTS"}};
+  std::vector<Row> rows = {{"ID", "FOR", "USES", "EXPIRES", "AGE", "AUTHOR", "LABELS", "AGENTS"}};
   for (const v1::JoinTokenStatus& token : response->tokens()) {
     rows.push_back({token.id(), token.agent().empty() ? "any" : token.agent(),
                     Concat(std::to_string(token.uses()), "/", std::to_string(token.uses_max())),
                     token.expired() ? "expired" : token.expires(),
                     AgeOf(token.created(), std::time(nullptr)), token.author(),
+                    Join({token.labels().begin(), token.labels().end()}, ","),
                     Join({token.agents().begin(), token.agents().end()}, ", ")});
   }
   std::cout << FormatTable(rows);
@@ -95,6 +101,31 @@ int RunDeleteJoinToken(const GlobalFlags& global, const std::string& id) {
   const absl::Status deleted = session->client->DeleteJoinToken(id);
   if (!deleted.ok()) return PrintError(deleted);
   std::cout << "token " << id << " deleted\n";
+  return 0;
+}
+
+int RunLabelAgent(const GlobalFlags& global, const std::string& agent,
+                  const std::vector<std::string>& changes) {
+  v1::LabelAgentRequest request;
+  request.set_agent(agent);
+  std::vector<std::string> set;
+  for (const std::string& change : changes) {
+    const bool removes = change.ends_with('-') && change.find('=') == std::string::npos;
+    if (removes) {
+      request.add_remove(change.substr(0, change.size() - 1));
+    } else {
+      set.push_back(change);
+    }
+  }
+  const absl::StatusOr<Labels> labels = ParseLabels(set);
+  if (!labels.ok()) return PrintError(std::string(labels.status().message()));
+  request.mutable_set()->insert(labels->begin(), labels->end());
+  const std::optional<Session> session = OpenSession(global);
+  if (!session.has_value()) return 1;
+  const absl::StatusOr<v1::LabelAgentResponse> response = session->client->LabelAgent(request);
+  if (!response.ok()) return PrintError(response.status());
+  const std::string all = Join({response->labels().begin(), response->labels().end()}, ",");
+  std::cout << "agent " << agent << (all.empty() ? " has no labels" : " labelled " + all) << "\n";
   return 0;
 }
 

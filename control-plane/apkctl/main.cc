@@ -292,7 +292,10 @@ std::vector<Command> JoinTokenCommands(Flags& flags) {
       {.name = "uses", .help = "How many agents may join, 1 else", .text = &flags.join_token.uses},
       {.name = "agent",
        .help = "For the agent with this id alone, also where one has joined by it already",
-       .text = &flags.join_token.agent}};
+       .text = &flags.join_token.agent},
+      {.name = "label",
+       .help = "key=value, of the agents that join: Gateways select agents by their labels",
+       .list = &flags.join_token.labels}};
   create.run = [&flags](Arguments) { return RunCreateJoinToken(flags.global, flags.join_token); };
   Command list{.name = "agents token list", .help = "Which tokens there are, without the secrets"};
   AddOutput(flags.join_token.output, {"table", "yaml", "json"}, list);
@@ -341,6 +344,15 @@ std::vector<Command> IdentityCommands(Flags& flags) {
   for (Command& command : RevokeCommands(flags, "users", v1::Subject::USER)) {
     commands.push_back(std::move(command));
   }
+  Command label{.name = "agents label",
+                .arguments = "NAME KEY=VALUE|KEY-…",
+                .help = "Change the labels of an agent that has joined by a token",
+                .arguments_min = 2,
+                .arguments_max = kAny};
+  label.run = [&flags](Arguments words) {
+    return RunLabelAgent(flags.global, words[0], {words.begin() + 1, words.end()});
+  };
+  commands.push_back(std::move(label));
   Command list{.name = "revocations", .help = "Who is shut out, since when and why"};
   AddOutput(flags.revocations_output, {"table", "yaml", "json"}, list);
   list.run = [&flags](Arguments) { return RunRevocations(flags.global, flags.revocations_output); };

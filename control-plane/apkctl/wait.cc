@@ -1,4 +1,4 @@
-// A change is live when every agent that is connected has acknowledged it.
+// A change is live when every agent that is connected has acknowledged what of it is for the agent.
 #include <iostream>
 #include <thread>
 
@@ -11,10 +11,16 @@ namespace {
 
 constexpr std::chrono::milliseconds kPause{50};
 
-// What keeps an agent from running the newest snapshot; "" where nothing does.
+// `newest`: the whole snapshot's version, for control planes that do not tell the agent's.
+bool Refuses(const v1::AgentStatus& agent, const std::string& newest) {
+  const std::string& wanted = agent.newest_version().empty() ? newest : agent.newest_version();
+  return !wanted.empty() && agent.refused_version() == wanted;
+}
+
+// What keeps an agent from running the newest snapshot that is for it; "" where nothing does.
 std::string ReasonBehind(const v1::AgentStatus& agent, const std::string& newest) {
   if (!agent.connected() || agent.up_to_date()) return "";
-  if (agent.refused_version() == newest) return Concat("refuses it: ", agent.last_error());
+  if (Refuses(agent, newest)) return Concat("refuses it: ", agent.last_error());
   return Concat("still runs revision ", std::to_string(agent.snapshot_revision()));
 }
 
@@ -32,7 +38,7 @@ FleetState StateOf(const v1::ListAgentsResponse& response) {
     ++state.connected;
     const std::string reason = ReasonBehind(agent, response.snapshot_version());
     if (!reason.empty()) state.behind.push_back(Concat("agent ", agent.id(), ": ", reason));
-    if (agent.refused_version() == response.snapshot_version()) state.refused = true;
+    if (Refuses(agent, response.snapshot_version())) state.refused = true;
     for (const v1::AgentListenerError& error : agent.listener_errors()) {
       state.unserved.push_back(
           Concat("agent ", agent.id(), ": listener ", error.listener(), ": ", error.message()));

@@ -13,6 +13,11 @@ namespace {
 
 constexpr size_t kAgentsMax = 20'000;
 
+void SetLabels(const Labels& labels, v1::AgentStatus& status) {
+  status.clear_labels();
+  for (std::string& text : TextsOf(labels)) status.add_labels(std::move(text));
+}
+
 }  // namespace
 
 void AgentRegistry::OnChange(std::function<void()> changed) {
@@ -31,8 +36,9 @@ void AgentRegistry::Changed(bool own) {
   if (own && own_changed_) own_changed_();
 }
 
-absl::Status AgentRegistry::Connect(const v1::AgentInfo& agent, uint64_t stream,
-                                    const std::string& version, uint64_t revision) {
+absl::Status AgentRegistry::Connect(const v1::DiscoveryRequest& hello, const Labels& labels,
+                                    uint64_t stream) {
+  const v1::AgentInfo& agent = hello.agent();
   {
     const std::lock_guard lock(mutex_);
     if (agents_.size() >= kAgentsMax) {
@@ -52,13 +58,22 @@ absl::Status AgentRegistry::Connect(const v1::AgentInfo& agent, uint64_t stream,
     entry.status.clear_last_error();  // Of its life before.
     entry.status.clear_refused_version();
     entry.status.clear_listener_errors();
-    entry.status.set_snapshot_version(version);
-    entry.status.set_snapshot_revision(revision);
+    SetLabels(labels, entry.status);
+    entry.status.set_snapshot_version(hello.version());
+    entry.status.set_snapshot_revision(hello.revision());
     entry.status.set_connected_since(Rfc3339Now());
     entry.status.set_last_seen(entry.status.connected_since());
   }
   Changed(true);
   return absl::OkStatus();
+}
+
+void AgentRegistry::Relabel(const std::string& id, const Labels& labels) {
+  {
+    const std::lock_guard lock(mutex_);
+    SetLabels(labels, agents_[id].status);
+  }
+  Changed(true);
 }
 
 void AgentRegistry::Acknowledge(const std::string& id, const v1::DiscoveryRequest& request) {
@@ -161,13 +176,14 @@ bool AgentRegistry::IsConnected(const std::string& id) const {
 
 FleetReport AgentRegistry::Report() const {
   FleetReport report;
-  std::set<std::string> addresses;
+  std::map<std::vector<std::string>, FleetReport::Group> groups;
   const std::lock_guard lock(mutex_);
   for (const auto& [id, status] : All()) {
     if (!status->connected()) continue;
-    ++report.agents_connected;
-    report.versions.insert(status->snapshot_version());
-    if (!status->address().empty()) addresses.insert(status->address());
+    FleetReport::Group& group = groups[{status->labels().begin(), status->labels().end()}];
+    if (group.agents++ == 0) group.labels = LabelsOf(status->labels());
+    group.versions.insert(status->snapshot_version());
+    if (!status->address().empty()) group.addresses.insert(status->address());
     for (const v1::AgentListenerError& error : status->listener_errors()) {
       report.listener_errors[error.listener()].push_back(
           {.agent = id,
@@ -176,16 +192,21 @@ FleetReport AgentRegistry::Report() const {
            .address_unusable = error.address_unusable()});
     }
   }
-  report.agent_addresses.assign(addresses.begin(), addresses.end());
+  for (auto& [labels, group] : groups) report.groups.push_back(std::move(group));
   return report;
 }
 
-std::vector<v1::AgentStatus> AgentRegistry::List(const std::string& newest) const {
+std::vector<v1::AgentStatus> AgentRegistry::List(const SnapshotCache& snapshots) const {
   std::vector<v1::AgentStatus> list;
-  const std::lock_guard lock(mutex_);
-  for (const auto& [id, status] : All()) {
-    list.push_back(*status);
-    list.back().set_up_to_date(status->connected() && status->snapshot_version() == newest);
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, status] : All()) list.push_back(*status);
+  }
+  for (v1::AgentStatus& status : list) {
+    const SnapshotPtr newest =
+        snapshots.For({.id = status.id(), .labels = LabelsOf(status.labels())});
+    status.set_newest_version(newest->version);
+    status.set_up_to_date(status.connected() && status.snapshot_version() == newest->version);
   }
   return list;
 }

@@ -12,6 +12,8 @@
 
 #include "apk/v1/admin.pb.h"
 #include "apk/v1/discovery.pb.h"
+#include "common/labels.h"
+#include "control-plane/discovery/snapshot_cache.h"
 #include "control-plane/translation/translate.h"
 
 namespace apk {
@@ -27,10 +29,11 @@ class AgentRegistry {
   // The same for Own().
   void OnOwnChange(std::function<void()> changed);
 
-  // A stream of the agent opened; `stream` tells it from others of the same agent. ALREADY_EXISTS
-  // while another one is open: two agents must not share an id.
-  absl::Status Connect(const v1::AgentInfo& agent, uint64_t stream, const std::string& version,
-                       uint64_t revision);
+  // A stream of the agent opened with this request; `stream` tells it from others of the same
+  // agent. ALREADY_EXISTS while another one is open: two agents must not share an id.
+  absl::Status Connect(const v1::DiscoveryRequest& hello, const Labels& labels, uint64_t stream);
+  // Its labels are others than before.
+  void Relabel(const std::string& id, const Labels& labels);
   void Acknowledge(const std::string& id, const v1::DiscoveryRequest& request);
   // `version`: of the snapshot that it refuses.
   void Reject(const std::string& id, const v1::DiscoveryRequest& request,
@@ -46,8 +49,8 @@ class AgentRegistry {
   bool IsConnected(const std::string& id) const;
   // Of all agents, here and elsewhere.
   FleetReport Report() const;
-  // Sorted by id; `newest` decides what is up to date.
-  std::vector<v1::AgentStatus> List(const std::string& newest) const;
+  // Sorted by id; the snapshots decide what is up to date.
+  std::vector<v1::AgentStatus> List(const SnapshotCache& snapshots) const;
 
  private:
   struct Entry {

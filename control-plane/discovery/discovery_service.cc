@@ -1,5 +1,5 @@
-// One reactor a stream. gRPC may run a reaction inside StartWrite, hence the recursive lock; the
-// order of locks is the cache's, then the stream's.
+// One reactor a stream. gRPC may run a reaction inside StartWrite, hence the recursive locks; the
+// order of locks is the service's, then the stream's.
 #include "control-plane/discovery/discovery_service.h"
 
 #include <ctime>
@@ -48,10 +48,10 @@ class AgentStream final : public Reactor {
   // The control plane stops.
   void Stop() { End({grpc::StatusCode::UNAVAILABLE, "the control plane stops"}); }
 
-  // The agent was revoked, say, or its certificate has ended.
+  // The agent was revoked, say, or its certificate has ended, or its labels are others.
   void Judge() {
     const absl::Status status = LetIn();
-    if (status.ok()) return;
+    if (status.ok()) return Relabel();
     bool ended = false;
     std::string id;
     {
@@ -62,6 +62,13 @@ class AgentStream final : public Reactor {
     if (ended) return;
     LogWarning("agent shut out", {{"agent", id}, {"reason", std::string(status.message())}});
     End({static_cast<grpc::StatusCode>(status.code()), std::string(status.message())});
+  }
+
+  // What is for the agent may be another by now.
+  void Push() {
+    const std::lock_guard lock(mutex_);
+    if (!greeted_ || ended_) return;
+    Enqueue([&] { return subscription_.OnPublish(cache_.For({.id = id_, .labels = labels_})); });
   }
 
   void OnReadDone(bool ok) override {
@@ -86,7 +93,6 @@ class AgentStream final : public Reactor {
   void OnCancel() override { End(grpc::Status::CANCELLED); }
 
   void OnDone() override {
-    if (watch_ != 0) cache_.Unwatch(watch_);
     if (!id_.empty()) {
       registry_.Disconnect(id_, number_);
       LogInfo("agent left", {{"agent", id_}});
@@ -111,6 +117,7 @@ class AgentStream final : public Reactor {
     if (const absl::Status let_in = CheckNameUnderShared(id); !let_in.ok()) {
       return Refuse({grpc::StatusCode::PERMISSION_DENIED, std::string(let_in.message())});
     }
+    const Labels labels = service_.identities_.ledger().LabelsOf(peer_);
     if (subscription_.IsAhead(request_, cache_.Newest())) {
       service_.behind_();
       return Refuse(
@@ -118,23 +125,21 @@ class AgentStream final : public Reactor {
            Concat("this control plane has not read revision ", std::to_string(request_.revision()),
                   " yet, which the agent runs: try another one, or again")});
     }
-    const absl::Status connected =
-        registry_.Connect(request_.agent(), number_, request_.version(), request_.revision());
+    const absl::Status connected = registry_.Connect(request_, labels, number_);
     if (!connected.ok()) {
       return Refuse({grpc::StatusCode::ALREADY_EXISTS, std::string(connected.message())});
     }
+    LogInfo("agent came", {{"agent", id}, {"version", request_.version()}});
     {
       const std::lock_guard lock(mutex_);
       id_ = id;
+      labels_ = labels;
+      Enqueue([&] {
+        return subscription_.OnHello(request_, cache_.For({.id = id_, .labels = labels_}));
+      });
+      greeted_ = true;
     }
-    LogInfo("agent came", {{"agent", id_}, {"version", request_.version()}});
-    SnapshotPtr newest = cache_.Newest();
-    Enqueue([&] { return subscription_.OnHello(request_, newest); });
-    watch_ = cache_.Watch([this](const SnapshotPtr& published) {
-      Enqueue([&] { return subscription_.OnPublish(published); });
-    });
-    newest = cache_.Newest();  // Published between the lines above.
-    Enqueue([&] { return subscription_.OnPublish(newest); });
+    Push();  // Published between the lines above.
     return grpc::Status::OK;
   }
 
@@ -143,6 +148,19 @@ class AgentStream final : public Reactor {
     const absl::Status status = ledger.Check(peer_, std::time(nullptr));
     const std::lock_guard lock(mutex_);
     return status.ok() ? CheckNameUnderShared(id_) : status;
+  }
+
+  // Labels are the identity's, and may be changed while the agent is connected.
+  void Relabel() {
+    Labels labels = service_.identities_.ledger().LabelsOf(peer_);
+    {
+      const std::lock_guard lock(mutex_);
+      if (!greeted_ || ended_ || labels == labels_) return;
+      labels_ = labels;
+    }
+    LogInfo("agent relabelled", {{"agent", id_}, {"labels", Join(TextsOf(labels), ",")}});
+    registry_.Relabel(id_, labels);
+    Push();
   }
 
   // A revoked name is shut out under the shared certificate, too.
@@ -206,10 +224,11 @@ class AgentStream final : public Reactor {
   const std::string certificate_;  // The agent's name in it.
   v1::DiscoveryRequest request_;
   v1::DiscoveryResponse response_;
-  int watch_ = 0;
 
   std::recursive_mutex mutex_;
   std::string id_;  // Written under it by the thread that reads, which alone reads it without.
+  Labels labels_;
+  bool greeted_ = false;  // The first request was taken: the two above are set.
   Subscription subscription_;
   std::deque<v1::DiscoveryResponse> outbox_;  // At most one: the subscription sees to that.
   bool writing_ = false;
@@ -224,9 +243,15 @@ DiscoveryService::DiscoveryService(SnapshotCache& cache, AgentRegistry& registry
       identities_(identities),
       store_(std::move(store)),
       behind_(std::move(behind)),
-      watch_(identities.Watch([this] { Judge(); })) {}
+      watch_(identities.Watch([this] { Judge(); })),
+      push_loop_([this] { Push(); }) {
+  cache_.OnChange([this] { push_loop_.Wake(); });
+}
 
-DiscoveryService::~DiscoveryService() { identities_.Unwatch(watch_); }
+DiscoveryService::~DiscoveryService() {
+  cache_.OnChange(nullptr);
+  identities_.Unwatch(watch_);
+}
 
 Reactor* DiscoveryService::Stream(grpc::CallbackServerContext* context) {
   PeerCertificate peer = PeerOf(*context->auth_context(), identities_.ledger().trust_domain());
@@ -255,19 +280,34 @@ void DiscoveryService::Leave(AgentStream* stream) {
   streams_.erase(stream);
 }
 
-void DiscoveryService::Judge() {
-  const std::lock_guard lock(mutex_);
-  const std::set<AgentStream*> streams = streams_;
+template <class Visit>
+void DiscoveryService::ForEachStream(const Visit& visit) {
+  std::set<AgentStream*> streams;
+  {
+    const std::lock_guard lock(mutex_);
+    streams = streams_;
+  }
   for (AgentStream* const stream : streams) {
-    if (streams_.contains(stream)) stream->Judge();
+    // Held for one at a time: others come and go meanwhile.
+    const std::lock_guard lock(mutex_);
+    if (streams_.contains(stream)) visit(*stream);
   }
 }
 
+void DiscoveryService::Judge() {
+  ForEachStream([](AgentStream& stream) { stream.Judge(); });
+}
+
+void DiscoveryService::Push() {
+  ForEachStream([](AgentStream& stream) { stream.Push(); });
+}
+
 void DiscoveryService::Shutdown() {
-  const std::lock_guard lock(mutex_);
-  shut_down_ = true;
-  const std::set<AgentStream*> streams = streams_;
-  for (AgentStream* const stream : streams) stream->Stop();
+  {
+    const std::lock_guard lock(mutex_);
+    shut_down_ = true;
+  }
+  ForEachStream([](AgentStream& stream) { stream.Stop(); });
 }
 
 }  // namespace apk

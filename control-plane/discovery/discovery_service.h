@@ -9,6 +9,7 @@
 
 #include "apk/v1/discovery.grpc.pb.h"
 #include "control-plane/discovery/agent_registry.h"
+#include "control-plane/discovery/push_loop.h"
 #include "control-plane/discovery/snapshot_cache.h"
 #include "control-plane/identity/identity_watch.h"
 
@@ -38,6 +39,12 @@ class DiscoveryService final : public v1::DiscoveryService::CallbackService {
   void Leave(AgentStream* stream);
   // Ends the streams of those who are not let in any more.
   void Judge();
+  // Tells each agent of what is for it.
+  void Push();
+  // Calls `visit` with each stream that there is now and still then. One that comes meanwhile looks
+  // for itself what is newest.
+  template <class Visit>
+  void ForEachStream(const Visit& visit);
 
   SnapshotCache& cache_;
   AgentRegistry& registry_;
@@ -50,6 +57,7 @@ class DiscoveryService final : public v1::DiscoveryService::CallbackService {
   std::set<AgentStream*> streams_;
   bool shut_down_ = false;
   int watch_ = 0;
+  PushLoop push_loop_;  // Last: it ends first.
 };
 
 }  // namespace apk

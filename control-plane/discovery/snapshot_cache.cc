@@ -1,30 +1,35 @@
-// Watchers are called under the lock: that is what makes Unwatch a full stop.
+// Parts are made outside of the lock: SnapshotSlices has one of its own.
 #include "control-plane/discovery/snapshot_cache.h"
 
 namespace apk {
 
-void SnapshotCache::Publish(SnapshotPtr snapshot) {
-  const std::lock_guard lock(mutex_);
-  const bool same = newest_->version == snapshot->version;
-  newest_ = std::move(snapshot);
-  if (same) return;
-  for (const auto& [number, watcher] : watchers_) watcher(newest_);
+void SnapshotCache::Publish(SlicesPtr snapshot) {
+  {
+    const std::lock_guard lock(mutex_);
+    std::swap(newest_, snapshot);
+    if (newest_->SameAs(*snapshot)) return;
+  }
+  const std::lock_guard lock(listener_mutex_);
+  if (changed_) changed_();
 }
 
 SnapshotPtr SnapshotCache::Newest() const {
   const std::lock_guard lock(mutex_);
-  return newest_;
+  return newest_->whole();
 }
 
-int SnapshotCache::Watch(Watcher watcher) {
-  const std::lock_guard lock(mutex_);
-  watchers_[next_number_] = std::move(watcher);
-  return next_number_++;
+SnapshotPtr SnapshotCache::For(const AgentScope& agent) const {
+  SlicesPtr newest;
+  {
+    const std::lock_guard lock(mutex_);
+    newest = newest_;
+  }
+  return newest->For(agent.labels);
 }
 
-void SnapshotCache::Unwatch(int number) {
-  const std::lock_guard lock(mutex_);
-  watchers_.erase(number);
+void SnapshotCache::OnChange(std::function<void()> changed) {
+  const std::lock_guard lock(listener_mutex_);
+  changed_ = std::move(changed);
 }
 
 }  // namespace apk

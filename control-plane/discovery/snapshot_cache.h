@@ -1,34 +1,44 @@
-// The newest snapshot, and who is told when there is a newer one. Thread-safe.
+// The newest snapshot, and which part of it is for which agent. Thread-safe.
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 
-#include "control-plane/translation/shared_snapshot.h"
+#include "common/labels.h"
+#include "control-plane/translation/snapshot_slices.h"
 
 namespace apk {
 
+// Who an agent is, as far as it decides what is for it: by its identity, never by its own word.
+struct AgentScope {
+  std::string id;
+  Labels labels;
+
+  bool operator==(const AgentScope& other) const = default;
+};
+
 class SnapshotCache {
  public:
-  using Watcher = std::function<void(const SnapshotPtr&)>;
+  // Makes it the newest; the listener is told unless all agents get the same of it as before.
+  void Publish(SlicesPtr snapshot);
+  // The whole. Never nullptr; without a version before the first Publish.
+  SnapshotPtr Newest() const;
+  // What the agent should run. Never nullptr.
+  SnapshotPtr For(const AgentScope& agent) const;
 
-  // Makes it the newest; watchers are told unless the version is the same. Watchers run on the
-  // caller's thread and must not wait.
-  void Publish(SnapshotPtr snapshot);
-  SnapshotPtr Newest() const;  // Never nullptr; without a version before the first Publish.
-
-  // The watcher is told of what is published from now on. Returns its number for Unwatch, after
-  // which it is not running and will not be called.
-  int Watch(Watcher watcher);
-  void Unwatch(int number);
+  // `changed` is called, on any thread, when what is for some agent may be another; it must not
+  // wait. nullptr: nobody is told, from the return on.
+  void OnChange(std::function<void()> changed);
 
  private:
+  std::mutex listener_mutex_;  // Held while it runs, so that setting another is a full stop.
+  std::function<void()> changed_;
+
   mutable std::mutex mutex_;
-  SnapshotPtr newest_ = std::make_shared<const SharedSnapshot>();
-  int next_number_ = 1;
-  std::map<int, Watcher> watchers_;
+  SlicesPtr newest_ =
+      std::make_shared<const SnapshotSlices>(std::make_shared<const SharedSnapshot>());
 };
 
 }  // namespace apk

@@ -146,6 +146,7 @@ absl::StatusOr<std::vector<RecordWrite>> AdmitByToken(const RecordView& records,
     enrollment.set_key_hash(candidate.key_hash);
     enrollment.set_enrolled_unix(now_unix);
     enrollment.set_token(candidate.token.id);
+    *enrollment.mutable_labels() = token->labels();
   }
   enrollment.set_expires_unix(std::max(expires_unix, enrollment.expires_unix()));
   writes.push_back(PutRecord(EnrollmentKey(candidate.agent), enrollment));

@@ -7,6 +7,7 @@
 
 #include "apk/v1/store.pb.h"
 #include "common/join_token.h"
+#include "common/labels.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
@@ -54,6 +55,7 @@ absl::Status CheckRequest(const v1::CreateJoinTokenRequest& request) {
   if (request.uses() > kUsesMax) {
     return absl::InvalidArgumentError(Concat("the uses: 1 to ", std::to_string(kUsesMax)));
   }
+  RETURN_IF_ERROR(CheckLabels({request.labels().begin(), request.labels().end()}));
   if (request.agent().empty()) return absl::OkStatus();
   if (!IsIdentityName(request.agent())) {
     return absl::InvalidArgumentError(
@@ -63,6 +65,20 @@ absl::Status CheckRequest(const v1::CreateJoinTokenRequest& request) {
     return absl::InvalidArgumentError("a token that is for one agent has one use");
   }
   return absl::OkStatus();
+}
+
+// Of a stored message that has some.
+template <class Stored>
+Labels LabelsIn(const Stored& stored) {
+  return {stored.labels().begin(), stored.labels().end()};
+}
+
+absl::Status NotJoined(const std::string& agent) {
+  return absl::NotFoundError(
+      Concat("agent ", agent,
+             " has not joined by a token: the labels of others stand in their certificates; issue "
+             "it another one: apk-control-plane issue-certificate --agent ",
+             agent, " --label key=value"));
 }
 
 std::vector<std::string> KeysOf(const std::vector<RecordWrite>& writes) {
@@ -100,6 +116,7 @@ absl::StatusOr<v1::CreateJoinTokenResponse> Enrollment::CreateToken(
   stored.set_expires_unix(now_unix +
                           (request.life_seconds() == 0 ? kTokenLife : request.life_seconds()));
   stored.set_author(author);
+  *stored.mutable_labels() = request.labels();
   std::vector<std::string> keys = KeysOf(outdated);
   keys.push_back(TokenKey(token.id));
   RETURN_IF_ERROR(ledger_.Change(keys, [&](const RecordView& view) {
@@ -128,6 +145,7 @@ absl::StatusOr<v1::ListJoinTokensResponse> Enrollment::ListTokens(int64_t now_un
     token->set_expires(Date(stored.expires_unix()));
     token->set_expired(now_unix >= stored.expires_unix());
     token->set_author(stored.author());
+    for (std::string& text : TextsOf(LabelsIn(stored))) token->add_labels(std::move(text));
     for (const v1::StoredJoinToken::Use& use : stored.uses()) token->add_agents(use.agent());
   }
   return response;
@@ -145,6 +163,29 @@ absl::Status Enrollment::DeleteToken(const std::string& id, const std::string& a
       }));
   LogInfo("join token deleted", {{"token", id}, {"by", author}});
   return absl::OkStatus();
+}
+
+absl::StatusOr<v1::LabelAgentResponse> Enrollment::LabelAgent(const v1::LabelAgentRequest& request,
+                                                              const std::string& author) {
+  const std::string key = EnrollmentKey(request.agent());
+  Labels labels;
+  const auto decide = [&](const RecordView& view) -> absl::StatusOr<std::vector<RecordWrite>> {
+    auto enrollment = view.Get<v1::StoredEnrollment>(key);
+    if (!enrollment.has_value()) return NotJoined(request.agent());
+    labels = LabelsIn(*enrollment);
+    for (const std::string& gone : request.remove()) labels.erase(gone);
+    for (const auto& [name, value] : request.set()) labels[name] = value;
+    RETURN_IF_ERROR(CheckLabels(labels));
+    enrollment->mutable_labels()->clear();
+    enrollment->mutable_labels()->insert(labels.begin(), labels.end());
+    return std::vector<RecordWrite>{PutRecord(key, *enrollment)};
+  };
+  RETURN_IF_ERROR(ledger_.Change({key}, decide));
+  v1::LabelAgentResponse response;
+  for (std::string& text : TextsOf(labels)) response.add_labels(std::move(text));
+  LogInfo("agent labelled",
+          {{"agent", request.agent()}, {"labels", Join(TextsOf(labels), ",")}, {"by", author}});
+  return response;
 }
 
 absl::StatusOr<v1::IssuedCertificate> Enrollment::Enroll(const v1::EnrollRequest& request,

@@ -41,6 +41,8 @@ class Enrollment {
                                                           int64_t now_unix);
   absl::StatusOr<v1::ListJoinTokensResponse> ListTokens(int64_t now_unix);
   absl::Status DeleteToken(const std::string& id, const std::string& author);
+  absl::StatusOr<v1::LabelAgentResponse> LabelAgent(const v1::LabelAgentRequest& request,
+                                                    const std::string& author);
 
   // For agents, as enrollment.proto says. Requests are untrusted.
   absl::StatusOr<v1::IssuedCertificate> Enroll(const v1::EnrollRequest& request, int64_t now_unix);

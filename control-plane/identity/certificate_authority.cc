@@ -104,6 +104,9 @@ std::string AlternativeNames(const CertificateRequest& request) {
   for (const std::string& name : request.dns_names) names.push_back("DNS:" + name);
   for (const std::string& address : request.ip_addresses) names.push_back("IP:" + address);
   if (!request.uri.empty()) names.push_back("URI:" + request.uri);
+  for (const std::string& label : TextsOf(request.labels)) {
+    names.push_back(Concat("URI:", kLabelScheme, label));
+  }
   return Join(names, ",");
 }
 

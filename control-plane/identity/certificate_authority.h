@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/labels.h"
 #include "control-plane/identity/signing_request.h"
 #include "control-plane/identity/spiffe.h"
 
@@ -27,6 +28,7 @@ struct CertificateRequest {
   std::vector<std::string> dns_names = {};
   std::vector<std::string> ip_addresses = {};
   std::string uri = {};
+  Labels labels = {};  // Of an agent.
   std::chrono::seconds life = std::chrono::hours(24 * 365);
   bool server = false;
   bool client = false;

@@ -57,12 +57,13 @@ CertificateRequest ServerRequest(const std::vector<std::string>& names) {
   return request;
 }
 
-CertificateRequest ClientRequest(const CertificateAuthority& authority, const std::string& role,
-                                 const std::string& name) {
+CertificateRequest ClientRequest(const CertificateAuthority& authority,
+                                 const CertificateSubject& subject) {
   CertificateRequest request;
-  request.common_name = name;
+  request.common_name = subject.name;
   request.client = true;
-  request.uri = Concat(kScheme, authority.trust_domain(), "/", role, "/", name);
+  request.uri = Concat(kScheme, authority.trust_domain(), "/", subject.role, "/", subject.name);
+  request.labels = subject.labels;
   return request;
 }
 
@@ -144,15 +145,16 @@ absl::StatusOr<Identity> OpenIdentity(const std::string& data_dir,
 absl::Status IssueFirstCertificates(const Identity& identity) {
   const std::string& directory = identity.directory;
   RETURN_IF_ERROR(ReadOrIssue(*identity.authority, directory + "/admin",
-                              ClientRequest(*identity.authority, "user", "admin"))
+                              ClientRequest(*identity.authority, {.role = "user", .name = "admin"}))
                       .status());
   return ReadOrIssue(*identity.authority, directory + "/agent",
-                     ClientRequest(*identity.authority, "agent", "default"))
+                     ClientRequest(*identity.authority, {.role = "agent", .name = "default"}))
       .status();
 }
 
-absl::Status IssueClientCertificate(const CertificateAuthority& authority, const std::string& role,
-                                    const std::string& name, const std::string& out) {
+absl::Status IssueClientCertificate(const CertificateAuthority& authority,
+                                    const CertificateSubject& subject, const std::string& out) {
+  const std::string& name = subject.name;
   for (const char c : name) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                        c == '-' || c == '_' || c == '.';
@@ -160,7 +162,8 @@ absl::Status IssueClientCertificate(const CertificateAuthority& authority, const
       return absl::InvalidArgumentError(Concat("name ", name, ": letters, digits, - _ . only"));
   }
   if (name.empty() || name[0] == '.') return absl::InvalidArgumentError("a name is needed");
-  ASSIGN_OR_RETURN(const KeyPair pair, authority.Issue(ClientRequest(authority, role, name)));
+  RETURN_IF_ERROR(CheckLabels(subject.labels));
+  ASSIGN_OR_RETURN(const KeyPair pair, authority.Issue(ClientRequest(authority, subject)));
   RETURN_IF_ERROR(MakeDirectory(out, 0700));
   RETURN_IF_ERROR(WriteFile(Concat(out, "/ca.crt"), authority.certificate_pem(), 0644));
   RETURN_IF_ERROR(WriteFile(Concat(out, "/", name, ".key"), pair.key_pem, 0600));

@@ -74,9 +74,15 @@ absl::StatusOr<std::unique_ptr<CertificateAuthority>> OpenExternalAuthority(
 // True where there is an authority, or what is left of one.
 bool HasIdentity(const std::string& data_dir);
 
-// Writes <out>/ca.crt, <out>/<name>.crt and .key. `role` is "agent" or "user".
-absl::Status IssueClientCertificate(const CertificateAuthority& authority, const std::string& role,
-                                    const std::string& name, const std::string& out);
+// Whom a certificate is for.
+struct CertificateSubject {
+  std::string role;  // "agent" or "user".
+  std::string name;
+  Labels labels = {};  // Of an agent.
+};
+// Writes <out>/ca.crt, <out>/<name>.crt and .key.
+absl::Status IssueClientCertificate(const CertificateAuthority& authority,
+                                    const CertificateSubject& subject, const std::string& out);
 
 // <data-dir>/apkctl.yaml where it is not the same already, so that apkctl on this machine needs no
 // flags but --config.

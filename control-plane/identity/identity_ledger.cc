@@ -181,6 +181,12 @@ absl::Status IdentityLedger::CheckAgentName(const std::string& name) const {
              "nobody is called so"));
 }
 
+Labels IdentityLedger::LabelsOf(const PeerCertificate& peer) const {
+  const auto enrollment = Find<v1::StoredEnrollment>(EnrollmentKey(peer.AgentName()));
+  if (!enrollment.has_value()) return peer.labels;
+  return {enrollment->labels().begin(), enrollment->labels().end()};
+}
+
 absl::Status IdentityLedger::Revoke(const v1::Subject& subject, const std::string& reason,
                                     const std::string& author, int64_t now_unix) {
   RETURN_IF_ERROR(CheckSubject(subject));

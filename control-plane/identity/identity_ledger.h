@@ -75,6 +75,10 @@ class IdentityLedger {
   // The same for an agent that uses the certificate of others, by what it calls itself.
   absl::Status CheckAgentName(const std::string& name) const;
 
+  // Of the agent that shows this certificate, which is let in: what it joined with, or the
+  // certificate's own.
+  Labels LabelsOf(const PeerCertificate& peer) const;
+
   absl::Status Revoke(const v1::Subject& subject, const std::string& reason,
                       const std::string& author, int64_t now_unix);
   absl::Status Unrevoke(const v1::Subject& subject, const std::string& author);

@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "common/join_token.h"
 #include "common/strings.h"
@@ -18,8 +19,8 @@
 namespace apk {
 namespace {
 
-std::string UriOf(const X509* certificate, std::string_view trust_domain) {
-  const std::string prefix = Concat(kScheme, trust_domain, "/");
+std::vector<std::string> UrisOf(const X509* certificate) {
+  std::vector<std::string> uris;
   const std::unique_ptr<GENERAL_NAMES, void (*)(GENERAL_NAMES*)> names(
       static_cast<GENERAL_NAMES*>(
           X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)),
@@ -28,8 +29,15 @@ std::string UriOf(const X509* certificate, std::string_view trust_domain) {
     const GENERAL_NAME* const name = sk_GENERAL_NAME_value(names.get(), i);
     if (name->type != GEN_URI) continue;
     const ASN1_IA5STRING* const text = name->d.uniformResourceIdentifier;
-    const std::string_view uri(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
-                               static_cast<size_t>(ASN1_STRING_length(text)));
+    uris.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
+                      static_cast<size_t>(ASN1_STRING_length(text)));
+  }
+  return uris;
+}
+
+std::string SubjectIn(const std::vector<std::string>& uris, std::string_view trust_domain) {
+  const std::string prefix = Concat(kScheme, trust_domain, "/");
+  for (const std::string_view uri : uris) {
     if (!uri.starts_with(prefix)) continue;
     // A name that can't be written in a revocation is nobody's.
     const std::string_view path = uri.substr(prefix.size());
@@ -38,6 +46,14 @@ std::string UriOf(const X509* certificate, std::string_view trust_domain) {
     return named ? Concat(kTrustDomain, path) : "";
   }
   return "";
+}
+
+Labels LabelsIn(const std::vector<std::string>& uris) {
+  std::vector<std::string_view> texts;
+  for (const std::string_view uri : uris) {
+    if (uri.starts_with(kLabelScheme)) texts.push_back(uri.substr(kLabelScheme.size()));
+  }
+  return LabelsOf(texts);
 }
 
 // "" where the subject has none or several of it: who is meant must be beyond doubt.
@@ -80,8 +96,10 @@ std::string PeerCertificate::AgentName() const {
 PeerCertificate PeerOf(const X509* certificate, std::string_view trust_domain) {
   PeerCertificate peer;
   if (certificate == nullptr) return peer;
-  peer.uri = UriOf(certificate, trust_domain);
+  const std::vector<std::string> uris = UrisOf(certificate);
+  peer.uri = SubjectIn(uris, trust_domain);
   if (peer.uri.empty()) peer.uri = UriOfSubject(certificate);
+  if (peer.IsAgent()) peer.labels = LabelsIn(uris);
   peer.expires_unix = UnixTime(X509_get0_notAfter(certificate));
   if (EVP_PKEY* const key = X509_get0_pubkey(certificate); key != nullptr) {
     peer.key_hash = HashOfKey(key);

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "common/labels.h"
+
 typedef struct x509_st X509;
 
 namespace apk {
@@ -16,6 +18,7 @@ struct PeerCertificate {
   std::string uri;
   std::string key_hash;      // As HashOfKey has it.
   int64_t expires_unix = 0;  // When it ends.
+  Labels labels = {};        // Of an agent; they stand in it as apk-label:key=value, each a URI.
 
   bool IsUser() const;            // May use the admin API.
   bool IsAgent() const;           // May stream snapshots.

@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
-#include "control-plane/admin/label_selector.h"
 #include "control-plane/kubernetes_api/request.h"
+#include "control-plane/resources/label_selector.h"
 #include "control-plane/resources/resource_set.h"
 
 namespace apk {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "apk/v1/rollout.pb.h"
-#include "control-plane/admin/label_selector.h"
+#include "control-plane/resources/label_selector.h"
 
 namespace apk {
 

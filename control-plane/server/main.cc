@@ -51,6 +51,7 @@ struct Flags {
   // issue-certificate
   std::string agent;
   std::string user;
+  std::vector<std::string> labels;
   std::string out = ".";
   // restore
   std::string backup;
@@ -73,9 +74,16 @@ int IssueCertificate(const Flags& flags) {
                "store by --store")));
   }
   if (!authority.ok()) return Fail(authority.status());
-  const absl::Status issued =
-      flags.agent.empty() ? IssueClientCertificate(**authority, "user", flags.user, flags.out)
-                          : IssueClientCertificate(**authority, "agent", flags.agent, flags.out);
+  const absl::StatusOr<Labels> labels = ParseLabels(flags.labels);
+  if (!labels.ok()) {
+    return Fail(
+        absl::InvalidArgumentError(Concat("--label: ", std::string(labels.status().message()))));
+  }
+  const bool agent = !flags.agent.empty();
+  const CertificateSubject subject{.role = agent ? "agent" : "user",
+                                   .name = agent ? flags.agent : flags.user,
+                                   .labels = *labels};
+  const absl::Status issued = IssueClientCertificate(**authority, subject, flags.out);
   return issued.ok() ? 0 : Fail(issued);
 }
 
@@ -436,8 +444,12 @@ int main(int argc, char** argv) {
   apk::AddExternalFlags(*issue, flags.external);
   CLI::Option_group* const subject = issue->add_option_group("subject", "Whom it is for");
   subject->add_option("--agent", flags.agent, "An agent, by its --id");
-  subject->add_option("--user", flags.user, "A user of the admin API");
+  CLI::Option* const user = subject->add_option("--user", flags.user, "A user of the admin API");
   subject->require_option(1);
+  issue
+      ->add_option("--label", flags.labels,
+                   "key=value, of the agent: Gateways select agents by their labels; repeatable")
+      ->excludes(user);
   issue->add_option("--out", flags.out, "Directory to write to")->capture_default_str();
   CLI::App* const restore =
       app.add_subcommand("restore", "Make an empty store from a backup, before the first start");

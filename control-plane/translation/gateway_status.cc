@@ -49,16 +49,23 @@ void AddFailure(const std::vector<FleetReport::ListenerError>& errors, const std
 }
 
 BindFailures FailuresOf(const GatewayState& state, const ListenerState& listener,
-                        const FleetReport& fleet) {
+                        const Serving& serving) {
   BindFailures failures;
-  const auto errors = fleet.listener_errors.find(listener.name);
-  if (!state.Serves(listener) || errors == fleet.listener_errors.end()) return failures;
+  const auto& all = serving.fleet.listener_errors;
+  const auto errors = all.find(listener.name);
+  if (!state.Serves(listener) || errors == all.end()) return failures;
   if (state.addresses.empty()) AddFailure(errors->second, "", 0, failures);
-  const auto others = static_cast<size_t>(std::max(1, fleet.agents_connected)) - 1;
+  const auto others = static_cast<size_t>(std::max(1, serving.selected)) - 1;
   for (const std::string& address : state.addresses) {
     AddFailure(errors->second, address, others, failures);
   }
   return failures;
+}
+
+// "every …" of them serves it.
+std::string Whose(const GatewayState& state) {
+  return state.agents.text.empty() ? "connected agent"
+                                   : Concat("connected agent with ", state.agents.text);
 }
 
 // True where a status of this generation already says so: then a snapshot on its way takes nothing
@@ -70,11 +77,16 @@ bool WasProgrammed(const ConditionScope& scope) {
          before->observed_generation() == scope.generation;
 }
 
-void AddPending(const Serving& serving, const ConditionScope& scope, Problem& problem) {
-  if (serving.fleet.agents_connected == 0) {
+void AddPending(const GatewayState& state, const Serving& serving, const ConditionScope& scope,
+                Problem& problem) {
+  if (serving.connected == 0) {
     problem.Add("Pending", "no agent is connected to the control plane");
+  } else if (serving.selected == 0) {
+    problem.Add("Pending",
+                Concat("no connected agent has the labels that metadata.annotations.",
+                       kAgentSelectorAnnotation, " selects: \"", state.agents.text, "\""));
   } else if (!serving.confirmed && !WasProgrammed(scope)) {
-    problem.Add("Pending", "not every connected agent runs it yet");
+    problem.Add("Pending", Concat("not every ", Whose(state), " runs it yet"));
   }
 }
 
@@ -88,7 +100,7 @@ Problem ProgrammedProblem(const GatewayState& state, const ListenerState& listen
   } else if (!state.Serves(listener)) {
     problem.Add("Invalid", "the listener is not valid: see the other conditions");
   } else {
-    AddPending(serving, scope, problem);
+    AddPending(state, serving, scope, problem);
     if (!failures.port.empty()) problem.Add("Invalid", failures.port.message());
     if (!failures.address.empty()) problem.Add("Pending", failures.address.message());
   }
@@ -124,11 +136,11 @@ void FillListenerStatus(const GatewayState& state, const ListenerState& listener
     kind->set_kind(name);
   }
   Conditions* const conditions = status->mutable_conditions();
-  const BindFailures failures = FailuresOf(state, listener, serving.fleet);
+  const BindFailures failures = FailuresOf(state, listener, serving);
   SetFromProblem(scope, "Accepted", AcceptedProblem(listener, failures), "Accepted",
                  "the listener is accepted", conditions);
   SetFromProblem(scope, "Programmed", ProgrammedProblem(state, listener, failures, serving, scope),
-                 "Programmed", "every connected agent serves it", conditions);
+                 "Programmed", Concat("every ", Whose(state), " serves it"), conditions);
   SetFromProblem(scope, "ResolvedRefs", listener.resolved, "ResolvedRefs", "all references resolve",
                  conditions);
   // Conflicted and OverlappingTLSConfig are the conditions whose True is bad.
@@ -156,16 +168,17 @@ void FillListenerStatuses(const GatewayState& state, const v1::ListenerSet* set,
 }
 
 // Addresses that are bound, as far as it is known.
-void FillAddresses(const GatewayState& state, const FleetReport& fleet, v1::GatewayStatus* status) {
+void FillAddresses(const GatewayState& state, const Serving& serving, v1::GatewayStatus* status) {
   if (!state.accepted.empty()) return;
-  for (const std::string& address :
-       state.addresses.empty() ? fleet.agent_addresses : state.addresses) {
+  std::vector<std::string> addresses = state.addresses;
+  if (addresses.empty()) addresses.assign(serving.addresses.begin(), serving.addresses.end());
+  for (const std::string& address : addresses) {
     bool usable = true;
-    for (const auto& [listener, errors] : fleet.listener_errors) {
+    for (const auto& [listener, errors] : serving.fleet.listener_errors) {
       const auto lacking = std::count_if(errors.begin(), errors.end(), [&](const auto& error) {
         return error.address_unusable && error.address == address;
       });
-      if (lacking > 0 && lacking >= fleet.agents_connected) usable = false;
+      if (lacking > 0 && lacking >= serving.selected) usable = false;
     }
     if (!usable) continue;
     v1::GatewayStatusAddress* const entry = status->add_addresses();
@@ -184,11 +197,11 @@ bool AllTrue(const ListenerStatuses& statuses, std::string_view type) {
 Problem NotServed(const GatewayState& state, const v1::ListenerSet* set, const Serving& serving,
                   const ConditionScope& scope) {
   Problem problem;
-  AddPending(serving, scope, problem);
+  AddPending(state, serving, scope, problem);
   if (!problem.empty()) return problem;
   for (const ListenerState& listener : state.listeners) {
     if (listener.set != set) continue;
-    const BindFailures failures = FailuresOf(state, listener, serving.fleet);
+    const BindFailures failures = FailuresOf(state, listener, serving);
     const Problem& failure = failures.address.empty() ? failures.port : failures.address;
     if (failure.empty()) continue;
     problem.Add(state.addresses.empty() ? "Invalid" : "AddressNotUsable",
@@ -245,10 +258,10 @@ v1::GatewayStatus StatusOf(const GatewayState& state, const Serving& serving,
   } else {
     programmed = NotServed(state, nullptr, serving, scope);
   }
-  SetFromProblem(scope, "Programmed", programmed, "Programmed", "every connected agent serves it",
-                 status.mutable_conditions());
+  SetFromProblem(scope, "Programmed", programmed, "Programmed",
+                 Concat("every ", Whose(state), " serves it"), status.mutable_conditions());
   SetTlsConditions(state, scope, status.mutable_conditions());
-  FillAddresses(state, serving.fleet, &status);
+  FillAddresses(state, serving, &status);
   int attached = 0;
   for (const ListenerSetState& set : state.listener_sets) {
     if (set.accepted.empty() && state.ServesAnyOf(set.set)) ++attached;
@@ -275,8 +288,8 @@ v1::ListenerSetStatus StatusOf(const GatewayState& gateway, const ListenerSetSta
   } else if (programmed.empty()) {
     programmed = NotServed(gateway, state.set, serving, scope);
   }
-  SetFromProblem(scope, "Programmed", programmed, "Programmed", "every connected agent serves it",
-                 status.mutable_conditions());
+  SetFromProblem(scope, "Programmed", programmed, "Programmed",
+                 Concat("every ", Whose(gateway), " serves it"), status.mutable_conditions());
   return status;
 }
 

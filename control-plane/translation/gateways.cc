@@ -108,6 +108,17 @@ void CheckParameters(const ResourceSet& resources, GatewayState& state) {
   }
 }
 
+void TakeAgents(GatewayState& state) {
+  absl::StatusOr<AgentSelector> agents = AgentSelectorOf(state.gateway->metadata());
+  if (agents.ok()) {
+    state.agents = *std::move(agents);
+  } else {
+    state.accepted.Add("InvalidParameters",
+                       Concat("metadata.annotations.", kAgentSelectorAnnotation, ": ",
+                              std::string(agents.status().message())));
+  }
+}
+
 v1::ListenerConfig::Protocol ProtocolOf(const v1::GatewayListener& listener) {
   if (listener.protocol() == "HTTPS") return v1::ListenerConfig::HTTPS;
   return listener.protocol() == "TLS" ? v1::ListenerConfig::TLS : v1::ListenerConfig::HTTP;
@@ -171,6 +182,7 @@ std::vector<GatewayState> EvaluateGateways(const ResourceSet& resources,
     GatewayState& state = states.emplace_back();
     state.gateway = gateway;
     CheckParameters(resources, state);
+    TakeAgents(state);
     state.addresses = AddressesOf(*gateway, picked, state.accepted);
     EvaluateTls(resources, state, certificates);
     for (const v1::GatewayListener& listener : gateway->spec().listeners()) {

@@ -12,6 +12,7 @@
 #include "apk/v1/gateway.pb.h"
 #include "apk/v1/listener_set.pb.h"
 #include "apk/v1/snapshot.pb.h"
+#include "control-plane/resources/agent_selector.h"
 #include "control-plane/resources/resource_set.h"
 #include "control-plane/translation/conditions.h"
 #include "control-plane/translation/snapshot_assembly.h"
@@ -58,11 +59,12 @@ struct ListenerSetState {
 struct GatewayState {
   const v1::Gateway* gateway = nullptr;
   std::vector<std::string> addresses;  // To be bound; none: the agents' own.
+  AgentSelector agents;
   Problem accepted;
   Problem resolved;                 // What the Gateway itself refers to.
   std::string backend_certificate;  // Name of the one that is shown to backends; or "".
   v1::CertificateConfig backend_certificate_config;
-  bool insecure_frontend = false;   // A port takes clients without a valid certificate.
+  bool insecure_frontend = false;  // A port takes clients without a valid certificate.
   // Its own in the order of its spec, then those of ListenerSets, in the order of precedence.
   std::vector<ListenerState> listeners;
   std::vector<ListenerSetState> listener_sets;  // Oldest first.
@@ -80,10 +82,13 @@ std::vector<std::string> OurClasses(const ResourceSet& resources);
 std::vector<GatewayState> EvaluateGateways(const ResourceSet& resources,
                                            SnapshotAssembly& assembly);
 
-// What agents make of the snapshot that is being made.
+// What the agents that a Gateway is for make of the snapshot that is being made.
 struct Serving {
   const FleetReport& fleet;
-  bool confirmed = false;  // Each one that is connected runs it.
+  int connected = 0;                // Of all agents.
+  int selected = 0;                 // Those of them that the Gateway is for.
+  bool confirmed = false;           // Each of these runs what it should.
+  std::set<std::string> addresses;  // Theirs, where listeners without one are bound.
 };
 
 // With routes counted: the status of one Gateway, of one of its ListenerSets, of one class.

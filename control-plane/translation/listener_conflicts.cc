@@ -88,6 +88,7 @@ void FindConflictsAcross(GatewayState& state, TakenPorts& taken) {
     if (!listener.Attachable()) continue;
     for (const std::string& address : addresses) {
       for (const TakenListener& other : taken[{address, listener.spec->port()}]) {
+        if (state.agents.labels.Excludes(other.agents.labels)) continue;
         const std::string& protocol = listener.spec->protocol();
         const bool same_hostname = other.hostname == listener.hostname;
         if (!CanSharePort(other.protocol, protocol) ||
@@ -103,8 +104,9 @@ void FindConflictsAcross(GatewayState& state, TakenPorts& taken) {
     }
     if (!listener.Attachable()) continue;  // What lost takes nothing from younger ones.
     for (const std::string& address : addresses) {
-      own[{address, listener.spec->port()}].push_back(
-          {.hostname = listener.hostname, .protocol = listener.spec->protocol()});
+      own[{address, listener.spec->port()}].push_back({.agents = state.agents,
+                                                       .hostname = listener.hostname,
+                                                       .protocol = listener.spec->protocol()});
     }
   }
   for (auto& [place, listeners] : own) {

@@ -12,6 +12,7 @@ namespace apk {
 
 // What older Gateways took: protocols and hostnames by address and port.
 struct TakenListener {
+  AgentSelector agents;
   std::string hostname;
   std::string protocol;
 };
@@ -24,8 +25,8 @@ void FindConflictsWithin(GatewayState& state);
 // then `overlapping` of all. REQUIRES: FindConflictsWithin.
 void FindConflictsBelow(GatewayState& state);
 
-// Across Gateways that share an address and port the older one wins: call this for them oldest
-// first. REQUIRES: FindConflictsBelow.
+// Across Gateways that share an address and port, and may share an agent, the older one wins: call
+// this for them oldest first. REQUIRES: FindConflictsBelow.
 void FindConflictsAcross(GatewayState& state, TakenPorts& taken);
 
 }  // namespace apk

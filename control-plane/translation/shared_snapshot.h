@@ -8,15 +8,25 @@
 #include <vector>
 
 #include "apk/v1/snapshot.pb.h"
+#include "control-plane/resources/agent_selector.h"
 
 namespace apk {
 
 using SharedResource = std::shared_ptr<const v1::SnapshotResource>;
 
+// A Gateway that is not for all agents.
+struct GatewayScope {
+  std::string gateway;  // namespace/name
+  AgentSelector agents;
+
+  bool operator==(const GatewayScope& other) const = default;
+};
+
 struct SharedSnapshot {
   std::string version;  // "" before the first.
   uint64_t revision = 0;
   std::vector<SharedResource> resources;  // Sorted by name, hashed.
+  std::vector<GatewayScope> scopes;
 
   v1::Snapshot ToProto() const;
 };

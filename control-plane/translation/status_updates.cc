@@ -2,6 +2,7 @@
 #include "control-plane/translation/status_updates.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "apk/v1/api.pb.h"
@@ -36,6 +37,23 @@ v1::GatewayStatus UnclaimedStatus() {
     condition->set_last_transition_time("1970-01-01T00:00:00Z");
   }
   return status;
+}
+
+Serving ServingOf(const AgentSelector& selector, const FleetReport& fleet,
+                  const SnapshotSlices& slices) {
+  Serving serving{.fleet = fleet, .confirmed = true, .addresses = {}};
+  for (const FleetReport::Group& group : fleet.groups) {
+    serving.connected += group.agents;
+    if (!selector.labels.Matches(group.labels)) continue;
+    serving.selected += group.agents;
+    serving.addresses.insert(group.addresses.begin(), group.addresses.end());
+    const std::string wanted = slices.For(group.labels)->version;
+    serving.confirmed =
+        serving.confirmed &&
+        std::all_of(group.versions.begin(), group.versions.end(),
+                    [&wanted](const std::string& version) { return version == wanted; });
+  }
+  return serving;
 }
 
 }  // namespace
@@ -84,16 +102,16 @@ void UpdateClasses(const ResourceSet& resources, const std::string& now, Transla
   }
 }
 
-Serving ServingOf(const FleetReport& fleet, const std::string& newest) {
-  return {.fleet = fleet,
-          .confirmed =
-              std::all_of(fleet.versions.begin(), fleet.versions.end(),
-                          [&newest](const std::string& version) { return version == newest; })};
-}
-
-void UpdateGateways(const std::vector<GatewayState>& gateways, const Serving& serving,
-                    const std::string& now, Translation& translation) {
+void UpdateGateways(const std::vector<GatewayState>& gateways, const FleetReport& fleet,
+                    const SnapshotSlices& slices, const std::string& now,
+                    Translation& translation) {
+  std::map<std::string, Serving> servings;  // By selector.
   for (const GatewayState& gateway : gateways) {
+    auto known = servings.find(gateway.agents.text);
+    if (known == servings.end()) {
+      known = servings.emplace(gateway.agents.text, ServingOf(gateway.agents, fleet, slices)).first;
+    }
+    const Serving& serving = known->second;
     UpdateStatus(*gateway.gateway, StatusOf(gateway, serving, now), translation);
     for (const ListenerSetState& set : gateway.listener_sets) {
       UpdateStatus(*set.set, StatusOf(gateway, set, serving, now), translation);

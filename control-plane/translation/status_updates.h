@@ -11,6 +11,7 @@
 #include "apk/v1/backend.pb.h"
 #include "control-plane/translation/api_binding.h"
 #include "control-plane/translation/gateways.h"
+#include "control-plane/translation/snapshot_slices.h"
 #include "control-plane/translation/translate.h"
 
 namespace apk {
@@ -31,15 +32,14 @@ const Object* UpdateStatus(const Object& object, const Status& status, Translati
 
 void UpdateApis(const ApiBindings& apis, const std::string& now, Translation& translation);
 void UpdateClasses(const ResourceSet& resources, const std::string& now, Translation& translation);
-void UpdateGateways(const std::vector<GatewayState>& gateways, const Serving& serving,
-                    const std::string& now, Translation& translation);
+// `slices`: of the snapshot that was made.
+void UpdateGateways(const std::vector<GatewayState>& gateways, const FleetReport& fleet,
+                    const SnapshotSlices& slices, const std::string& now, Translation& translation);
 // Gateways that are not among `ours`.
 void UpdateUnclaimed(const ResourceSet& resources, const std::vector<GatewayState>& ours,
                      Translation& translation);
 
 v1::BackendStatus BackendStatusOf(const ResourceSet& resources, const v1::Backend& backend,
                                   const std::string& now);
-// `newest`: the version of the snapshot that was made.
-Serving ServingOf(const FleetReport& fleet, const std::string& newest);
 
 }  // namespace apk

@@ -23,6 +23,7 @@
 #include "control-plane/translation/changes.h"
 #include "control-plane/translation/gateways.h"
 #include "control-plane/translation/read_log.h"
+#include "control-plane/translation/references.h"
 #include "control-plane/translation/resolve_backends.h"
 #include "control-plane/translation/route_pieces.h"
 #include "control-plane/translation/session_persistence.h"
@@ -48,14 +49,7 @@ void KeepServed(const SnapshotAssembly& assembly, Route& route) {
 // Agents get the backends and issuers of routes that are served, and nobody else's credentials.
 std::vector<std::string> ReferencesOf(const v1::RouteConfig& route) {
   std::set<std::string> names;
-  for (const v1::RuleConfig& rule : route.rules()) {
-    for (const auto& backend : rule.backends()) {
-      names.insert(backend.backend());
-      for (const auto& mirror : backend.mirrors()) names.insert(mirror.backend());
-    }
-    for (const auto& mirror : rule.mirrors()) names.insert(mirror.backend());
-    for (const auto& issuer : rule.authentication().token_issuers()) names.insert(issuer);
-  }
+  ForEachReference(route, [&names](const std::string& name) { names.insert(name); });
   names.erase("");
   return {names.begin(), names.end()};
 }
@@ -101,7 +95,7 @@ struct Translator::Memory {
   Reads gateway_reads;
   std::unique_ptr<ApiPieces> apis;
   KeptRoutes routes;
-  StringMap<BackendPiece> backends;     // By namespace/name.
+  StringMap<BackendPiece> backends;                 // By namespace/name.
   std::map<std::string, SharedResource> available;  // What served routes refer to, by name.
 };
 
@@ -124,17 +118,30 @@ class Translator::Pass {
     snapshot->resources = TakeResources();
     snapshot->version = VersionOf(snapshot->resources);
     snapshot->revision = revision;
-    UpdateGateways(gateways_, ServingOf(fleet, snapshot->version), now_, translation_);
+    snapshot->scopes = Scopes();
+    auto slices = std::make_shared<const SnapshotSlices>(std::move(snapshot));
+    UpdateGateways(gateways_, fleet, *slices, now_, translation_);
     UpdateUnclaimed(resources_, gateways_, translation_);
     UpdateClasses(resources_, now_, translation_);
     UpdateBackends();
-    return {.snapshot = std::move(snapshot),
+    return {.snapshot = std::move(slices),
             .resources = {},
             .status_updates = TakeStatusUpdates(),
             .routes_translated = routes_translated_};
   }
 
  private:
+  std::vector<GatewayScope> Scopes() const {
+    std::vector<GatewayScope> scopes;
+    for (const GatewayState& gateway : gateways_) {
+      if (gateway.agents.text.empty()) continue;
+      const v1::ObjectMeta& metadata = gateway.gateway->metadata();
+      scopes.push_back({.gateway = Concat(metadata.namespace_(), "/", metadata.name()),
+                        .agents = gateway.agents});
+    }
+    return scopes;
+  }
+
   // Always, because their statuses count routes. Routes need it only where something was different
   // that the evaluation read.
   void EvaluateGatewaysAnew() {
@@ -226,7 +233,7 @@ class Translator::Pass {
       if (!translated.all_invalid) CountAttached(attachments.listeners);
       AddAncestors(attachments.listeners, backends.TakeServices());
       KeepServed(assembly_, translated.config);
-      for (auto& [gateway, config] : ByBackendCertificate(std::move(translated.config))) {
+      for (auto& [gateway, config] : ByGateways(std::move(translated.config))) {
         ShowCertificate(*gateway, *config.mutable_backends());
         for (const auto& backend : config.backends()) {
           if (backend.backend().empty()) continue;
@@ -312,7 +319,7 @@ class Translator::Pass {
     KeepServed(assembly_, translated.config);
     piece.resources.clear();
     piece.references.clear();
-    for (auto& [gateway, config] : ByBackendCertificate(std::move(translated.config))) {
+    for (auto& [gateway, config] : ByGateways(std::move(translated.config))) {
       for (v1::RuleConfig& rule : *config.mutable_rules()) {
         ShowCertificate(*gateway, *rule.mutable_mirrors());
         for (auto& backend : *rule.mutable_backends()) {
@@ -341,28 +348,31 @@ class Translator::Pass {
     return nullptr;
   }
 
-  // A route whose Gateways show different certificates to backends is there once for each, with a
-  // Gateway that shows it.
+  // A route whose Gateways show different certificates to backends, or are for different agents, is
+  // there once for each, with one of these Gateways.
   template <class Route>
-  std::vector<std::pair<const GatewayState*, Route>> ByBackendCertificate(Route route) const {
-    std::map<std::string, std::pair<const GatewayState*, Route>> routes;
+  std::vector<std::pair<const GatewayState*, Route>> ByGateways(Route route) const {
+    std::map<std::pair<std::string, std::string>, std::pair<const GatewayState*, Route>> routes;
     google::protobuf::RepeatedPtrField<v1::RouteAttachment> attachments;
     attachments.Swap(route.mutable_attachments());
     for (v1::RouteAttachment& attachment : attachments) {
       const GatewayState* const gateway = GatewayOf(attachment.listener());
       if (gateway == nullptr) continue;
-      const auto [entry, is_new] = routes.try_emplace(gateway->backend_certificate, gateway, route);
+      const auto [entry, is_new] =
+          routes.try_emplace({gateway->backend_certificate, gateway->agents.text}, gateway, route);
       *entry->second.second.add_attachments() = std::move(attachment);
     }
     std::vector<std::pair<const GatewayState*, Route>> result;
-    for (auto& [certificate, entry] : routes) result.push_back(std::move(entry));
+    for (auto& [key, entry] : routes) result.push_back(std::move(entry));
     return result;
   }
 
   static std::string ResourceName(std::string_view prefix, const std::string& route,
                                   const GatewayState& gateway) {
-    const std::string& certificate = gateway.backend_certificate;
-    return certificate.empty() ? Concat(prefix, route) : Concat(prefix, route, " as ", certificate);
+    std::string name = Concat(prefix, route);
+    if (!gateway.backend_certificate.empty()) name += Concat(" as ", gateway.backend_certificate);
+    if (!gateway.agents.text.empty()) name += Concat(" for ", gateway.agents.text);
+    return name;
   }
 
   // Has what refers to TLS backends refer to them with the Gateway's certificate. REQUIRES: they
@@ -502,7 +512,7 @@ Translator::Result Translator::Translate(ResourceSet resources, const FleetRepor
 Translation Translate(const ResourceSet& resources, const FleetReport& fleet, uint64_t revision,
                       const std::string& now) {
   Translator::Result result = Translator().Translate(resources, fleet, revision, now);
-  return {.snapshot = result.snapshot->ToProto(),
+  return {.snapshot = result.snapshot->whole()->ToProto(),
           .status_updates = std::move(result.status_updates)};
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apk/v1/snapshot.pb.h"
+#include "common/labels.h"
 #include "control-plane/resources/resource_set.h"
 
 namespace apk {
@@ -21,11 +22,15 @@ struct FleetReport {
     std::string address;            // Of the listener's addresses; "": the agent's own.
     bool address_unusable = false;  // The agent's node does not have it.
   };
-  int agents_connected = 0;
-  // Of the snapshots that they run. None: not told, and not held against them.
-  std::set<std::string> versions;
-  std::vector<std::string>
-      agent_addresses;  // Default addresses of connected agents, sorted, unique.
+  // Connected agents that have the same labels.
+  struct Group {
+    Labels labels;
+    int agents = 0;
+    // Of the snapshots that they run. None: not told, and not held against them.
+    std::set<std::string> versions;
+    std::set<std::string> addresses;  // Where listeners without an address of their own are bound.
+  };
+  std::vector<Group> groups;
   std::map<std::string, std::vector<ListenerError>> listener_errors;  // By ListenerConfig name.
 };
 

@@ -1,5 +1,6 @@
-// Translate() for one configuration that changes bit by bit: what read nothing that changed is taken
-// over from the last time. The outcome is that of Translate(), byte for byte. Not thread-safe.
+// Translate() for one configuration that changes bit by bit: what read nothing that changed is
+// taken over from the last time. The outcome is that of Translate(), byte for byte. Not
+// thread-safe.
 #pragma once
 
 #include <memory>
@@ -7,7 +8,7 @@
 #include <vector>
 
 #include "control-plane/resources/resource_set.h"
-#include "control-plane/translation/shared_snapshot.h"
+#include "control-plane/translation/snapshot_slices.h"
 #include "control-plane/translation/translate.h"
 
 namespace apk {
@@ -18,7 +19,7 @@ class Translator {
   ~Translator();
 
   struct Result {
-    SnapshotPtr snapshot;
+    SlicesPtr snapshot;
     ResourceSet resources;  // With the new statuses.
     // As Translation has them, with the resourceVersion that `revision` gives them.
     std::vector<ResourcePtr> status_updates;

@@ -14,11 +14,11 @@ namespace {
 constexpr char kLabel[] = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 constexpr char kSubdomain[] = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 constexpr char kServiceName[] = "^[a-z]([-a-z0-9]*[a-z0-9])?$";
-constexpr char kLabelValue[] = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
 constexpr char kPortName[] = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$";
 constexpr char kDataKey[] = "^[-._a-zA-Z0-9]+$";
 constexpr char kHostName[] =
-    "^[A-Za-z0-9_]([-A-Za-z0-9_]*[A-Za-z0-9_])?(\\.[A-Za-z0-9_]([-A-Za-z0-9_]*[A-Za-z0-9_])?)*\\.?$";
+    "^[A-Za-z0-9_]([-A-Za-z0-9_]*[A-Za-z0-9_])?(\\.[A-Za-z0-9_]([-A-Za-z0-9_]*[A-Za-z0-9_])?)*\\.?"
+    "$";
 
 bool Parses(int family, std::string_view text) {
   in6_addr parsed;
@@ -46,17 +46,6 @@ bool IsPortName(std::string_view text) {
   return text.size() <= 15 && MatchesPattern(kPortName, text) &&
          text.find("--") == std::string_view::npos &&
          text.find_first_not_of("0123456789-") != std::string_view::npos;
-}
-
-bool IsLabelValue(std::string_view text) {
-  return text.size() <= 63 && MatchesPattern(kLabelValue, text);
-}
-
-bool IsQualifiedName(std::string_view text) {
-  const size_t slash = text.find('/');
-  const std::string_view name = slash == std::string_view::npos ? text : text.substr(slash + 1);
-  if (name.empty() || !IsLabelValue(name)) return false;
-  return slash == std::string_view::npos || IsDnsSubdomain(ToLower(text.substr(0, slash)));
 }
 
 bool IsDataKey(std::string_view text) {

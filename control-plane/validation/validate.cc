@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "apk/v1/core.pb.h"
+#include "common/labels.h"
 #include "common/strings.h"
 #include "control-plane/resources/kind_registry.h"
 #include "control-plane/resources/resource_set.h"

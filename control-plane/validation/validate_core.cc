@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "common/labels.h"
 #include "common/strings.h"
 #include "control-plane/validation/kind_rules.h"
 #include "control-plane/validation/names.h"
@@ -153,8 +154,7 @@ void CheckEndpointSlice(const v1::EndpointSlice& slice, IssueList& issues) {
                    issues);
     }
     if (!endpoint.hostname().empty() && !IsDnsLabel(endpoint.hostname())) {
-      issues.Error(path + ".hostname",
-                   Concat("\"", endpoint.hostname(), "\" is no DNS label"));
+      issues.Error(path + ".hostname", Concat("\"", endpoint.hostname(), "\" is no DNS label"));
     }
   }
   std::map<std::string, int> names;

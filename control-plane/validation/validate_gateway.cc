@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "common/strings.h"
+#include "control-plane/resources/agent_selector.h"
 #include "control-plane/validation/field_rules.h"
 #include "control-plane/validation/kind_rules.h"
 
@@ -126,6 +127,11 @@ void CheckInfrastructure(const v1::GatewayInfrastructure& infrastructure, IssueL
 
 void CheckGateway(const v1::Gateway& gateway, IssueList& issues) {
   const v1::GatewaySpec& spec = gateway.spec();
+  if (const auto agents = AgentSelectorOf(gateway.metadata()); !agents.ok()) {
+    issues.Error(Concat("metadata.annotations.", kAgentSelectorAnnotation),
+                 std::string(agents.status().message()),
+                 "write it as for kubectl -l, for example region=eu,tier in (edge,test)");
+  }
   CheckListeners(spec.listeners(), issues);
   CheckGatewayTls(gateway, issues);
   CheckAddresses(spec, issues);

@@ -20,6 +20,7 @@
 #include "common/strings.h"
 #include "data-plane/agent/admin_pages.h"
 #include "data-plane/agent/agent.h"
+#include "data-plane/agent/counted_allocation.h"
 #include "data-plane/agent/discovery_client.h"
 #include "data-plane/agent/heap_statistics.h"
 #include "data-plane/agent/profile_pages.h"
@@ -106,6 +107,8 @@ void AddMirrorFlags(CLI::App& app, MirrorLimits& mirror) {
 void AddClientFlags(CLI::App& app, WorkerOptions& worker) {
   AddMilliseconds(app, "--head-timeout-ms", worker.session.head_timeout,
                   "How long a client may take to send a request's head");
+  AddMilliseconds(app, "--idle-timeout-ms", worker.session.idle_timeout,
+                  "How long a client may keep a connection without a request");
   AddMilliseconds(app, "--body-timeout-ms", worker.session.body_stall_timeout,
                   "How long a client may pause while it sends a body");
   AddMilliseconds(app, "--write-timeout-ms", worker.session.write_stall_timeout,
@@ -407,7 +410,7 @@ int Run(Flags& flags) {
                           .access_log = access_log.get(),
                           .spans = traces.exporter.get(),
                           .certificate_expires = [&identity] { return identity->expires(); }});
-  ProfilePages profiles(&HeapStatistics);
+  ProfilePages profiles(&HeapStatistics, AllocationsAreCounted());
   AdminServer admin([&pages, &profiles](const AdminRequest& request) {
     std::optional<AdminResponse> profile = profiles.Answer(request);
     return profile.has_value() ? *std::move(profile) : pages.Answer(request);

@@ -8,10 +8,23 @@
 namespace apk {
 namespace {
 
+constexpr char kUnderWay[] = "another profile is under way: wait for its end\n";
+
 AdminResponse Text(uint16_t status, std::string body) {
   AdminResponse response;
   response.status = status;
   response.body = std::move(body);
+  return response;
+}
+
+AdminResponse After(std::chrono::seconds time, std::function<std::string()> profile) {
+  AdminResponse response;
+  response.pause = time;
+  response.after_pause = [profile = std::move(profile)] {
+    AdminResponse done = Text(200, profile());
+    done.content_type = "application/octet-stream";
+    return done;
+  };
   return response;
 }
 
@@ -39,25 +52,25 @@ std::optional<AdminResponse> ProfilePages::Answer(const AdminRequest& request) {
     return response;
   }
   if (request.from_page) return Text(403, "not from a web page\n");
-  return cpu ? Cpu(request.query) : Text(200, heap_());
-}
-
-AdminResponse ProfilePages::Cpu(std::string_view query) {
-  const std::optional<int> seconds = SecondsOf(query);
+  if (!cpu && request.query.empty()) return Text(200, heap_());
+  const std::optional<int> seconds = SecondsOf(request.query);
   if (!seconds.has_value()) {
-    return Text(400,
-                Concat("/profile/cpu?seconds=N, N from 1 to ", std::to_string(kSecondsMax), "\n"));
+    return Text(
+        400, Concat(request.path, "?seconds=N, N from 1 to ", std::to_string(kSecondsMax), "\n"));
   }
   const std::chrono::seconds time(*seconds);
-  if (!profiler_.Start(time)) return Text(409, "another profile is under way: wait for its end\n");
-  AdminResponse response;
-  response.pause = time;
-  response.after_pause = [this] {
-    AdminResponse profile = Text(200, profiler_.Stop());
-    profile.content_type = "application/octet-stream";
-    return profile;
-  };
-  return response;
+  return cpu ? Cpu(time) : Heap(time);
+}
+
+AdminResponse ProfilePages::Cpu(std::chrono::seconds time) {
+  if (!cpu_profiler_.Start(time)) return Text(409, kUnderWay);
+  return After(time, [this] { return cpu_profiler_.Stop(); });
+}
+
+AdminResponse ProfilePages::Heap(std::chrono::seconds time) {
+  if (!allocations_counted_) return Text(501, "this build has the allocator of a sanitizer\n");
+  if (!heap_profiler_.Start()) return Text(409, kUnderWay);
+  return After(time, [this] { return heap_profiler_.Stop(); });
 }
 
 }  // namespace apk

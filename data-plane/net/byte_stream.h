@@ -57,6 +57,8 @@ class ByteStream : public Deadline {
   // Says that nothing more will be written (FIN, after close_notify where there is TLS). The peer
   // may go on.
   virtual Task<> ShutdownWrite() = 0;
+  // Ends a WaitToRead with an error, from the loop.
+  virtual void CancelRead() = 0;
   // An idle connection that is still usable: open, and nothing has arrived on it. Without `certain` as
   // far as is known; with it the kernel is asked.
   virtual bool IsQuiet(bool certain) = 0;
@@ -67,7 +69,6 @@ class ByteStream : public Deadline {
   void SpareAtDeadline(bool spare) { spare_ = spare; }
 
  protected:
-  virtual void CancelRead() = 0;
   void OnDeadline() override {
     timed_out_ = true;
     if (spare_) {

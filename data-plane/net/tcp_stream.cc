@@ -30,6 +30,15 @@ ssize_t Send(int descriptor, const WriteBuffers& buffers) {
   return sendmsg(descriptor, &message, MSG_NOSIGNAL);
 }
 
+int Release(TcpSocket& socket) {
+  boost::system::error_code ignored;
+  socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+  const int descriptor = socket.release(ignored);
+  int on = 1;
+  ioctl(descriptor, FIONBIO, &on);
+  return descriptor;
+}
+
 }  // namespace
 
 size_t WriteBuffers::Size() const {
@@ -61,15 +70,14 @@ bool SocketIsQuiet(int descriptor) {
   return received < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
-TcpStream::TcpStream(TcpSocket socket, DeadlineList& deadlines)
-    : ByteStream(deadlines), executor_(socket.get_executor()), poller_(Poller::Of(executor_)) {
-  boost::system::error_code ignored;
-  socket.set_option(asio::ip::tcp::no_delay(true), ignored);
-  socket_.descriptor = socket.release(ignored);
-  int on = 1;
-  ioctl(socket_.descriptor, FIONBIO, &on);
+TcpStream::TcpStream(int descriptor, Executor executor, DeadlineList& deadlines)
+    : ByteStream(deadlines), executor_(executor), poller_(Poller::Of(executor)) {
+  socket_.descriptor = descriptor;
   poller_.Add(socket_);
 }
+
+TcpStream::TcpStream(TcpSocket socket, DeadlineList& deadlines)
+    : TcpStream(Release(socket), socket.get_executor(), deadlines) {}
 
 TcpStream::~TcpStream() { Close(); }
 

@@ -16,7 +16,9 @@ bool SocketIsQuiet(int descriptor);
 
 class TcpStream final : public ByteStream {
  public:
-  // Takes the connected socket over from Asio; sets TCP_NODELAY and non-blocking mode.
+  // Owns the connected socket, which is non-blocking.
+  TcpStream(int descriptor, Executor executor, DeadlineList& deadlines);
+  // Takes it over from Asio; sets TCP_NODELAY and non-blocking mode.
   TcpStream(TcpSocket socket, DeadlineList& deadlines);
   ~TcpStream() override;
 
@@ -24,11 +26,11 @@ class TcpStream final : public ByteStream {
   WriteStatus TryWrite(WriteBuffers& buffers) override;
   Task<bool> Write(WriteBuffers buffers) override;
   void Close() override;
+  void CancelRead() override;
   Task<> ShutdownWrite() override;
   bool IsQuiet(bool certain) override;
 
   PolledSocket& socket() override { return socket_; }
-  void CancelRead() override;
 
  private:
   Executor executor_;

@@ -112,7 +112,8 @@ int OnClientHello(SSL* ssl, int* alert, void* argument) {
     return SSL_CLIENT_HELLO_ERROR;
   }
   const ServedSettings& settings = table.Find(server_name);
-  SSL_set_SSL_CTX(ssl, SetFor(settings, server_name).context.get());
+  SSL_CTX* const wanted = SetFor(settings, server_name).context.get();
+  if (wanted != SSL_get_SSL_CTX(ssl)) SSL_set_SSL_CTX(ssl, wanted);  // Copies all certificates.
   SSL_set_session_id_context(
       ssl, reinterpret_cast<const unsigned char*>(settings.session_id_context.data()),
       static_cast<unsigned>(settings.session_id_context.size()));
@@ -203,6 +204,7 @@ absl::StatusOr<SslContext> NewContext(PortTable* table) {
                             SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_read_ahead(raw, 1);
   SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);  // Clients keep it, in a ticket.
+  SSL_CTX_set_num_tickets(raw, 1);                          // A resumed session brings the next.
   if (SSL_CTX_set_cipher_list(raw, kSuites) != 1 || SSL_CTX_set1_groups_list(raw, kGroups) != 1) {
     return OpenSslError("cipher suites");
   }
@@ -356,13 +358,10 @@ absl::StatusOr<SslContext> MakeServerContext(const std::vector<ServerSettings>& 
   std::stable_sort(
       table->settings.begin(), table->settings.end(),
       [](const auto& a, const auto& b) { return MoreSpecific(a.hostname, b.hostname); });
-  ASSIGN_OR_RETURN(const SslContext first, NewContext(table.get()));
-  // OpenSSL wants to know that there is some certificate before it looks at the hello.
-  const ServerCertificate& any = settings.front().certificates.front();
-  RETURN_IF_ERROR(LoadCertificate(first.get(), any.chain_pem, any.key_pem));
-  SSL_CTX_set_client_hello_cb(first.get(), OnClientHello, table.get());
-  SSL_CTX* const raw = first.get();
-  return SslContext(raw, [first, table](SSL_CTX*) {});
+  // Connections begin with what most of them stay with.
+  SSL_CTX* const first = table->Find("").fallback->context.get();
+  SSL_CTX_set_client_hello_cb(first, OnClientHello, table.get());
+  return SslContext(first, [table](SSL_CTX*) {});
 }
 
 void AttachFacts(SSL* ssl, HandshakeFacts* facts) { SSL_set_ex_data(ssl, FactsIndex(), facts); }

@@ -201,18 +201,20 @@ ReadResult TlsStream::TryRead(char* data, size_t size) {
   return ReadResult{.wait = true};
 }
 
-// What goes into one record. Called again with buffers that begin with the same bytes, it gives the
-// same: OpenSSL has sealed them already when it asks for them again.
+// What goes into one record: small pieces are joined. Called again with buffers that begin with the same bytes,
+// it gives the same: OpenSSL has sealed them already when it asks for them again. The view is valid until the next
+// call for any stream of this thread: idle connections hold no copy.
 std::string_view TlsStream::NextRecord(const WriteBuffers& buffers) {
   const std::string_view first = buffers.parts[0];
   if (buffers.count == 1 || first.size() >= kRecordBytesMax) {
     return first.substr(0, kRecordBytesMax);
   }
-  joined_.clear();
-  for (size_t i = 0; i < buffers.count && joined_.size() < kRecordBytesMax; ++i) {
-    joined_.append(buffers.parts[i].substr(0, kRecordBytesMax - joined_.size()));
+  static thread_local std::string joined;
+  joined.clear();
+  for (size_t i = 0; i < buffers.count && joined.size() < kRecordBytesMax; ++i) {
+    joined.append(buffers.parts[i].substr(0, kRecordBytesMax - joined.size()));
   }
-  return joined_;
+  return joined;
 }
 
 WriteStatus TlsStream::TryWrite(WriteBuffers& buffers) {

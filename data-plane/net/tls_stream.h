@@ -30,6 +30,7 @@ class TlsStream final : public ByteStream {
   WriteStatus TryWrite(WriteBuffers& buffers) override;
   Task<bool> Write(WriteBuffers buffers) override;
   void Close() override;
+  void CancelRead() override;
   Task<> ShutdownWrite() override;
   bool IsQuiet(bool certain) override;
   PolledSocket& socket() override { return socket_; }
@@ -42,8 +43,6 @@ class TlsStream final : public ByteStream {
   bool resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
 
  private:
-  void CancelRead() override;
-
   // What a call of OpenSSL ended with.
   enum class Outcome : uint8_t { kDone, kWantRead, kWantWrite, kEnded, kFailed };
 
@@ -59,7 +58,6 @@ class TlsStream final : public ByteStream {
   HandshakeFacts facts_;
   ServerNames names_;
   std::shared_ptr<SessionSlot> slot_;
-  std::string joined_;  // Small pieces go out as one record.
   bool failed_ = false;
   bool plain_http_ = false;  // It began with an HTTP request in clear text.
 };

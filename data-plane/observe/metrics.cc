@@ -50,6 +50,10 @@ void AddConnections(Exposition& out, const std::vector<const WorkerMetrics*>& wo
   out.Family("apk_connections_active", "gauge", "Client connections open now.");
   out.Sample("apk_connections_active", {},
              Sum(workers, [](const auto& w) { return w.connections_active.value(); }));
+  out.Family("apk_connections_parked", "gauge",
+             "Of these, HTTP/1.1 ones that have been idle for some seconds and hold next to no memory.");
+  out.Sample("apk_connections_parked", {},
+             Sum(workers, [](const auto& w) { return w.connections_parked.value(); }));
   out.Family("apk_tls_handshakes_total", "counter",
              "TLS handshakes of clients that succeeded, by version.");
   out.Sample("apk_tls_handshakes_total", {{"version", "TLSv1.2"}},

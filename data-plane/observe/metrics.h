@@ -27,6 +27,7 @@ struct alignas(64) WorkerMetrics {
   Counter connections_accepted;
   Counter connections_refused;
   Counter connections_active;
+  Counter connections_parked;
   Counter handshakes_tls12;
   Counter handshakes_tls13;
   Counter handshakes_failed;

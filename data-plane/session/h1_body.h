@@ -51,8 +51,6 @@ class H1BodyWriter {
   // The head's buffer: append to it after Start, before the first Write.
   std::string& Start(bool chunked);
   std::string& head() { return head_; }
-  // Gives the head's memory back. REQUIRES: no message is under way.
-  void Rest() { head_ = std::string(); }
   // Sent behind the last chunk; dropped where the body is not chunked.
   void SetTrailers(const HeaderMap& trailers);
   WriteStatus Write(std::string_view data, bool last);

@@ -44,14 +44,15 @@ void AppendFields(std::string& out, const HeaderMap& headers, bool keep_length) 
 H1ServerConnection::H1ServerConnection(std::unique_ptr<ByteStream> stream,
                                        std::string client_address, bool secure,
                                        const SessionLimits& limits,
-                                       const std::atomic<bool>& draining)
+                                       const std::atomic<bool>& draining, uint64_t requests)
     : stream_(std::move(stream)),
       client_address_(std::move(client_address)),
       secure_(secure),
       limits_(limits),
       draining_(draining),
       body_(*stream_, buffer_),
-      writer_(*stream_) {}
+      writer_(*stream_),
+      requests_(requests) {}
 
 void H1ServerConnection::GuardRead(TimePoint at) {
   read_deadline_ = at;
@@ -90,8 +91,9 @@ Task<H1ServerConnection::ReadOutcome> H1ServerConnection::ReadRequest() {
       waiting_ = true;
       const auto [error] = co_await stream_->WaitToRead();
       waiting_ = false;
-      space = buffer_.Prepare(bytes_max);  // It may have been given back.
-      result = error ? ReadResult{} : stream_->TryRead(space.data, space.size);
+      const bool yielding = std::exchange(yielding_, false) && !stream_->timed_out();
+      result = error && !yielding ? ReadResult{} : stream_->TryRead(space.data, space.size);
+      if (result.wait && yielding) co_return ReadOutcome::kIdle;
     }
     if (!result.ok || result.bytes == 0) {
       const bool begun_and_late = stream_->timed_out() && !buffer_.empty();
@@ -101,7 +103,11 @@ Task<H1ServerConnection::ReadOutcome> H1ServerConnection::ReadRequest() {
   }
   const std::string_view head =
       buffer_.data().substr(scanner_.head_begin(), scanner_.head_end() - scanner_.head_begin());
-  if (requests_ == 0 && !secure_ && head == kHttp2Preface) co_return ReadOutcome::kHttp2;
+  if (requests_ == 0 && !secure_ && head == kHttp2Preface) {
+    GuardRead(kNoDeadline);
+    stream_->SpareAtDeadline(false);
+    co_return ReadOutcome::kHttp2;
+  }
   const HeadError error = ParseRequestHead(head, limits_.head, request_);
   buffer_.Consume(scanner_.head_end());
   if (error != HeadError::kNone) co_return Refuse(StatusFor(error), true);
@@ -118,11 +124,10 @@ Task<H1ServerConnection::ReadOutcome> H1ServerConnection::ReadRequest() {
 }
 
 H1ServerConnection::Taken H1ServerConnection::TakeStream() {
-  GuardRead(kNoDeadline);
-  stream_->SpareAtDeadline(false);
   Taken taken;
   taken.received = buffer_.data();
   taken.stream = std::move(stream_);
+  taken.requests = requests_;
   return taken;
 }
 
@@ -242,13 +247,12 @@ void H1ServerConnection::CloseIfIdle() {
   if (waiting_ && buffer_.empty()) stream_->Close();
 }
 
-void H1ServerConnection::Rest() {
-  const bool begun = requests_ != std::exchange(requests_before_rest_, requests_);
-  if (begun || !waiting_ || !buffer_.empty()) return;
-  buffer_.Release();
-  request_ = RequestHead();
-  response_ = ResponseHead();
-  writer_.Rest();
+bool H1ServerConnection::YieldIfIdle() {
+  const bool begun = requests_ != std::exchange(requests_seen_idle_, requests_);
+  if (begun || !waiting_ || !buffer_.empty()) return false;
+  yielding_ = true;
+  stream_->CancelRead();
+  return true;
 }
 
 void H1ServerConnection::Abort() {
@@ -268,10 +272,22 @@ Task<bool> H1ServerConnection::FinishExchange() {
     co_return false;
   }
   if (FinishedAtOnce()) co_return true;
+  if (WillSendNoMore()) {
+    co_await stream_->ShutdownWrite();
+    stream_->Close();
+    co_return false;
+  }
   const bool kept = keep_alive_ && co_await SkipBody();
   if (kept) co_return true;
   co_await CloseGracefully();
   co_return false;
+}
+
+// RFC 9112 9.6: a client that asked for the close has sent its last request.
+bool H1ServerConnection::WillSendNoMore() {
+  if (request_.keep_alive || refusal_ != 0 || !body_.done()) return false;
+  body_.Next();  // Gives the last slice back.
+  return buffer_.empty() && !stream_->socket().readable;
 }
 
 Task<bool> H1ServerConnection::SkipBody() {

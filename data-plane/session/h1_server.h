@@ -30,17 +30,21 @@ struct SessionLimits {
 class H1ServerConnection final : public ServerExchange {
  public:
   // `limits` and `draining` outlive the connection. `draining`: finish this exchange, then close.
+  // `requests`: as in Taken, of a connection that goes on.
   H1ServerConnection(std::unique_ptr<ByteStream> stream, std::string client_address, bool secure,
-                     const SessionLimits& limits, const std::atomic<bool>& draining);
+                     const SessionLimits& limits, const std::atomic<bool>& draining,
+                     uint64_t requests = 0);
 
-  enum class ReadOutcome : uint8_t { kRequest, kClosed, kRefused, kHttp2 };
+  enum class ReadOutcome : uint8_t { kRequest, kClosed, kRefused, kHttp2, kIdle };
   // The next request head. kRefused: answer refusal() and close. kHttp2: it began with the preface
-  // of HTTP/2 (RFC 9113 3.3); go on with what TakeStream gives, this object is done.
+  // of HTTP/2 (RFC 9113 3.3); go on with what TakeStream gives, this object is done. kIdle: the same, after
+  // YieldIfIdle; the stream still has the deadline of the wait.
   Task<ReadOutcome> ReadRequest();
   uint16_t refusal() const { return refusal_; }
   struct Taken {
     std::unique_ptr<ByteStream> stream;
-    std::string received;  // Read off it already.
+    std::string received;   // Read off it already.
+    uint64_t requests = 0;  // That it has carried.
   };
   Taken TakeStream();
 
@@ -73,8 +77,9 @@ class H1ServerConnection final : public ServerExchange {
   ByteStream& stream() { return *stream_; }
   // Closes it where it waits for a next request of which nothing has come.
   void CloseIfIdle();
-  // Frees what a next request would only use again, where none has begun since the last call.
-  void Rest();
+  // Lets ReadRequest return kIdle, soon, where it waits for a next request and none has begun since the last
+  // call; false where not.
+  bool YieldIfIdle();
 
  private:
   // `parsed`: request_ is of the head that is refused, as far as it went; what it asked for stays there.
@@ -84,6 +89,8 @@ class H1ServerConnection final : public ServerExchange {
   void GuardRead(TimePoint at);
   void GuardWrite(TimePoint at);
   void Guard();
+  // Nothing is left to be read, or will come: the connection can be closed without losing the answer.
+  bool WillSendNoMore();
   // Reads away what is left of the body; false where it does not come.
   Task<bool> SkipBody();
   Task<> CloseGracefully();
@@ -105,9 +112,10 @@ class H1ServerConnection final : public ServerExchange {
   std::chrono::steady_clock::duration body_waited_{0};
   TimePoint write_deadline_ = kNoDeadline;
   uint64_t requests_ = 0;
-  uint64_t requests_before_rest_ = 0;  // When Rest was called last.
+  uint64_t requests_seen_idle_ = 0;  // When YieldIfIdle was called last.
   uint16_t refusal_ = 0;
   bool waiting_ = false;  // In ReadRequest, between requests.
+  bool yielding_ = false;
   bool keep_alive_ = false;
   bool continue_wanted_ = false;
   bool head_written_ = false;

@@ -48,12 +48,6 @@ class ReadBuffer {
     if (capacity_ > 0 && capacity_ < size_max) Grow(size_max);
   }
 
-  // Gives the memory back. REQUIRES: empty().
-  void Release() {
-    bytes_.reset();
-    capacity_ = begin_ = end_ = 0;
-  }
-
  private:
   void Grow(size_t size_max) {
     size_t capacity = capacity_ == 0 ? kInitialBytes : capacity_ * 2;

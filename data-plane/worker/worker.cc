@@ -2,7 +2,6 @@
 #include "data-plane/worker/worker.h"
 
 #include <pthread.h>
-#include <sys/socket.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
@@ -12,6 +11,7 @@
 #include "data-plane/forward/named_tunnel.h"
 #include "data-plane/forward/serve_request.h"
 #include "data-plane/net/peek_server_name.h"
+#include "data-plane/net/tcp_acceptor.h"
 #include "data-plane/net/timer.h"
 #include "data-plane/net/tls_stream.h"
 #include "data-plane/routing/sni_table.h"
@@ -19,28 +19,11 @@
 namespace apk {
 namespace {
 
-using TcpAcceptor = asio::basic_socket_acceptor<asio::ip::tcp, Executor>;
-
-constexpr int kBacklog = 4096;
-
 void PinTo(int cpu) {
   cpu_set_t set;
   CPU_ZERO(&set);
   CPU_SET(static_cast<size_t>(cpu), &set);
   pthread_setaffinity_np(pthread_self(), sizeof set, &set);
-}
-
-boost::system::error_code OpenAcceptor(TcpAcceptor& acceptor, const TcpEndpoint& endpoint) {
-  boost::system::error_code error;
-  acceptor.open(endpoint.protocol(), error);
-  if (error) return error;
-  acceptor.set_option(asio::socket_base::reuse_address(true), error);
-  const int on = 1;
-  setsockopt(acceptor.native_handle(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-  acceptor.bind(endpoint, error);
-  if (error) return error;
-  acceptor.listen(kBacklog, error);
-  return error;
 }
 
 // In the set for as long as it lives.
@@ -65,13 +48,15 @@ class SessionRegistration {
 struct Worker::Acceptor {
   Acceptor(Executor executor, std::string its_address, uint16_t its_port, bool its_tls)
       : socket(executor) {
-    arrival.address = std::move(its_address);
-    arrival.port = its_port;
-    arrival.tls = its_tls;
+    auto begun = std::make_shared<Arrival>();
+    begun->address = std::move(its_address);
+    begun->port = its_port;
+    begun->tls = its_tls;
+    arrival = std::move(begun);
   }
 
   TcpAcceptor socket;
-  Arrival arrival;  // As each of its connections begins.
+  std::shared_ptr<const Arrival> arrival;  // As each of its connections begins.
 };
 
 Worker::Worker(int index, const WorkerOptions& options, ClientAddresses& addresses,
@@ -97,7 +82,10 @@ Worker::Worker(int index, const WorkerOptions& options, ClientAddresses& address
                .random = FastRandom(static_cast<uint64_t>(
                    std::chrono::steady_clock::now().time_since_epoch().count() + index)),
                .table = std::make_shared<const RouteTable>(),
-               .keys = std::make_shared<const KeyStore>()} {}
+               .keys = std::make_shared<const KeyStore>()},
+      parked_(io_.get_executor(), metrics_, [this](ParkedSession session) {
+        asio::co_spawn(io_, ServeSession(std::move(session)), Detached());
+      }) {}
 
 Worker::~Worker() { Stop(); }
 
@@ -121,10 +109,7 @@ void Worker::Stop() {
 }
 
 void Worker::CloseAcceptors() {
-  for (const auto& acceptor : acceptors_) {
-    boost::system::error_code ignored;
-    acceptor->socket.close(ignored);
-  }
+  for (const auto& acceptor : acceptors_) acceptor->socket.Close();
   acceptors_.clear();
 }
 
@@ -150,6 +135,7 @@ void Worker::Drain() {
     CloseAcceptors();
     for (H1ServerConnection* const session : sessions_) session->CloseIfIdle();
     for (H2ServerConnection* const session : h2_sessions_) session->Drain();
+    parked_.CloseAll();
   });
 }
 
@@ -164,7 +150,7 @@ void Worker::Report(std::function<void(WorkerReport)> done) {
     for (const auto& backend : report.table->backends()) {
       report.backends.push_back(pool_.Figures(*backend));
     }
-    report.connections = connections_by_port_;
+    report.connections = connections_.by_port;
     timespec used{};
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
     report.cpu = duration_cast<microseconds>(std::chrono::seconds(used.tv_sec) +
@@ -176,17 +162,17 @@ void Worker::Report(std::function<void(WorkerReport)> done) {
 std::vector<PortError> Worker::UpdateAcceptors(const RouteTable& table) {
   std::vector<PortError> errors;
   std::erase_if(acceptors_, [&table](const std::shared_ptr<Acceptor>& acceptor) {
-    const Port* const port = table.FindPort(acceptor->arrival.address, acceptor->arrival.port);
-    if (port != nullptr && port->tls == acceptor->arrival.tls) return false;
-    boost::system::error_code ignored;
-    acceptor->socket.close(ignored);
+    const Arrival& arrival = *acceptor->arrival;
+    const Port* const port = table.FindPort(arrival.address, arrival.port);
+    if (port != nullptr && port->tls == arrival.tls) return false;
+    acceptor->socket.Close();
     return true;
   });
   for (const Port& port : table.ports()) {
     bool known = false;
     for (const auto& acceptor : acceptors_) {
       known = known ||
-              (acceptor->arrival.address == port.address && acceptor->arrival.port == port.port);
+              (acceptor->arrival->address == port.address && acceptor->arrival->port == port.port);
     }
     const bool taken = contexts_->taken.contains({port.address, port.port});
     if (known || taken || draining_.load()) continue;
@@ -195,7 +181,7 @@ std::vector<PortError> Worker::UpdateAcceptors(const RouteTable& table) {
     const asio::ip::address parsed = asio::ip::make_address(address, error);
     auto acceptor =
         std::make_shared<Acceptor>(io_.get_executor(), port.address, port.port, port.tls);
-    if (!error) error = OpenAcceptor(acceptor->socket, TcpEndpoint(parsed, port.port));
+    if (!error) error = acceptor->socket.Open(TcpEndpoint(parsed, port.port));
     if (error) {
       errors.push_back(MakePortError(port, address, error));
       continue;
@@ -209,50 +195,45 @@ std::vector<PortError> Worker::UpdateAcceptors(const RouteTable& table) {
 Task<> Worker::AcceptLoop(std::shared_ptr<Acceptor> acceptor) {
   Timer pause(io_.get_executor());
   while (acceptor->socket.is_open()) {
-    TcpEndpoint peer;
-    auto [error, socket] = co_await acceptor->socket.async_accept(peer, kTuple);
-    if (error == asio::error::operation_aborted) co_return;
-    if (error) {
+    const TcpAcceptor::Accepted accepted = acceptor->socket.TryAccept();
+    if (accepted.wait) {
+      const auto [closed] = co_await acceptor->socket.WaitToAccept();
+      if (closed) co_return;
+      continue;
+    }
+    if (accepted.descriptor < 0) {
       // Out of descriptors, mostly: accepting again at once would only spin.
       pause.expires_after(std::chrono::milliseconds(50));
       co_await pause.async_wait(kTuple);
       continue;
     }
-    ClientAddresses::Place place = addresses_.Take(peer.address());
-    if (connections_ >= options_.connections_max || !place) {
-      metrics_.connections_refused.Add();
-      continue;
-    }
-    metrics_.connections_accepted.Add();
-    std::string client_address = peer.address().to_string();
-    asio::co_spawn(
-        io_,
-        ServeConnection(std::move(socket), std::move(client_address), std::move(place), acceptor),
-        Detached());
+    Begin(accepted.descriptor, accepted.peer.address(), acceptor->arrival);
   }
 }
 
-Task<> Worker::ServeConnection(TcpSocket socket, std::string client_address, ClientAddresses::Place,
-                               std::shared_ptr<Acceptor> acceptor) {
-  ++connections_;
-  metrics_.connections_active.Add();
-  auto arrival = std::make_shared<Arrival>(acceptor->arrival);
-  const std::pair<std::string, uint16_t> port(arrival->address, arrival->port);
-  ++connections_by_port_[port];
-  acceptor.reset();
-  auto stream = std::make_unique<TcpStream>(std::move(socket), deadlines_);
-  if (arrival->tls) {
-    co_await ServeSecured(std::move(stream), std::move(client_address), std::move(arrival));
+void Worker::Begin(int descriptor, const asio::ip::address& peer,
+                   std::shared_ptr<const Arrival> arrival) {
+  auto stream = std::make_unique<TcpStream>(descriptor, io_.get_executor(), deadlines_);
+  ClientAddresses::Place place = addresses_.Take(peer);
+  if (connections_.all >= options_.connections_max || !place) {
+    metrics_.connections_refused.Add();
+    return;
+  }
+  metrics_.connections_accepted.Add();
+  const bool tls = arrival->tls;
+  auto client = std::make_unique<ClientConnection>(connections_, metrics_, peer.to_string(),
+                                                   std::move(place), std::move(arrival));
+  if (tls) {
+    asio::co_spawn(io_, ServeSecured(std::move(stream), std::move(client)), Detached());
   } else {
-    co_await ServeSession(std::move(stream), std::move(client_address), std::move(arrival));
+    ParkedSession begun{.stream = std::move(stream), .client = std::move(client)};
+    asio::co_spawn(io_, ServeSession(std::move(begun)), Detached());
   }
-  --connections_;
-  if (--connections_by_port_[port] == 0) connections_by_port_.erase(port);
-  metrics_.connections_active.Subtract();
 }
 
-Task<> Worker::ServeSecured(std::unique_ptr<TcpStream> transport, std::string client_address,
-                            std::shared_ptr<Arrival> arrival) {
+Task<> Worker::ServeSecured(std::unique_ptr<TcpStream> transport,
+                            std::unique_ptr<ClientConnection> client) {
+  auto arrival = std::make_shared<Arrival>(*client->arrival());
   const TimePoint latest = std::chrono::steady_clock::now() + options_.handshake_timeout;
   const Port* port = context_.table->FindPort(arrival->address, arrival->port);
   if (port != nullptr && port->passthrough) {
@@ -265,7 +246,7 @@ Task<> Worker::ServeSecured(std::unique_ptr<TcpStream> transport, std::string cl
     port = context_.table->FindPort(arrival->address, arrival->port);
     const Listener* const listener = port == nullptr ? nullptr : port->FindListener(*server_name);
     if (listener != nullptr && listener->passthrough) {
-      co_await ServeNamed(std::move(transport), std::move(arrival), *std::move(server_name));
+      co_await ServeNamed(std::move(transport), std::move(client), *std::move(server_name));
       co_return;
     }
   }
@@ -279,6 +260,7 @@ Task<> Worker::ServeSecured(std::unique_ptr<TcpStream> transport, std::string cl
     co_return;
   }
   arrival->handshake = stream->facts();
+  client->SetArrival(arrival);
   const bool is_tls13 = arrival->handshake.version == TLS1_3_VERSION;
   (is_tls13 ? metrics_.handshakes_tls13 : metrics_.handshakes_tls12).Add();
   std::string server_name = arrival->handshake.server_name;
@@ -286,44 +268,57 @@ Task<> Worker::ServeSecured(std::unique_ptr<TcpStream> transport, std::string cl
   const Listener* const listener = port == nullptr ? nullptr : port->FindListener(server_name);
   if (listener == nullptr && (port == nullptr || !port->http)) co_return;
   if (listener != nullptr && !listener->http) {
-    co_await ServeNamed(std::move(stream), std::move(arrival), std::move(server_name));
+    co_await ServeNamed(std::move(stream), std::move(client), std::move(server_name));
   } else if (stream->http2()) {
-    co_await ServeHttp2(std::move(stream), std::string(), std::move(client_address),
-                        std::move(arrival));
+    co_await ServeHttp2(std::move(stream), std::string(), std::move(client));
   } else {
-    co_await ServeSession(std::move(stream), std::move(client_address), std::move(arrival));
+    ParkedSession begun{.stream = std::move(stream), .client = std::move(client)};
+    asio::co_spawn(io_, ServeSession(std::move(begun)), Detached());
   }
 }
 
 Task<> Worker::ServeNamed(std::unique_ptr<ByteStream> stream,
-                          std::shared_ptr<const Arrival> arrival, std::string server_name) {
+                          std::unique_ptr<ClientConnection> client, std::string server_name) {
   const std::shared_ptr<const RouteTable> table = context_.table;
-  const Port* const port = table->FindPort(arrival->address, arrival->port);
+  const Arrival& arrival = *client->arrival();
+  const Port* const port = table->FindPort(arrival.address, arrival.port);
   const Listener* const listener = port == nullptr ? nullptr : port->FindListener(server_name);
   const TlsRule* const rule = listener == nullptr ? nullptr : listener->names->Find(server_name);
   if (rule == nullptr) co_return;
   co_await ServeTunnel(&context_, table, rule, listener->passthrough, std::move(stream));
 }
 
-Task<> Worker::ServeSession(std::unique_ptr<ByteStream> stream, std::string client_address,
-                            std::shared_ptr<const Arrival> arrival) {
-  H1ServerConnection connection(std::move(stream), std::move(client_address), arrival->tls,
-                                options_.session, draining_);
+Task<> Worker::ServeSession(ParkedSession begun) {
+  std::unique_ptr<ClientConnection> client = std::move(begun.client);
+  const Arrival* const arrival = client->arrival().get();
+  H1ServerConnection connection(std::move(begun.stream), client->address(), arrival->tls,
+                                options_.session, draining_, begun.requests);
   const SessionRegistration registration(sessions_, &connection);
   for (;;) {
     const H1ServerConnection::ReadOutcome outcome = co_await connection.ReadRequest();
-    if (outcome == H1ServerConnection::ReadOutcome::kClosed) co_return;
-    if (outcome == H1ServerConnection::ReadOutcome::kHttp2) {
-      H1ServerConnection::Taken taken = connection.TakeStream();
-      std::string address = connection.client_address();
-      co_await ServeHttp2(std::move(taken.stream), std::move(taken.received), std::move(address),
-                          std::move(arrival));
-      co_return;
-    }
-    if (outcome == H1ServerConnection::ReadOutcome::kRefused) {
-      co_await AnswerRefusal(arrival.get(), &connection, connection.refusal());
-    } else {
-      co_await ServeRequest(&context_, arrival.get(), &connection);
+    switch (outcome) {
+      case H1ServerConnection::ReadOutcome::kClosed:
+        co_return;
+      case H1ServerConnection::ReadOutcome::kIdle: {
+        H1ServerConnection::Taken taken = connection.TakeStream();
+        parked_.Park({.stream = std::move(taken.stream),
+                      .requests = taken.requests,
+                      .client = std::move(client)});
+        co_return;
+      }
+      case H1ServerConnection::ReadOutcome::kHttp2: {
+        H1ServerConnection::Taken taken = connection.TakeStream();
+        Task<> serve =
+            ServeHttp2(std::move(taken.stream), std::move(taken.received), std::move(client));
+        asio::co_spawn(io_, std::move(serve), Detached());
+        co_return;
+      }
+      case H1ServerConnection::ReadOutcome::kRefused:
+        co_await AnswerRefusal(arrival, &connection, connection.refusal());
+        break;
+      case H1ServerConnection::ReadOutcome::kRequest:
+        co_await ServeRequest(&context_, arrival, &connection);
+        break;
     }
     if (connection.FinishedAtOnce()) continue;
     const bool more = co_await connection.FinishExchange();
@@ -341,14 +336,16 @@ Task<> Worker::AnswerRefusal(const Arrival* arrival, ServerExchange* exchange, u
 }
 
 Task<> Worker::ServeHttp2(std::unique_ptr<ByteStream> stream, std::string received,
-                          std::string client_address, std::shared_ptr<const Arrival> arrival) {
+                          std::unique_ptr<ClientConnection> client) {
+  std::shared_ptr<const Arrival> arrival = client->arrival();
   const bool secure = arrival->tls;
-  H2ServerConnection::Serve serve = [this, arrival](std::unique_ptr<H2ServerExchange> exchange) {
-    asio::co_spawn(io_, ServeStream(std::move(exchange), arrival), Detached());
-  };
+  H2ServerConnection::Serve serve =
+      [this, arrival = std::move(arrival)](std::unique_ptr<H2ServerExchange> exchange) {
+        asio::co_spawn(io_, ServeStream(std::move(exchange), arrival), Detached());
+      };
   const auto connection = std::make_shared<H2ServerConnection>(
       io_.get_executor(), std::move(stream), deadlines_, options_.h2, options_.session,
-      std::move(client_address), secure, std::move(serve));
+      client->address(), secure, std::move(serve));
   const SessionRegistration registration(h2_sessions_, connection.get());
   if (draining_.load()) connection->Drain();
   co_await connection->Run(std::move(received));
@@ -371,17 +368,19 @@ Task<> Worker::Sweep() {
     co_await timer.async_wait(kTuple);
     deadlines_.Sweep(std::chrono::steady_clock::now());
     if (round % 40 == 0) pool_.CloseExpired();
-    if (round % 200 == 0) GiveBackMemory();
+    if (round % 200 == 0) ParkIdle();
+    if (round % 200 == 1) options_.set_memory_return(false);
     if (!stopping_) continue;
     deadlines_.ExpireAll();
-    if (connections_ == 0) co_return;
+    if (connections_.all == 0) co_return;
   }
 }
 
-void Worker::GiveBackMemory() {
-  options_.set_memory_return(true);
-  for (H1ServerConnection* const session : sessions_) session->Rest();
-  options_.set_memory_return(false);
+// They end from the loop, before the next sweep.
+void Worker::ParkIdle() {
+  bool any = false;
+  for (H1ServerConnection* const session : sessions_) any = session->YieldIfIdle() || any;
+  if (any) options_.set_memory_return(true);
 }
 
 }  // namespace apk

@@ -18,6 +18,8 @@
 #include "data-plane/session/h1_server.h"
 #include "data-plane/session/h2_server.h"
 #include "data-plane/worker/client_addresses.h"
+#include "data-plane/worker/client_connection.h"
+#include "data-plane/worker/parked_sessions.h"
 #include "data-plane/worker/port_contexts.h"
 
 namespace apk {
@@ -31,7 +33,8 @@ struct WorkerOptions {
   H2Limits h2;
   ForwardLimits forward;
   PoolLimits pool;
-  // Whether what is freed goes to the system at once, which takes time, rather than to who asks next.
+  // Whether what is freed goes to the system at once, which takes time, rather than to who asks
+  // next.
   std::function<void(bool at_once)> set_memory_return = [](bool) {};
   int cpu = -1;  // Worker n is pinned to core cpu + n; -1: not.
 };
@@ -67,25 +70,25 @@ class Worker {
   void CloseAcceptors();
   std::vector<PortError> UpdateAcceptors(const RouteTable& table);
   Task<> AcceptLoop(std::shared_ptr<Acceptor> acceptor);
-  Task<> ServeConnection(TcpSocket socket, std::string client_address, ClientAddresses::Place place,
-                         std::shared_ptr<Acceptor> acceptor);
+  // Owns the descriptor.
+  void Begin(int descriptor, const asio::ip::address& peer, std::shared_ptr<const Arrival> arrival);
   // Looks who the connection is for, passes it through or terminates TLS.
-  Task<> ServeSecured(std::unique_ptr<TcpStream> transport, std::string client_address,
-                      std::shared_ptr<Arrival> arrival);
+  Task<> ServeSecured(std::unique_ptr<TcpStream> transport,
+                      std::unique_ptr<ClientConnection> client);
   // By a TLS route, where there is one for the name.
-  Task<> ServeNamed(std::unique_ptr<ByteStream> stream, std::shared_ptr<const Arrival> arrival,
+  Task<> ServeNamed(std::unique_ptr<ByteStream> stream, std::unique_ptr<ClientConnection> client,
                     std::string server_name);
-  Task<> ServeSession(std::unique_ptr<ByteStream> stream, std::string client_address,
-                      std::shared_ptr<const Arrival> arrival);
+  // Of HTTP/1.1, from its first request or from where it was parked.
+  Task<> ServeSession(ParkedSession begun);
   Task<> ServeHttp2(std::unique_ptr<ByteStream> stream, std::string received,
-                    std::string client_address, std::shared_ptr<const Arrival> arrival);
+                    std::unique_ptr<ClientConnection> client);
   Task<> ServeStream(std::unique_ptr<H2ServerExchange> exchange,
                      std::shared_ptr<const Arrival> arrival);
   // For a head that was refused.
   Task<> AnswerRefusal(const Arrival* arrival, ServerExchange* exchange, uint16_t status);
   Task<> Sweep();
-  // Of sessions that have been idle for a while.
-  void GiveBackMemory();
+  // Parks the sessions that have been idle for a while, and gives back their memory.
+  void ParkIdle();
 
   const int index_;
   const WorkerOptions& options_;
@@ -103,10 +106,10 @@ class Worker {
   std::vector<std::shared_ptr<Acceptor>> acceptors_;
   std::atomic<bool> draining_{false};
   bool stopping_ = false;  // The thread's own.
-  size_t connections_ = 0;
-  std::map<std::pair<std::string, uint16_t>, uint64_t> connections_by_port_;
+  ConnectionCounts connections_;
   absl::flat_hash_set<H1ServerConnection*> sessions_;  // For Drain: some wait for a request.
   absl::flat_hash_set<H2ServerConnection*> h2_sessions_;
+  ParkedSessions parked_;
   Thread thread_;
 };
 

@@ -3,10 +3,11 @@
 (wrk) and the origin (origin.cc) on core 1, so cheap that it is the proxies that are busy; medians over rounds
 that alternate between the programs.
 
-    tests/bench/proxy.py [--cases NAME,…|all] [--rounds 5] [--seconds 5] [--output FILE]
+    tests/bench/proxy.py [--cases NAME,…|all] [--rounds 5] [--seconds 5] [--latency] [--output FILE]
 
 The floor is a bare epoll loop (floor_proxy.cc) that passes bytes on and parses nothing: what the kernel's
-own work costs. Needs the release build, g++ and Debian's nginx-light, haproxy and wrk. Absolute figures belong to the machine;
+own work costs. --latency adds latencies at half of the rate that nginx reaches (paced.cc), and system calls a
+request, which needs perf. Needs the release build, g++ and Debian's nginx-light, haproxy and wrk. Absolute figures belong to the machine;
 quote the ratios.
 """
 import argparse
@@ -213,6 +214,7 @@ class Case:
     http2: bool = False
     closing: bool = False  # A connection a request.
     connections: int = 64
+    paced: bool = False  # With --latency, too.
 
     def url(self, server):
         return f"https://127.0.0.1:{server.tls_port}{self.path}" if self.tls else f"http://127.0.0.1:{server.port}{self.path}"
@@ -220,8 +222,8 @@ class Case:
 
 MIRRORED = ("nginx", "floor with mirror", "apk-data-plane")
 CASES = [
-    Case("plain", "/plain", ("nginx", "haproxy", "floor", "apk-data-plane")),
-    Case("one mirror", "/mirror", MIRRORED),
+    Case("plain", "/plain", ("nginx", "haproxy", "floor", "apk-data-plane"), paced=True),
+    Case("one mirror", "/mirror", MIRRORED, paced=True),
     Case("two mirrors", "/two-mirrors", ("nginx", "apk-data-plane")),
     Case("POST 16 KiB", "/plain", body=16 << 10),
     # nginx writes the body of a mirrored request to a file, unless it is told to hold it in memory.
@@ -268,12 +270,48 @@ def load(server, case, seconds, directory):
     return spent / requests * 1e6, rate
 
 
+def paced(server, case, rate, seconds, directory):
+    """(median, 99th percentile) in microseconds, counted from when each request was due."""
+    text = subprocess.run(["taskset", "-c", str(LOAD_CORE), compiled(directory, "paced"), str(server.port), case.path,
+                           str(case.connections), str(rate), str(seconds)], check=True, capture_output=True,
+                          text=True).stdout
+    _, median, _, p99, *_ = map(float, text.split())
+    return median, p99
+
+
+def system_calls(server, case, seconds, directory):
+    """System calls a request."""
+    counter = subprocess.Popen(["perf", "stat", "-x,", "-e", "raw_syscalls:sys_enter", "-p",
+                                ",".join(map(str, server.workers)), "sleep", str(seconds + 1)],
+                               stderr=subprocess.PIPE, text=True)
+    requests, _ = wrk(case, case.url(server), seconds, directory)
+    return int(counter.communicate()[1].split(",")[0]) / requests
+
+
+def latency_lines(cases, servers, rates, rounds, seconds, directory):
+    """The table of --latency; `rates`: what nginx reached, by case."""
+    lines = ["| case at half of nginx's rate | program | p50 µs | p99 µs | p99 × nginx | system calls a request |",
+             "| --- | --- | ---: | ---: | ---: | ---: |"]
+    for case in cases:
+        found = {}
+        for _ in range(rounds):
+            for name in case.programs:
+                found.setdefault(name, []).append(paced(servers[name], case, rates[case.name] / 2, seconds, directory))
+        base = statistics.median(p99 for _, p99 in found["nginx"])
+        for name in case.programs:
+            median, p99 = [statistics.median(column) for column in zip(*found[name])]
+            calls = system_calls(servers[name], case, seconds, directory)
+            lines.append(f"| {case.name} | {name} | {median:.0f} | {p99:.0f} | {p99 / base:.2f} | {calls:.1f} |")
+    return lines
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", default="plain,one mirror", help="names, with commas between, or all: "
                         + ", ".join(case.name for case in CASES))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--latency", action="store_true", help="latencies and system calls, too")
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "build/bench.md")
     arguments = parser.parse_args()
     wanted = arguments.cases.split(",")
@@ -301,6 +339,9 @@ def main():
                     results.setdefault((case.name, name), []).append(
                         load(servers[name], case, arguments.seconds, directory))
         delivered = servers["apk-data-plane"].delivered()
+        rates = {case.name: statistics.median(rate for _, rate in results[case.name, "nginx"]) for case in cases}
+        more = latency_lines([case for case in cases if case.paced], servers, rates, arguments.rounds,
+                             arguments.seconds, directory) if arguments.latency else []
     lines = ["| case | program | CPU µs a request | × nginx | requests/s | × nginx |",
              "| --- | --- | ---: | ---: | ---: | ---: |"]
     for case in cases:
@@ -309,7 +350,7 @@ def main():
             cpu, rate = [statistics.median(column) for column in zip(*results[case.name, name])]
             lines.append(f"| {case.name} | {name} | {cpu:.1f} | {cpu / base[0]:.2f} | {rate:.0f} | {rate / base[1]:.2f} |")
     lines.append(f"\nCopies delivered by apk-data-plane: {delivered:.1%}. Medians of {arguments.rounds} rounds.")
-    text = "\n".join(lines) + "\n"
+    text = "\n".join(lines + ([""] + more if more else [])) + "\n"
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(text)
     print(text, end="")

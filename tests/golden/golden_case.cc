@@ -118,6 +118,7 @@ ResourceSet ReadResources(std::string_view yaml) {
 
 FleetReport ReadFleet(std::string_view input) {
   FleetReport fleet;
+  FleetReport::Group* group = &fleet.groups.emplace_back();
   bool given = false;
   std::istringstream lines{std::string(input)};
   for (std::string line; std::getline(lines, line);) {
@@ -128,9 +129,14 @@ FleetReport ReadFleet(std::string_view input) {
     std::string argument;
     words >> directive >> argument >> std::ws;
     if (directive == "agents") {
-      fleet.agents_connected = std::stoi(argument);
+      group->agents = std::stoi(argument);
+    } else if (directive == "labels") {
+      // Of the group that begins here.
+      group = &fleet.groups.emplace_back();
+      const std::vector<std::string_view> labels = Split(argument, ',');
+      group->labels = LabelsOf(labels);
     } else if (directive == "address") {
-      fleet.agent_addresses.push_back(argument);
+      group->addresses.insert(argument);
     } else if (directive == "error") {
       std::string message;
       std::getline(words, message);
@@ -146,11 +152,10 @@ FleetReport ReadFleet(std::string_view input) {
       ADD_FAILURE() << "unknown directive: " << line;
     }
   }
-  if (!given)
-    fleet = {.agents_connected = 1,
-             .versions = {},
-             .agent_addresses = {"127.0.0.1"},
-             .listener_errors = {}};
+  if (!given) {
+    group->agents = 1;
+    group->addresses = {"127.0.0.1"};
+  }
   return fleet;
 }
 

@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "control-plane/translation/translator.h"
 #include "data-plane/routing/compile.h"
 #include "tests/golden/golden_case.h"
 
@@ -27,13 +28,16 @@ TEST_P(TranslateGolden, GivesTheExpectedSnapshotAndStatuses) {
   EXPECT_EQ(golden.expected, actual) << GetParam() << ": if this is meant, run with --update";
 }
 
-TEST_P(TranslateGolden, GivesASnapshotThatAgentsAccept) {
+TEST_P(TranslateGolden, GivesSnapshotsThatAgentsAccept) {
   const std::string input = ReadCase(GetParam()).input;
-  const CompileResult compiled =
-      Compile(Translate(ReadResources(input), ReadFleet(input), 7, kNow).snapshot);
-  for (const auto& error : compiled.errors)
-    ADD_FAILURE() << error.resource << ": " << error.message;
-  EXPECT_NE(compiled.table, nullptr);
+  const FleetReport fleet = ReadFleet(input);
+  const SlicesPtr slices = Translator().Translate(ReadResources(input), fleet, 7, kNow).snapshot;
+  for (const FleetReport::Group& group : fleet.groups) {
+    const CompileResult compiled = Compile(slices->For(group.labels)->ToProto());
+    for (const auto& error : compiled.errors)
+      ADD_FAILURE() << error.resource << ": " << error.message;
+    EXPECT_NE(compiled.table, nullptr);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, TranslateGolden, testing::ValuesIn(AllCases()), CaseName);

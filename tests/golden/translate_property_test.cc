@@ -113,7 +113,8 @@ spec:
 )";
 
 const FleetReport kOneAgent{
-    .agents_connected = 1, .versions = {}, .agent_addresses = {"127.0.0.1"}, .listener_errors = {}};
+    .groups = {{.labels = {}, .agents = 1, .versions = {}, .addresses = {"127.0.0.1"}}},
+    .listener_errors = {}};
 
 const v1::Condition& ConditionOf(
     const google::protobuf::RepeatedPtrField<v1::Condition>& conditions, const std::string& type) {

@@ -81,12 +81,13 @@ void RunHistory(const std::vector<ResourcePtr>& pool, unsigned seed) {
         history.Apply(*object);
       }
     }
-    fleet.agents_connected = static_cast<int>(below(3));
+    fleet.groups = {
+        {.labels = {}, .agents = static_cast<int>(below(3)), .versions = {}, .addresses = {}}};
     const Translation full = Translate(history.resources, fleet, static_cast<uint64_t>(step), kNow);
     const Translator::Result incremental =
         translator.Translate(history.resources, fleet, static_cast<uint64_t>(step), kNow);
     ASSERT_EQ(full.snapshot.SerializeAsString(),
-              incremental.snapshot->ToProto().SerializeAsString())
+              incremental.snapshot->whole()->ToProto().SerializeAsString())
         << "step " << step;
     ASSERT_EQ(Texts(full.status_updates), Texts(incremental.status_updates)) << "step " << step;
     for (const ResourcePtr& object : incremental.status_updates) {

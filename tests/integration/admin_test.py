@@ -2,6 +2,7 @@
 import contextlib
 import http.client
 import json
+import re
 import struct
 import threading
 
@@ -300,6 +301,8 @@ class ProfileTest(AdminCase):
                       "seconds=99999999999999999999"):
             status, _, text = self.admin("/profile/cpu?" + query)
             self.assertEqual((status, text), (400, "/profile/cpu?seconds=N, N from 1 to 60\n"), query)
+            status, _, text = self.admin("/profile/heap?" + query)
+            self.assertEqual((status, text), (400, "/profile/heap?seconds=N, N from 1 to 60\n"), query)
         self.assertEqual(self.admin("/profile/cpu", "POST")[0], 405)
         self.assertEqual(self.admin("/profile/cpu?seconds=1", headers=[("Origin", "http://evil.example")])[0], 403)
 
@@ -307,6 +310,37 @@ class ProfileTest(AdminCase):
         status, headers, text = self.admin("/profile/heap")
         self.assertEqual((status, headers["Content-Type"]), (200, "text/plain; charset=utf-8"))
         self.assertRegex(text, "committed:|<malloc")  # mimalloc's, glibc's under sanitizers.
+
+    def test_a_heap_profile_has_the_stacks_that_hold_memory(self):
+        answers = []
+
+        def profile():
+            answers.append(self.admin("/profile/heap?seconds=3"))
+        thread = threading.Thread(target=profile)
+        thread.start()
+        clients = []
+        while thread.is_alive():
+            clients.append(self.client() if len(clients) < 300 else clients[-300])
+            client = clients[-1]
+            client.send("GET /tea HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.assertEqual(client.read_response()[0], 200)
+        thread.join()
+        status, headers, text = answers[0]
+        if status == 501:
+            self.skipTest(text)
+        self.assertEqual((status, headers["Content-Type"]), (200, BINARY))
+        lines = text.decode().splitlines()
+        line = r" *(\d+): +(\d+) \[ *(\d+): +(\d+)\] @"
+        held = re.fullmatch("heap profile: " + line + r" heap_v2/16384", lines[0])
+        stacks = [re.fullmatch(line + "((?: 0x[0-9a-f]+)+)", text).groups() for text in lines[1:lines.index("")]]
+        for column in range(4):
+            self.assertEqual(int(held[column + 1]), sum(int(stack[column]) for stack in stacks))
+        self.assertGreater(int(held[2]), 300 * 1024)  # Sampled of what 300 connections have.
+        self.assertGreater(int(held[4]), int(held[2]))
+        code = [[int(end, 16) for end in line.split()[0].split("-")] for line in lines[lines.index(""):]
+                if "r-xp" in line and line.endswith("/apk-data-plane")]
+        self.assertTrue(any(begin <= int(address, 16) < end for stack in stacks for address in stack[4].split()
+                            for begin, end in code))
 
 
 if __name__ == "__main__":

@@ -62,6 +62,51 @@ TEST_F(EnrollmentTest, GivesACertificateForTheNameAndItsLife) {
   EXPECT_TRUE(ledger_.Check(PeerOfPem(issued->certificate_pem(), "apk"), kNow).ok());
 }
 
+TEST_F(EnrollmentTest, AnAgentHasTheLabelsOfItsTokenUntilTheyAreChanged) {
+  Enrollment enrollment(ledger_, Options());
+  v1::CreateJoinTokenRequest wanted;
+  (*wanted.mutable_labels())["region"] = "eu";
+  const std::string token = enrollment.CreateToken(wanted, "me", kNow)->token();
+  EXPECT_EQ(enrollment.ListTokens(kNow)->tokens(0).labels(0), "region=eu");
+  const v1::EnrollRequest request = Request(token, "n");
+  const auto issued = enrollment.Enroll(request, kNow);
+  ASSERT_TRUE(issued.ok());
+  PeerCertificate peer = PeerOfPem(issued->certificate_pem(), "apk");
+  peer.labels = {{"region", "claimed"}};
+  EXPECT_EQ(ledger_.LabelsOf(peer), (Labels{{"region", "eu"}}));
+
+  v1::LabelAgentRequest change;
+  change.set_agent("n");
+  (*change.mutable_set())["tier"] = "edge";
+  change.add_remove("region");
+  const auto changed = enrollment.LabelAgent(change, "me");
+  ASSERT_TRUE(changed.ok());
+  ASSERT_EQ(changed->labels_size(), 1);
+  EXPECT_EQ(changed->labels(0), "tier=edge");
+  EXPECT_EQ(ledger_.LabelsOf(peer), (Labels{{"tier", "edge"}}));
+  // An answer that is asked for again, and the next certificate, leave them as they are.
+  ASSERT_TRUE(enrollment.Enroll(request, kNow).ok());
+  v1::RenewRequest renewal;
+  renewal.set_agent("n");
+  renewal.set_certificate_request(request.certificate_request());
+  ASSERT_TRUE(enrollment.Renew(renewal, kNow).ok());
+  EXPECT_EQ(ledger_.LabelsOf(peer), (Labels{{"tier", "edge"}}));
+}
+
+TEST_F(EnrollmentTest, LabelsMustBeLabelsAndTheAgentMustHaveJoined) {
+  Enrollment enrollment(ledger_, Options());
+  v1::CreateJoinTokenRequest wanted;
+  (*wanted.mutable_labels())["region"] = "e u";
+  EXPECT_TRUE(absl::IsInvalidArgument(enrollment.CreateToken(wanted, "me", kNow).status()));
+  v1::LabelAgentRequest change;
+  change.set_agent("n");
+  EXPECT_TRUE(absl::IsNotFound(enrollment.LabelAgent(change, "me").status()));
+  const std::string token = enrollment.CreateToken({}, "me", kNow)->token();
+  ASSERT_TRUE(enrollment.Enroll(Request(token, "n"), kNow).ok());
+  (*change.mutable_set())["-"] = "x";
+  EXPECT_TRUE(absl::IsInvalidArgument(enrollment.LabelAgent(change, "me").status()));
+}
+
 TEST_F(EnrollmentTest, ARequestThatIsNoneCostsNoUse) {
   Enrollment enrollment(ledger_, Options());
   const std::string token = enrollment.CreateToken({}, "me", kNow)->token();

@@ -53,6 +53,18 @@ TEST_F(IssueForTest, AUriIsReadByItsTrustDomain) {
   }
 }
 
+TEST_F(IssueForTest, LabelsStandBesideTheNameAndAreAnAgentsAlone) {
+  const Labels labels = {{"region", "eu"}, {"apk.example/tier", ""}};
+  const SigningRequest key = *ParseSigningRequest(der_);
+  const auto issued = [&](const std::string& uri) {
+    return PeerOfPem(*authority_->IssueFor(key, {.common_name = "n", .uri = uri, .labels = labels}),
+                     "apk");
+  };
+  EXPECT_EQ(issued("spiffe://apk/agent/n").labels, labels);
+  EXPECT_EQ(issued("spiffe://apk/agent/n").uri, "spiffe://apk/agent/n");
+  EXPECT_TRUE(issued("spiffe://apk/user/n").labels.empty());
+}
+
 TEST_F(IssueForTest, RefusesARequestThatIsNotSignedByItsKey) {
   std::string changed = der_;
   changed.back() = static_cast<char>(changed.back() ^ 1);

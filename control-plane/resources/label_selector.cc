@@ -1,5 +1,5 @@
 // Commas separate requirements, but not inside parentheses.
-#include "control-plane/admin/label_selector.h"
+#include "control-plane/resources/label_selector.h"
 
 #include <algorithm>
 
@@ -33,6 +33,7 @@ absl::StatusOr<LabelSelector> LabelSelector::Parse(std::string_view text) {
   if (TrimSpace(text).empty()) return selector;
   for (const std::string_view part : SplitOutsideParentheses(text)) {
     ASSIGN_OR_RETURN(Requirement requirement, ParseRequirement(part));
+    RETURN_IF_ERROR(Check(requirement));
     selector.requirements_.push_back(std::move(requirement));
   }
   return selector;
@@ -73,19 +74,84 @@ absl::StatusOr<LabelSelector::Requirement> LabelSelector::ParseRequirement(std::
   return requirement;
 }
 
-bool LabelSelector::Matches(const google::protobuf::Map<std::string, std::string>& labels) const {
-  for (const Requirement& requirement : requirements_) {
-    const auto found = labels.find(requirement.key);
-    const bool exists = found != labels.end();
-    const bool listed = exists && std::find(requirement.values.begin(), requirement.values.end(),
-                                            found->second) != requirement.values.end();
-    bool met = exists;
-    if (requirement.op == Operator::kAbsent) met = !exists;
-    if (requirement.op == Operator::kIn) met = listed;
-    if (requirement.op == Operator::kNotIn) met = !listed;
-    if (!met) return false;
+absl::Status LabelSelector::Check(const Requirement& requirement) {
+  if (!IsQualifiedName(requirement.key)) {
+    return absl::InvalidArgumentError(
+        Concat("label selector: \"", requirement.key, "\" is no key of a label"));
   }
-  return true;
+  for (const std::string& value : requirement.values) {
+    if (IsLabelValue(value)) continue;
+    return absl::InvalidArgumentError(
+        Concat("label selector: \"", value, "\" is no value of a label"));
+  }
+  return absl::OkStatus();
+}
+
+bool LabelSelector::Requirement::Lists(const std::string& value) const {
+  return std::find(values.begin(), values.end(), value) != values.end();
+}
+
+bool LabelSelector::MatchesBy(
+    const std::function<const std::string*(const std::string&)>& find) const {
+  return std::all_of(requirements_.begin(), requirements_.end(), [&](const Requirement& wanted) {
+    const std::string* const value = find(wanted.key);
+    switch (wanted.op) {
+      case Operator::kIn:
+        return value != nullptr && wanted.Lists(*value);
+      case Operator::kNotIn:
+        return value == nullptr || !wanted.Lists(*value);
+      case Operator::kExists:
+        return value != nullptr;
+      case Operator::kAbsent:
+        return value == nullptr;
+    }
+    return false;
+  });
+}
+
+bool LabelSelector::Matches(const google::protobuf::Map<std::string, std::string>& labels) const {
+  return MatchesBy([&labels](const std::string& key) -> const std::string* {
+    const auto found = labels.find(key);
+    return found == labels.end() ? nullptr : &found->second;
+  });
+}
+
+bool LabelSelector::Matches(const Labels& labels) const {
+  return MatchesBy([&labels](const std::string& key) -> const std::string* {
+    const auto found = labels.find(key);
+    return found == labels.end() ? nullptr : &found->second;
+  });
+}
+
+// Whether no value of their key meets both.
+bool LabelSelector::Requirement::Excludes(const Requirement& other) const {
+  if (key != other.key) return false;
+  if (op == Operator::kAbsent) {
+    return other.op == Operator::kIn || other.op == Operator::kExists;
+  }
+  if (op != Operator::kIn) return false;
+  return std::none_of(values.begin(), values.end(), [&other](const std::string& value) {
+    switch (other.op) {
+      case Operator::kIn:
+        return other.Lists(value);
+      case Operator::kNotIn:
+        return !other.Lists(value);
+      case Operator::kExists:
+        return true;
+      case Operator::kAbsent:
+        return false;
+    }
+    return true;
+  });
+}
+
+bool LabelSelector::Excludes(const LabelSelector& other) const {
+  for (const Requirement& own : requirements_) {
+    for (const Requirement& theirs : other.requirements_) {
+      if (own.Excludes(theirs) || theirs.Excludes(own)) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace apk

@@ -1,5 +1,5 @@
 // Selectors as kubectl writes them.
-#include "control-plane/admin/label_selector.h"
+#include "control-plane/resources/label_selector.h"
 
 #include <gtest/gtest.h>
 
@@ -31,9 +31,30 @@ TEST(LabelSelector, TakesEqualityExistenceAndSets) {
 }
 
 TEST(LabelSelector, RefusesWhatItCantRead) {
-  for (const char* const bad : {"=b", "a within (b)", "a in (b", "!"}) {
+  for (const char* const bad :
+       {"=b", "a within (b)", "a in (b", "!", "a b", "-a=b", "a=b c", "a in (x, /)", "a/b/c=d"}) {
     EXPECT_FALSE(LabelSelector::Parse(bad).ok()) << bad;
   }
+}
+
+bool Exclude(std::string_view a, std::string_view b) {
+  const bool exclude = LabelSelector::Parse(a)->Excludes(*LabelSelector::Parse(b));
+  EXPECT_EQ(exclude, LabelSelector::Parse(b)->Excludes(*LabelSelector::Parse(a)));
+  return exclude;
+}
+
+TEST(LabelSelector, KnowsWhenNothingCanMeetBoth) {
+  EXPECT_TRUE(Exclude("a=b", "a=c"));
+  EXPECT_TRUE(Exclude("x,a in (b,c)", "a in (d,e)"));
+  EXPECT_TRUE(Exclude("a in (b,c)", "a notin (c,b,d)"));
+  EXPECT_TRUE(Exclude("a=b", "!a"));
+  EXPECT_TRUE(Exclude("a", "!a"));
+  EXPECT_FALSE(Exclude("a in (b,c)", "a in (c,d)"));
+  EXPECT_FALSE(Exclude("a in (b,c)", "a!=b"));
+  EXPECT_FALSE(Exclude("a=b", "a"));
+  EXPECT_FALSE(Exclude("a=b", "c=d"));
+  EXPECT_FALSE(Exclude("a!=b", "!a"));
+  EXPECT_FALSE(Exclude("", "a=b"));
 }
 
 }  // namespace
