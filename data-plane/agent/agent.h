@@ -36,8 +36,8 @@ class Agent {
   std::string version() const;
   uint64_t revision() const;
   std::string store() const;  // As in DiscoveryResponse.
-  // Whether the response would lead back to a lower revision of the same history: it is not to be
-  // taken then.
+  // Whether the response would lead back to a lower revision of the same history, from one that was
+  // not withdrawn: it is not to be taken then.
   bool IsOlder(const v1::DiscoveryResponse& response) const;
   // The table in use; nullptr where there is none yet. Thread-safe.
   std::shared_ptr<const RouteTable> table() const;
@@ -45,6 +45,8 @@ class Agent {
   v1::Snapshot snapshot() const;
   // When the workers took it; nullopt where there is none yet. Thread-safe.
   std::optional<TimePoint> in_force_since() const;
+  // What was answered since then. Thread-safe.
+  v1::Traffic traffic() const;
   const SeriesBook& series() const { return series_; }
 
   // Called once, when the first snapshot is being served.
@@ -75,6 +77,7 @@ class Agent {
   std::shared_ptr<const RouteTable> table_;
   std::string store_;
   std::optional<TimePoint> in_force_since_;
+  v1::Traffic traffic_before_;  // What was answered until then.
 };
 
 }  // namespace apk

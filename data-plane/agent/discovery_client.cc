@@ -8,6 +8,7 @@
 
 #include "apk/v1/discovery.grpc.pb.h"
 #include "common/log.h"
+#include "data-plane/agent/traffic_reporter.h"
 
 namespace apk {
 namespace {
@@ -99,7 +100,19 @@ bool DiscoveryClient::RunStream(const std::string& control_plane, const TlsIdent
   hello.set_revision(agent_.revision());
   hello.set_store(agent_.store());
   hello.set_can_tell_held(true);
-  bool alive = stream->Write(hello);
+  hello.set_knows_rollouts(true);
+  std::mutex writing;  // One at a time.
+  const auto write = [&](const v1::DiscoveryRequest& request) {
+    const std::lock_guard lock(writing);
+    return stream->Write(request);
+  };
+  TrafficReporter reporter([&] { return agent_.traffic(); },
+                           [&](const v1::Traffic& traffic) {
+                             v1::DiscoveryRequest request;
+                             *request.mutable_traffic() = traffic;
+                             write(request);
+                           });
+  bool alive = write(hello);
   bool received = false;
   v1::DiscoveryResponse response;
   while (alive && stream->Read(&response)) {
@@ -111,8 +124,13 @@ bool DiscoveryClient::RunStream(const std::string& control_plane, const TlsIdent
       break;
     }
     received = true;
-    alive = stream->Write(agent_.Take(response));
+    if (response.has_traffic_reporting()) {
+      reporter.Every(std::chrono::milliseconds(response.traffic_reporting().every_ms()));
+    } else {
+      alive = write(agent_.Take(response));
+    }
   }
+  reporter.Stop();
   const grpc::Status status = stream->Finish();
   const std::lock_guard lock(mutex_);
   context_ = nullptr;

@@ -365,6 +365,10 @@ int Run(Flags& flags) {
   discovery.agent.set_id(flags.id);
   discovery.agent.set_address(flags.worker.default_address);
   discovery.agent.set_version(APK_VERSION);
+  discovery.agent.set_started_unix_ms(
+      std::chrono::duration_cast<std::chrono::milliseconds>(
+          std::chrono::system_clock::now().time_since_epoch())
+          .count());
   std::string admin_host;
   uint16_t admin_port = 0;
   if (!SplitHostPort(flags.admin, admin_host, admin_port)) {
