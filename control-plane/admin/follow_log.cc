@@ -6,6 +6,22 @@
 #include "control-plane/admin/staged.h"
 
 namespace apk {
+namespace {
+
+// The same snapshot with resources that are in memory already.
+SlicesPtr ShareWith(const SharedSnapshot& held, const SharedSnapshot& made) {
+  auto shared = std::make_shared<SharedSnapshot>(made);
+  auto at = held.resources.begin();
+  for (SharedResource& resource : shared->resources) {
+    while (at != held.resources.end() && (*at)->name() < resource->name()) ++at;
+    if (at == held.resources.end()) break;
+    const bool same = (*at)->name() == resource->name() && (*at)->hash() == resource->hash();
+    if (same) resource = *at;
+  }
+  return std::make_shared<const SnapshotSlices>(std::move(shared));
+}
+
+}  // namespace
 
 // Statuses that can't be written (the disk is full, say), or that another control plane writes,
 // stay as they were until the next occasion; agents get their snapshot all the same. REQUIRES:
@@ -82,6 +98,17 @@ absl::Status Configuration::Reload() {
   TranslateForeign(staged);
   Show(staged, std::move(changes));
   return absl::OkStatus();
+}
+
+absl::StatusOr<SlicesPtr> Configuration::SnapshotAt(uint64_t revision) {
+  ResourceSet resources;
+  {
+    const std::lock_guard writing(writing_);
+    ASSIGN_OR_RETURN(resources, log_.StateAt(revision));
+  }
+  const SlicesPtr made =
+      Translator().Translate(std::move(resources), {}, revision, Rfc3339Now()).snapshot;
+  return ShareWith(*snapshots_.Newest(), *made->whole());
 }
 
 void Configuration::WriteStatuses(bool here) {

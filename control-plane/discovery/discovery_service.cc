@@ -64,6 +64,14 @@ class AgentStream final : public Reactor {
     End({static_cast<grpc::StatusCode>(status.code()), std::string(status.message())});
   }
 
+  // Every 0: no more.
+  void AskTraffic(std::chrono::milliseconds every) {
+    const std::lock_guard lock(mutex_);
+    if (!knows_rollouts_ || id_.empty()) return;
+    ask_.emplace().mutable_traffic_reporting()->set_every_ms(static_cast<uint32_t>(every.count()));
+    WriteNext();
+  }
+
   // What is for the agent may be another by now.
   void Push() {
     const std::lock_guard lock(mutex_);
@@ -73,7 +81,9 @@ class AgentStream final : public Reactor {
 
   void OnReadDone(bool ok) override {
     if (!ok) return End(grpc::Status::OK);
-    if (id_.empty()) {
+    if (request_.has_traffic() && !id_.empty()) {
+      registry_.NoteTraffic(id_, request_.traffic());
+    } else if (id_.empty()) {
       grpc::Status status = Greet();
       if (!status.ok()) return End(std::move(status));
     } else {
@@ -133,6 +143,8 @@ class AgentStream final : public Reactor {
     {
       const std::lock_guard lock(mutex_);
       id_ = id;
+      knows_rollouts_ = request_.knows_rollouts();
+      revision_ = request_.revision();
       labels_ = labels;
       Enqueue([&] {
         return subscription_.OnHello(request_, cache_.For({.id = id_, .labels = labels_}));
@@ -140,6 +152,10 @@ class AgentStream final : public Reactor {
       greeted_ = true;
     }
     Push();  // Published between the lines above.
+    if (const std::chrono::milliseconds every(service_.traffic_every_ms_.load());
+        every.count() > 0) {
+      AskTraffic(every);
+    }
     return grpc::Status::OK;
   }
 
@@ -182,7 +198,9 @@ class AgentStream final : public Reactor {
       return answer.next;
     });
     if (answer.stale || answer.told) return;
-    if (answer.accepted) {
+    if (answer.again) {
+      LogWarning("agent wants a snapshot whole", {{"agent", id_}, {"reason", request_.error()}});
+    } else if (answer.accepted) {
       registry_.Acknowledge(id_, request_);
     } else {
       LogWarning("agent refused a snapshot", {{"agent", id_}, {"reason", ReasonOf(request_)}});
@@ -194,16 +212,32 @@ class AgentStream final : public Reactor {
   void Enqueue(Step step) {
     const std::lock_guard lock(mutex_);
     std::optional<v1::DiscoveryResponse> response = step();
+    if (response.has_value() && !response->version().empty()) SayWhetherBack(*response);
     if (response.has_value()) outbox_.push_back(*std::move(response));
     WriteNext();
   }
 
+  // Who goes back to an older revision is told that it may. Who can't be told takes it for another
+  // store's. REQUIRES: mutex_ is held.
+  void SayWhetherBack(v1::DiscoveryResponse& response) {
+    const uint64_t withdrawn = cache_.withdrawn_revision();
+    response.set_withdrawn_revision(withdrawn);
+    const bool back = response.revision() < revision_ && revision_ <= withdrawn;
+    if (back && !knows_rollouts_) response.clear_store();
+    revision_ = response.revision();
+  }
+
   // REQUIRES: mutex_ is held; while it is, the stream can't end.
   void WriteNext() {
-    if (writing_ || ended_ || outbox_.empty()) return;
+    if (writing_ || ended_ || (outbox_.empty() && !ask_.has_value())) return;
     writing_ = true;
-    response_ = std::move(outbox_.front());
-    outbox_.pop_front();
+    if (ask_.has_value()) {
+      response_ = *std::move(ask_);
+      ask_.reset();
+    } else {
+      response_ = std::move(outbox_.front());
+      outbox_.pop_front();
+    }
     StartWrite(&response_);
   }
 
@@ -229,7 +263,10 @@ class AgentStream final : public Reactor {
   std::string id_;  // Written under it by the thread that reads, which alone reads it without.
   Labels labels_;
   bool greeted_ = false;  // The first request was taken: the two above are set.
+  bool knows_rollouts_ = false;
+  uint64_t revision_ = 0;  // Of what it was sent last, or has told that it runs.
   Subscription subscription_;
+  std::optional<v1::DiscoveryResponse> ask_;  // For its traffic; goes first.
   std::deque<v1::DiscoveryResponse> outbox_;  // At most one: the subscription sees to that.
   bool writing_ = false;
   bool ended_ = false;
@@ -300,6 +337,11 @@ void DiscoveryService::Judge() {
 
 void DiscoveryService::Push() {
   ForEachStream([](AgentStream& stream) { stream.Push(); });
+}
+
+void DiscoveryService::AskTraffic(std::chrono::milliseconds every) {
+  traffic_every_ms_.store(every.count());
+  ForEachStream([every](AgentStream& stream) { stream.AskTraffic(every); });
 }
 
 void DiscoveryService::Shutdown() {

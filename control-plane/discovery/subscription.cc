@@ -56,6 +56,7 @@ Subscription::Answer Subscription::OnAnswer(const v1::DiscoveryRequest& request)
   } else if (request.whole_wanted() && (base_ != nullptr || held_.has_value())) {
     base_ = nullptr;
     held_.reset();
+    answer.again = true;
   } else {
     if (refused_.size() == kRefusedMax) refused_.clear();
     refused_.insert(in_flight_->version);

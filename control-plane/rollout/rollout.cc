@@ -2,7 +2,7 @@
 #include "control-plane/rollout/rollout.h"
 
 #include <algorithm>
-#include <limits>
+#include <map>
 
 #include "common/strings.h"
 #include "control-plane/rollout/error_rate.h"
@@ -256,9 +256,9 @@ void GoOn(State& state, int64_t now_ms) {
 std::optional<State> Step(const State& state, const v1::RolloutPolicy& policy,
                           const RolloutView& view) {
   if (state.promoted_revision() == 0) {  // The policy is new.
-    if (view.newest_revision == 0) return std::nullopt;
+    if (view.head_revision == 0) return std::nullopt;
     State next = state;
-    next.set_promoted_revision(view.newest_revision);
+    next.set_promoted_revision(view.head_revision);
     return next;
   }
   if (IsUnderWay(state)) {
@@ -277,9 +277,9 @@ std::optional<State> Step(const State& state, const v1::RolloutPolicy& policy,
     return StepStage(state, plan, view);
   }
   if (view.newest_is_promoted) {
-    if (view.newest_revision < state.promoted_revision() + kLagMax) return std::nullopt;
+    if (view.head_revision < state.promoted_revision() + kLagMax) return std::nullopt;
     State next = state;
-    next.set_promoted_revision(view.newest_revision);
+    next.set_promoted_revision(view.head_revision);
     return next;
   }
   const bool stopped = state.state() == State::FAILED || state.state() == State::ABORTED;
@@ -380,7 +380,8 @@ std::string StateName(const State& state) {
 v1::Traffic CanaryTraffic(const State& state, const std::vector<RolloutAgent>& agents) {
   v1::Traffic sum;
   for (const Seen& seen : MembersSeen(state, agents)) {
-    if (seen.agent != nullptr && seen.agent->runs_it) Add(seen.agent->traffic, sum);
+    const RolloutAgent* const agent = seen.agent;
+    if (agent != nullptr && agent->runs_it && agent->concerned) Add(agent->traffic, sum);
   }
   return sum;
 }
@@ -402,10 +403,10 @@ std::string WaitsFor(const State& state, const RolloutView& view) {
   const RolloutPlan::Stage& stage = plan.stages[state.stage()];
   if (state.paused_ms() != 0) return "somebody to resume it";
   if (!state.chosen()) {
-    return view.agents.empty()
-               ? "an agent to connect"
-               : Concat("an agent of stage ", stage.name, " to connect: one with the labels ",
-                        state.policy().stages(static_cast<int>(state.stage())).selector());
+    if (view.agents.empty()) return "an agent to connect";
+    if (!stage.selector.has_value()) return Concat("the agents of stage ", stage.name);
+    return Concat("an agent of stage ", stage.name, " to connect: one with the labels ",
+                  state.policy().stages(static_cast<int>(state.stage())).selector());
   }
   const std::vector<Seen> members = MembersSeen(state, view.agents);
   if (state.absent_ms() != 0) return "an agent that was given it to connect again";

@@ -10,7 +10,6 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +18,8 @@
 #include "apk/v1/rollout.pb.h"
 #include "apk/v1/store.pb.h"
 #include "apk/v1/traffic.pb.h"
+#include "common/labels.h"
+#include "control-plane/rollout/agent_key.h"
 #include "control-plane/rollout/rollout_plan.h"
 
 namespace apk {
@@ -26,7 +27,7 @@ namespace apk {
 // An agent that is connected.
 struct RolloutAgent {
   std::string id;
-  std::map<std::string, std::string> labels;
+  Labels labels;
   int64_t started_ms = 0;  // Its process; 0: it does not say.
   bool concerned = true;   // The rollout's revision is something else for it than the promoted one.
   bool runs_it = false;    // The rollout's revision.
@@ -37,16 +38,14 @@ struct RolloutAgent {
 };
 
 struct RolloutView {
-  int64_t now_ms = 0;  // Unix time.
-  // That there is anything in for agents; and whether it is, for them, the same as another.
-  uint64_t newest_revision = 0;
+  int64_t now_ms = 0;            // Unix time.
+  uint64_t head_revision = 0;    // The newest that there is.
+  uint64_t newest_revision = 0;  // The first that is for agents what that is; and whether that is
+                                 // the same as another.
   bool newest_is_promoted = false;
   bool newest_is_candidate = false;  // As the rollout's.
   std::vector<RolloutAgent> agents;
 };
-
-// Stands for an agent in stored members.
-uint64_t AgentKey(std::string_view id);
 
 // The state that comes next, nullopt: there is nothing to do now. Ask again with it until then,
 // with a view that fits it. `plan` is for rollouts that begin: it has stages.

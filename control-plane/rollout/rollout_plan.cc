@@ -14,7 +14,7 @@ namespace {
 constexpr int kStagesMax = 20;
 constexpr std::chrono::milliseconds kTimeout{30'000};
 constexpr std::chrono::milliseconds kTimeoutMin{1'000};
-constexpr uint32_t kRequestsMin = 20;
+constexpr int32_t kRequestsMin = 20;
 constexpr char kAllName[] = "all";
 
 absl::Status Wrong(std::string_view field, std::string_view message) {
@@ -88,7 +88,9 @@ absl::StatusOr<RolloutPlan::ErrorRule> ReadRule(const v1::ErrorRateRule& rule,
                      ReadShare(Concat(field, ".overBaseline"), rule.over_baseline()));
   }
   if (read.empty()) return Wrong(field, "has max or overBaseline, or both");
-  read.requests_min = rule.min_requests() == 0 ? kRequestsMin : rule.min_requests();
+  if (rule.min_requests() < 0) return Wrong(Concat(field, ".minRequests"), "must not be negative");
+  read.requests_min =
+      static_cast<uint64_t>(rule.min_requests() == 0 ? kRequestsMin : rule.min_requests());
   return read;
 }
 

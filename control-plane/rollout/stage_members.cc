@@ -6,29 +6,16 @@
 #include <set>
 #include <tuple>
 
-#include "common/snapshot_version.h"
 #include "common/strings.h"
 
 namespace apk {
 namespace {
-
-bool Matches(const LabelSelector& selector, const std::map<std::string, std::string>& labels) {
-  google::protobuf::Map<std::string, std::string> map;
-  for (const auto& [key, value] : labels) map[key] = value;
-  return selector.Matches(map);
-}
 
 uint64_t LotOf(uint64_t number, const std::string& agent) {
   return AgentKey(Concat(std::to_string(number), "/", agent));
 }
 
 }  // namespace
-
-uint64_t AgentKey(std::string_view id) {
-  ShortDigest digest;
-  digest.Add(id);
-  return FingerprintOf(digest.Finish());
-}
 
 std::vector<const RolloutAgent*> ChooseMembers(const RolloutPlan::Stage& stage, uint64_t number,
                                                const v1::StoredRollout& state,
@@ -40,7 +27,7 @@ std::vector<const RolloutAgent*> ChooseMembers(const RolloutPlan::Stage& stage, 
   for (const RolloutAgent& agent : agents) {
     if (members.contains(AgentKey(agent.id))) {
       ++present;
-    } else if (!stage.selector.has_value() || Matches(*stage.selector, agent.labels)) {
+    } else if (!stage.selector.has_value() || stage.selector->Matches(agent.labels)) {
       others.push_back(&agent);
     }
   }

@@ -15,6 +15,7 @@
 #include "control-plane/admin/backup_service.h"
 #include "control-plane/admin/guarded_admin_service.h"
 #include "control-plane/admin/identity_service.h"
+#include "control-plane/admin/rollout_service.h"
 #include "control-plane/discovery/discovery_service.h"
 #include "control-plane/enrollment/enrollment_service.h"
 #include "control-plane/identity/identity_ledger.h"
@@ -23,6 +24,7 @@
 #include "control-plane/kubernetes_api/server.h"
 #include "control-plane/replication/replica.h"
 #include "control-plane/resources/duration.h"
+#include "control-plane/rollout/rollout_control.h"
 #include "control-plane/server/grpc_server.h"
 #include "control-plane/server/listen_address.h"
 #include "control-plane/server/open_store.h"
@@ -285,17 +287,21 @@ int Serve(const Flags& flags) {
   SnapshotCache snapshots;
   AgentRegistry agents;
   ChangeFeed feed;
+  RolloutBook rollouts(store->records());
   Configuration configuration(store->log(), snapshots, agents, feed);
+  RolloutControl rollout_control(rollouts, configuration, snapshots, agents);
   std::unique_ptr<Replica> replica;
   if (store->etcd_log() != nullptr) {
     replica = std::make_unique<Replica>(*store->etcd(), *store->etcd_log(), store->etcd_prefix(),
-                                        configuration, agents, ledger);
+                                        configuration, agents, ledger, rollouts, rollout_control);
   }
+  if (const absl::Status loaded = rollout_control.Load(); !loaded.ok()) return Fail(loaded);
   if (const absl::Status loaded = configuration.Load(); !loaded.ok()) return Fail(loaded);
   const SeedOptions seed = SeedOf(flags, *token_listen, tokens.port(), replica == nullptr);
   if (const absl::Status seeded = Seed(seed, *identity->authority, configuration); !seeded.ok()) {
     return Fail(seeded);
   }
+  rollout_control.Start();
   if (replica != nullptr) replica->Start();
   KubernetesApi kubernetes_api(configuration, gate);
   const absl::StatusOr<std::unique_ptr<KubernetesServer>> kubernetes =
@@ -311,6 +317,7 @@ int Serve(const Flags& flags) {
   GuardedAdminService guarded_admin(admin, guard);
   BackupService backup(configuration, guard);
   IdentityService identity_service(ledger, enrollment, guard);
+  RolloutService rollout_service(rollout_control, guard);
   DiscoveryService discovery(snapshots, agents, identities, store->id(), [&replica] {
     if (replica != nullptr) replica->ReadSoon();
   });
@@ -320,11 +327,13 @@ int Serve(const Flags& flags) {
   if (!enrollment_server.ok()) return Fail(enrollment_server.status());
   absl::StatusOr<std::unique_ptr<GrpcServer>> server =
       GrpcServer::Start(listen->ToString(), *identity, GrpcServer::ClientCertificates::kVerified,
-                        {&guarded_admin, &backup, &identity_service, &discovery});
+                        {&guarded_admin, &backup, &identity_service, &rollout_service, &discovery});
   if (!server.ok()) {
     return Fail(
         absl::UnavailableError(Concat("--listen: ", std::string(server.status().message()))));
   }
+  rollout_control.OnTrafficWanted(
+      [&discovery](std::chrono::milliseconds every) { discovery.AskTraffic(every); });
   const std::string for_clients =
       HostAndPort(listen->IsWildcard() ? listen->Reachable({}) : listen->host, (*server)->port());
   const absl::Status written = identity->external
@@ -346,6 +355,8 @@ int Serve(const Flags& flags) {
   WaitForTheEnd(signals, guards->audit.get());
   LogInfo("stopping");
   if (replica != nullptr) replica->Stop();
+  rollout_control.OnTrafficWanted(nullptr);
+  rollout_control.Stop();
   admin.Shutdown();
   discovery.Shutdown();
   if (*enrollment_server != nullptr) (*enrollment_server)->Shutdown();

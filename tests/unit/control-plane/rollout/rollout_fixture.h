@@ -4,6 +4,7 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,7 @@ class RolloutTest : public testing::Test {
  protected:
   // Steps until there is nothing to do.
   void Settle() {
+    view.head_revision = std::max(view.head_revision, view.newest_revision);
     while (const auto next = Step(state, policy, view)) {
       if (next->promoted_revision() != state.promoted_revision()) {
         view.newest_is_promoted = next->promoted_revision() == view.newest_revision;
@@ -91,6 +93,7 @@ class RolloutTest : public testing::Test {
       "stages {name: 'canary' selector: 'tier=canary' soak: '30s'} stages {name: 'half' share: "
       "'50%' soak: '10s'} timeout: '20s'");
   RolloutView view{.now_ms = 1'000'000,
+                   .head_revision = 0,
                    .newest_revision = 7,
                    .newest_is_promoted = false,
                    .newest_is_candidate = false,

@@ -81,6 +81,8 @@ TEST(RolloutPlan, NamesTheFieldThatIsWrong) {
   EXPECT_THAT(ProblemOf("error_rate {max: 'few'}"), HasSubstr("errorRate.max: \"few\""));
   EXPECT_THAT(ProblemOf("gateway_error_rate {over_baseline: '2'}"),
               HasSubstr("gatewayErrorRate.overBaseline: \"2\""));
+  EXPECT_THAT(ProblemOf("error_rate {max: '1%' min_requests: -1}"),
+              HasSubstr("errorRate.minRequests: must not be negative"));
   EXPECT_THAT(ProblemOf("on_new_revision: 'Maybe'"), HasSubstr("onNewRevision: \"Maybe\""));
   v1::RolloutPolicy many;
   for (int i = 1; i <= 21; ++i) many.add_stages()->set_share(std::to_string(i) + "%");

@@ -77,6 +77,7 @@ class Simulation {
 
   RolloutView View() {
     RolloutView view{.now_ms = now_ms_,
+                     .head_revision = newest_,
                      .newest_revision = newest_,
                      .newest_is_promoted = newest_ == state_.promoted_revision(),
                      .newest_is_candidate = newest_ == state_.revision(),

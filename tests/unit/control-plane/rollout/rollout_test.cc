@@ -133,6 +133,19 @@ TEST_F(RolloutTest, ItWaitsForAnAgentOfTheFirstStageForAsLongAsItTakes) {
   EXPECT_EQ(NextStepMs(state), view.now_ms + 20'000);
 }
 
+TEST_F(RolloutTest, WhatItWaitsForCanBeToldAtAnyStep) {
+  StartToSoak();
+  for (int step = 0; step < 20 && StateName(state) == "Progressing"; ++step) {
+    WaitsFor(state, view);  // Also where the state is ahead of what was seen, or behind it.
+    const auto next = Step(state, policy, view);
+    if (next.has_value()) state = *next;
+    Obey();
+    Pass(10'000);
+  }
+  EXPECT_EQ(StateName(state), "Promoted");
+  EXPECT_EQ(WaitsFor(state, view), "");
+}
+
 TEST_F(RolloutTest, WithNobodyConnectedNothingIsPromoted) {
   policy = PolicyOf("stages {share: '10%'}");
   view.agents.clear();
@@ -336,10 +349,10 @@ TEST_F(RolloutTest, AfterAFailureALaterRevisionBeginsANewOne) {
 
 TEST_F(RolloutTest, ThePromotedRevisionFollowsWhatIsTheSame) {
   Settle();
-  view.newest_revision += 99;
+  view.head_revision += 99;
   Settle();
   EXPECT_EQ(state.promoted_revision(), 7u);
-  ++view.newest_revision;
+  ++view.head_revision;
   Settle();
   EXPECT_EQ(state.promoted_revision(), 107u);
 }
