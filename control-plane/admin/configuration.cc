@@ -128,6 +128,7 @@ void Configuration::Publish(const Staged& staged) {
 
 // Makes it what is in force. REQUIRES: writing_ is held.
 void Configuration::Show(const Staged& staged, std::vector<Change> changes) {
+  if (before_show_) before_show_();
   {
     const std::lock_guard lock(mutex_);
     revision_ = staged.revision;

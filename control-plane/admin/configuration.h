@@ -46,6 +46,13 @@ class Configuration {
   // Takes in what others appended to the log since. FAILED_PRECONDITION where the log is another
   // than before.
   absl::Status CatchUp();
+  // Called before each snapshot is published, with no other under way, where others write to the
+  // store, too: it must not come back to this. Before the configuration is loaded.
+  void BeforeShow(std::function<void()> before) { before_show_ = std::move(before); }
+  // What agents got, or would have got, of an older revision. NOT_FOUND where the store has
+  // forgotten it.
+  absl::StatusOr<SlicesPtr> SnapshotAt(uint64_t revision);
+
   // Whether conditions that follow from what agents report are written here; one of several control
   // planes does. True at first.
   void WriteStatuses(bool here);
@@ -140,6 +147,8 @@ class Configuration {
   SnapshotCache& snapshots_;
   AgentRegistry& agents_;
   ChangeFeed& feed_;
+
+  std::function<void()> before_show_;
 
   std::mutex writing_;  // Over the log, the translator, and changing what is in force.
   Translator translator_;

@@ -15,6 +15,18 @@ constexpr std::chrono::seconds kSilence{1};
 // Agents answer a new snapshot all at once: what they say is collected until they are quiet.
 constexpr std::chrono::milliseconds kQuiet{20};
 constexpr std::chrono::milliseconds kCollectMax{500};
+// The same snapshot with resources that are in memory already.
+SlicesPtr ShareWith(const SharedSnapshot& held, const SharedSnapshot& made) {
+  auto shared = std::make_shared<SharedSnapshot>(made);
+  auto at = held.resources.begin();
+  for (SharedResource& resource : shared->resources) {
+    while (at != held.resources.end() && (*at)->name() < resource->name()) ++at;
+    if (at == held.resources.end()) break;
+    const bool same = (*at)->name() == resource->name() && (*at)->hash() == resource->hash();
+    if (same) resource = *at;
+  }
+  return std::make_shared<const SnapshotSlices>(std::move(shared));
+}
 
 }  // namespace
 
@@ -132,6 +144,17 @@ absl::Status Configuration::Reload() {
   TranslateForeign(staged);
   Show(staged, std::move(changes));
   return absl::OkStatus();
+}
+
+absl::StatusOr<SlicesPtr> Configuration::SnapshotAt(uint64_t revision) {
+  ResourceSet resources;
+  {
+    const std::lock_guard writing(writing_);
+    ASSIGN_OR_RETURN(resources, log_.StateAt(revision));
+  }
+  const SlicesPtr made =
+      Translator().Translate(std::move(resources), {}, revision, Rfc3339Now()).snapshot;
+  return ShareWith(*snapshots_.Newest(), *made->whole());
 }
 
 void Configuration::WriteStatuses(bool here) {

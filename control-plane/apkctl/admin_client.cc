@@ -16,6 +16,7 @@
 #include "apk/v1/admin.grpc.pb.h"
 #include "apk/v1/backup.grpc.pb.h"
 #include "apk/v1/identity.grpc.pb.h"
+#include "apk/v1/rollout.grpc.pb.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 
@@ -113,9 +114,11 @@ struct Peer {
   std::unique_ptr<v1::AdminService::Stub> admin;
   std::unique_ptr<v1::BackupService::Stub> backup;
   std::unique_ptr<v1::IdentityService::Stub> identity;
+  std::unique_ptr<v1::RolloutService::Stub> rollout;
 
   v1::AdminService::Stub& StubOf(const v1::AdminService::Stub*) const { return *admin; }
   v1::IdentityService::Stub& StubOf(const v1::IdentityService::Stub*) const { return *identity; }
+  v1::RolloutService::Stub& StubOf(const v1::RolloutService::Stub*) const { return *rollout; }
 
   // `connected`: there was a connection to send the call on, so that it may be the control plane
   // that says it is not available.
@@ -253,6 +256,7 @@ absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::Open(const ClientConte
     peer.admin = v1::AdminService::NewStub(peer.channel);
     peer.backup = v1::BackupService::NewStub(peer.channel);
     peer.identity = v1::IdentityService::NewStub(peer.channel);
+    peer.rollout = v1::RolloutService::NewStub(peer.channel);
   }
   return client;
 }
@@ -335,6 +339,33 @@ absl::Status AdminClient::Unrevoke(const v1::Subject& subject) {
 absl::StatusOr<v1::ListRevocationsResponse> AdminClient::ListRevocations() {
   return stub_->Call<v1::ListRevocationsRequest, v1::ListRevocationsResponse>(
       &v1::IdentityService::Stub::ListRevocations, v1::ListRevocationsRequest());
+}
+
+absl::StatusOr<v1::RolloutPolicy> AdminClient::GetRolloutPolicy() {
+  return stub_->Call<v1::GetRolloutPolicyRequest, v1::RolloutPolicy>(
+      &v1::RolloutService::Stub::GetPolicy, v1::GetRolloutPolicyRequest());
+}
+
+absl::StatusOr<v1::RolloutPolicy> AdminClient::SetRolloutPolicy(
+    const v1::SetRolloutPolicyRequest& request) {
+  return stub_->Call<v1::SetRolloutPolicyRequest, v1::RolloutPolicy>(
+      &v1::RolloutService::Stub::SetPolicy, request);
+}
+
+absl::StatusOr<v1::RolloutStatus> AdminClient::GetRollout() {
+  return stub_->Call<v1::GetRolloutRequest, v1::RolloutStatus>(
+      &v1::RolloutService::Stub::GetRollout, v1::GetRolloutRequest());
+}
+
+absl::StatusOr<v1::ListRolloutsResponse> AdminClient::ListRollouts() {
+  return stub_->Call<v1::ListRolloutsRequest, v1::ListRolloutsResponse>(
+      &v1::RolloutService::Stub::ListRollouts, v1::ListRolloutsRequest());
+}
+
+absl::StatusOr<v1::RolloutStatus> AdminClient::SteerRollout(
+    const v1::SteerRolloutRequest& request) {
+  return stub_->Call<v1::SteerRolloutRequest, v1::RolloutStatus>(&v1::RolloutService::Stub::Steer,
+                                                                 request);
 }
 
 absl::StatusOr<v1::IssueTokenResponse> AdminClient::IssueToken(const std::string& scope) {

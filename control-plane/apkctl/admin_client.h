@@ -12,6 +12,7 @@
 #include "apk/v1/admin.pb.h"
 #include "apk/v1/backup.pb.h"
 #include "apk/v1/identity.pb.h"
+#include "apk/v1/rollout.pb.h"
 #include "control-plane/apkctl/client_config.h"
 
 namespace apk {
@@ -38,6 +39,11 @@ class AdminClient {
   absl::StatusOr<v1::RevokeResponse> Revoke(const v1::RevokeRequest& request);
   absl::Status Unrevoke(const v1::Subject& subject);
   absl::StatusOr<v1::ListRevocationsResponse> ListRevocations();
+  absl::StatusOr<v1::RolloutPolicy> GetRolloutPolicy();
+  absl::StatusOr<v1::RolloutPolicy> SetRolloutPolicy(const v1::SetRolloutPolicyRequest& request);
+  absl::StatusOr<v1::RolloutStatus> GetRollout();
+  absl::StatusOr<v1::ListRolloutsResponse> ListRollouts();
+  absl::StatusOr<v1::RolloutStatus> SteerRollout(const v1::SteerRolloutRequest& request);
   absl::StatusOr<v1::IssueTokenResponse> IssueToken(const std::string& scope);
   absl::StatusOr<v1::ServerInfo> GetServerInfo();
   // Gives the parts to `take`, until it says that one is wrong, which is returned then.

@@ -119,7 +119,7 @@ const char* VerbOf(v1::ObjectResult::Action action);
 // nullopt, and it is said, where `text` is neither "none" nor a duration.
 std::optional<std::chrono::milliseconds> ParsePatience(const std::string& text);
 // Until every connected agent runs the newest snapshot, which is at least that of `revision`; says
-// which does not, and why. Returns the exit code.
+// which does not, and why, and what a rollout of it does. Returns the exit code.
 int WaitForAgents(const Session& session, uint64_t revision, std::chrono::milliseconds patience);
 
 int RunAgents(const GlobalFlags& global, const std::string& output);
@@ -142,6 +142,15 @@ int RunRevoke(const GlobalFlags& global, v1::Subject::Role role, const std::stri
               const std::string& reason);
 int RunUnrevoke(const GlobalFlags& global, v1::Subject::Role role, const std::string& name);
 int RunRevocations(const GlobalFlags& global, const std::string& output);
+// What a rollout is at, in a line; "" where there was none.
+std::string LineOf(const v1::RolloutStatus& status);
+// With `watch` until it has ended; then the exit code says whether it was promoted.
+int RunRolloutStatus(const GlobalFlags& global, const std::string& output, bool watch);
+int RunRolloutHistory(const GlobalFlags& global, const std::string& output);
+int RunSteerRollout(const GlobalFlags& global, v1::SteerRolloutRequest::Action action);
+int RunShowRolloutPolicy(const GlobalFlags& global, const std::string& output);
+int RunSetRolloutPolicy(const GlobalFlags& global, const std::vector<std::string>& files);
+int RunRemoveRolloutPolicy(const GlobalFlags& global, bool force);
 int RunToken(const GlobalFlags& global, const std::string& scope);
 // `output` is "text", "yaml" or "json".
 int RunVersion(const GlobalFlags& global, bool client_only, const std::string& output);

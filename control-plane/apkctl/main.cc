@@ -34,6 +34,11 @@ struct Flags {
   JoinTokenFlags join_token;
   std::string revoke_reason;
   std::string revocations_output = "table";
+  std::string rollout_output = "table";
+  std::string policy_output = "yaml";
+  std::vector<std::string> policy_files;
+  bool rollout_watch = false;
+  bool force_policy = false;
   std::string scope;
   bool client_only = false;
   bool flatten = false;
@@ -368,6 +373,70 @@ std::vector<Command> IdentityCommands(Flags& flags) {
   return commands;
 }
 
+Command SteerCommand(Flags& flags, const std::string& name, const std::string& help,
+                     v1::SteerRolloutRequest::Action action) {
+  return {.name = "rollout " + name, .help = help, .run = [&flags, action](Arguments) {
+            return RunSteerRollout(flags.global, action);
+          }};
+}
+
+std::vector<Command> RolloutPolicyCommands(Flags& flags) {
+  Command show{.name = "rollout policy show", .help = "What rollouts go by"};
+  AddOutput(flags.policy_output, {"yaml", "json"}, show);
+  show.run = [&flags](Arguments) {
+    return RunShowRolloutPolicy(flags.global, flags.policy_output);
+  };
+  Command set{.name = "rollout policy set",
+              .arguments = "-f FILE",
+              .help = "Have changes reach agents in stages"};
+  set.flags.push_back({.name = "filename",
+                       .shorthand = 'f',
+                       .help = "File with the policy, - for standard input",
+                       .list = &flags.policy_files,
+                       .value = Flag::Value::kFile});
+  set.run = [&flags](Arguments) { return RunSetRolloutPolicy(flags.global, flags.policy_files); };
+  Command remove{.name = "rollout policy remove", .help = "Have changes reach every agent at once"};
+  remove.flags.push_back({.name = "force",
+                          .help = "Also what a rollout keeps from agents now",
+                          .on = &flags.force_policy});
+  remove.run = [&flags](Arguments) {
+    return RunRemoveRolloutPolicy(flags.global, flags.force_policy);
+  };
+  return {show, set, remove};
+}
+
+std::vector<Command> RolloutCommands(Flags& flags) {
+  Command status{.name = "rollout status",
+                 .help = "Which agents have the newest change, and what is next"};
+  AddOutput(flags.rollout_output, {"table", "yaml", "json"}, status);
+  status.flags.push_back({.name = "watch",
+                          .shorthand = 'w',
+                          .help = "Go on until it has ended; exit code 1 where it was stopped",
+                          .on = &flags.rollout_watch});
+  status.run = [&flags](Arguments) {
+    return RunRolloutStatus(flags.global, flags.rollout_output, flags.rollout_watch);
+  };
+  Command history{.name = "rollout history", .help = "Rollouts that have ended, and how"};
+  AddOutput(flags.rollout_output, {"table", "yaml", "json"}, history);
+  history.run = [&flags](Arguments) {
+    return RunRolloutHistory(flags.global, flags.rollout_output);
+  };
+  std::vector<Command> commands = {
+      status,
+      history,
+      SteerCommand(flags, "promote", "On to the next stage, without waiting for this one",
+                   v1::SteerRolloutRequest::PROMOTE),
+      SteerCommand(flags, "pause", "No further stage until it is resumed",
+                   v1::SteerRolloutRequest::PAUSE),
+      SteerCommand(flags, "resume", "Go on", v1::SteerRolloutRequest::RESUME),
+      SteerCommand(flags, "abort", "Every agent back to what it ran before",
+                   v1::SteerRolloutRequest::ABORT),
+      SteerCommand(flags, "retry", "The newest revision again, after it was stopped",
+                   v1::SteerRolloutRequest::RETRY)};
+  for (Command& command : RolloutPolicyCommands(flags)) commands.push_back(std::move(command));
+  return commands;
+}
+
 Command TokenCommand(Flags& flags) {
   Command command{.name = "token", .help = "Print an access token of the development issuer"};
   command.flags.push_back(
@@ -422,6 +491,7 @@ Program MakeProgram(Flags& flags) {
                       HistoryCommand(flags),  RollbackCommand(flags), ExportCommand(flags),
                       BackupCommand(flags),   RestoreCommand(flags),  AgentsCommand(flags)};
   for (Command& command : IdentityCommands(flags)) program.commands.push_back(std::move(command));
+  for (Command& command : RolloutCommands(flags)) program.commands.push_back(std::move(command));
   for (Command& command :
        std::vector<Command>{TokenCommand(flags), VersionCommand(flags), KubeconfigCommand(flags)}) {
     program.commands.push_back(std::move(command));

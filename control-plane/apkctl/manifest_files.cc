@@ -91,6 +91,23 @@ bool ListFiles(const FileFlags& input, std::vector<std::string>& files) {
   return true;
 }
 
+void SetNamespace(const std::string& namespace_name, const std::string& forced,
+                  const ManifestDocument& document, ProblemReport& report) {
+  const Kind& kind = *FindKind(document.object->GetDescriptor());
+  if (kind.cluster_scoped) return;
+  v1::ObjectMeta* const metadata = MutableMetadataOf(*document.object);
+  if (metadata->namespace_().empty()) {
+    metadata->set_namespace_(namespace_name);
+  } else if (!forced.empty() && metadata->namespace_() != forced) {
+    report.AddError(document.Locate("metadata.namespace"), "metadata.namespace",
+                    Concat("\"", metadata->namespace_(),
+                           "\" is not the namespace given with -n, \"", forced, "\""),
+                    "remove one of the two");
+  }
+}
+
+}  // namespace
+
 // Pipes and devices have no size beforehand: the limit counts what comes.
 bool ReadText(const std::string& name, std::string& text) {
   const int file = name == "-" ? STDIN_FILENO : open(name.c_str(), O_RDONLY | O_CLOEXEC);
@@ -112,23 +129,6 @@ bool ReadText(const std::string& name, std::string& text) {
   }
   return true;
 }
-
-void SetNamespace(const std::string& namespace_name, const std::string& forced,
-                  const ManifestDocument& document, ProblemReport& report) {
-  const Kind& kind = *FindKind(document.object->GetDescriptor());
-  if (kind.cluster_scoped) return;
-  v1::ObjectMeta* const metadata = MutableMetadataOf(*document.object);
-  if (metadata->namespace_().empty()) {
-    metadata->set_namespace_(namespace_name);
-  } else if (!forced.empty() && metadata->namespace_() != forced) {
-    report.AddError(document.Locate("metadata.namespace"), "metadata.namespace",
-                    Concat("\"", metadata->namespace_(),
-                           "\" is not the namespace given with -n, \"", forced, "\""),
-                    "remove one of the two");
-  }
-}
-
-}  // namespace
 
 std::optional<std::vector<ManifestDocument>> LoadManifests(const FileFlags& input,
                                                            const std::string& namespace_name,

@@ -20,4 +20,8 @@ std::optional<std::vector<ManifestDocument>> LoadManifests(const FileFlags& inpu
                                                            const std::string& forced_namespace,
                                                            ProblemReport& report);
 
+// The text of a file, or of standard input where it is "-". False, and it is said, where it can't
+// be read.
+bool ReadText(const std::string& name, std::string& text);
+
 }  // namespace apk

@@ -4,6 +4,7 @@
 
 #include "common/strings.h"
 #include "control-plane/apkctl/commands.h"
+#include "control-plane/apkctl/printable.h"
 #include "control-plane/resources/duration.h"
 
 namespace apk {
@@ -47,6 +48,36 @@ FleetState StateOf(const v1::ListAgentsResponse& response) {
   return state;
 }
 
+// What becomes of the newest change where there is a policy: it is told as it goes on.
+class RolloutWatch {
+ public:
+  // False where there is nobody to ask.
+  bool Look(const Session& session) {
+    const absl::StatusOr<v1::RolloutStatus> status = session.client->GetRollout();
+    if (!status.ok() || !status->has_policy()) return false;
+    const v1::Rollout& rollout = status->rollout();
+    const bool about_newest = rollout.number() != 0 &&
+                              rollout.revision() == status->newest_revision() &&
+                              rollout.revision() > status->promoted_revision();
+    const std::string line = about_newest ? LineOf(*status) : "";
+    stopped_ = about_newest && (rollout.state() == "Failed" || rollout.state() == "Aborted");
+    if (stopped_) {
+      reason_ = line;
+    } else if (!line.empty() && line != shown_) {
+      std::cout << Printable(line) << std::endl;
+      shown_ = line;
+    }
+    return true;
+  }
+  bool stopped() const { return stopped_; }
+  const std::string& reason() const { return reason_; }
+
+ private:
+  bool stopped_ = false;
+  std::string reason_;
+  std::string shown_;
+};
+
 }  // namespace
 
 std::optional<std::chrono::milliseconds> ParsePatience(const std::string& text) {
@@ -60,11 +91,15 @@ std::optional<std::chrono::milliseconds> ParsePatience(const std::string& text) 
 int WaitForAgents(const Session& session, uint64_t revision, std::chrono::milliseconds patience) {
   const auto until = std::chrono::steady_clock::now() + patience;
   FleetState state;
+  RolloutWatch rollout;
+  bool staged = true;
   do {
+    staged = staged && rollout.Look(session);
+    if (rollout.stopped()) return PrintError(rollout.reason());
     const absl::StatusOr<v1::ListAgentsResponse> response = session.client->ListAgents();
     if (!response.ok()) return PrintError(response.status());
     state = StateOf(*response);
-    if (state.refused) break;
+    if (state.refused && !staged) break;
     if (state.connected > 0 && state.behind.empty()) {
       std::cout << "revision " << revision << " is live on " << state.connected
                 << (state.connected == 1 ? " agent\n" : " agents\n");

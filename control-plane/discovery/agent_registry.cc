@@ -12,6 +12,7 @@ namespace apk {
 namespace {
 
 constexpr size_t kAgentsMax = 20'000;
+constexpr int kResourcesMax = 10;
 
 void SetLabels(const Labels& labels, v1::AgentStatus& status) {
   status.clear_labels();
@@ -30,9 +31,15 @@ void AgentRegistry::OnOwnChange(std::function<void()> changed) {
   own_changed_ = std::move(changed);
 }
 
+void AgentRegistry::OnAgents(std::function<void()> changed) {
+  const std::lock_guard lock(listeners_mutex_);
+  agents_changed_ = std::move(changed);
+}
+
 void AgentRegistry::Changed(bool own) {
   const std::lock_guard lock(listeners_mutex_);
   if (changed_) changed_();
+  if (agents_changed_) agents_changed_();
   if (own && own_changed_) own_changed_();
 }
 
@@ -58,6 +65,9 @@ absl::Status AgentRegistry::Connect(const v1::DiscoveryRequest& hello, const Lab
     entry.status.clear_last_error();  // Of its life before.
     entry.status.clear_refused_version();
     entry.status.clear_listener_errors();
+    entry.status.clear_resource_errors();
+    entry.status.clear_traffic();
+    entry.status.set_started_unix_ms(agent.started_unix_ms());
     SetLabels(labels, entry.status);
     entry.status.set_snapshot_version(hello.version());
     entry.status.set_snapshot_revision(hello.revision());
@@ -84,6 +94,7 @@ void AgentRegistry::Acknowledge(const std::string& id, const v1::DiscoveryReques
     status.set_snapshot_revision(request.revision());
     status.clear_last_error();
     status.clear_refused_version();
+    status.clear_resource_errors();
     status.set_last_seen(Rfc3339Now());
     status.clear_listener_errors();
     for (const v1::ResourceError& error : request.listener_errors()) {
@@ -97,8 +108,22 @@ void AgentRegistry::Acknowledge(const std::string& id, const v1::DiscoveryReques
   Changed(true);
 }
 
+void AgentRegistry::NoteTraffic(const std::string& id, const v1::Traffic& traffic) {
+  const std::lock_guard lock(mutex_);
+  *agents_[id].status.mutable_traffic() = traffic;
+}
+
+void AgentRegistry::SetHeldBack(HeldBack held_back) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (held_back_ == held_back) return;
+    held_back_ = std::move(held_back);
+  }
+  const std::lock_guard lock(listeners_mutex_);
+  if (changed_) changed_();
+}
+
 std::string ReasonOf(const v1::DiscoveryRequest& request) {
-  constexpr int kResourcesMax = 10;
   std::string reason = request.error();
   for (int i = 0; i < request.resource_errors_size(); ++i) {
     if (i == kResourcesMax) return reason + "; …";
@@ -115,6 +140,12 @@ void AgentRegistry::Reject(const std::string& id, const v1::DiscoveryRequest& re
     v1::AgentStatus& status = agents_[id].status;
     status.set_last_error(ReasonOf(request));
     status.set_refused_version(version);
+    status.clear_resource_errors();
+    for (int i = 0; i < std::min(request.resource_errors_size(), kResourcesMax); ++i) {
+      v1::AgentResourceError& error = *status.add_resource_errors();
+      error.set_resource(request.resource_errors(i).name());
+      error.set_message(request.resource_errors(i).message());
+    }
     status.set_last_seen(Rfc3339Now());
   }
   Changed(true);
@@ -139,15 +170,20 @@ std::vector<v1::AgentStatus> AgentRegistry::Own() const {
 }
 
 void AgentRegistry::SetElsewhere(std::vector<v1::AgentStatus> statuses) {
-  const auto same = [](const v1::AgentStatus& a, const v1::AgentStatus& b) {
-    return a.SerializeAsString() == b.SerializeAsString();
+  // But for traffic, which is told all the time.
+  const auto bytes = [](v1::AgentStatus status) {
+    status.clear_traffic();
+    return status.SerializeAsString();
+  };
+  const auto same = [&bytes](const v1::AgentStatus& a, const v1::AgentStatus& b) {
+    return bytes(a) == bytes(b);
   };
   {
     const std::lock_guard lock(mutex_);
-    if (std::equal(statuses.begin(), statuses.end(), elsewhere_.begin(), elsewhere_.end(), same)) {
-      return;
-    }
+    const bool nothing_new =
+        std::equal(statuses.begin(), statuses.end(), elsewhere_.begin(), elsewhere_.end(), same);
     elsewhere_ = std::move(statuses);
+    if (nothing_new) return;
   }
   Changed(false);
 }
@@ -174,6 +210,15 @@ bool AgentRegistry::IsConnected(const std::string& id) const {
   return found != all.end() && found->second->connected();
 }
 
+std::vector<v1::AgentStatus> AgentRegistry::Connected() const {
+  std::vector<v1::AgentStatus> connected;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, status] : All()) {
+    if (status->connected()) connected.push_back(*status);
+  }
+  return connected;
+}
+
 FleetReport AgentRegistry::Report() const {
   FleetReport report;
   std::map<std::vector<std::string>, FleetReport::Group> groups;
@@ -192,6 +237,7 @@ FleetReport AgentRegistry::Report() const {
            .address_unusable = error.address_unusable()});
     }
   }
+  report.held_back = held_back_;
   for (auto& [labels, group] : groups) report.groups.push_back(std::move(group));
   return report;
 }
@@ -204,7 +250,7 @@ std::vector<v1::AgentStatus> AgentRegistry::List(const SnapshotCache& snapshots)
   }
   for (v1::AgentStatus& status : list) {
     const SnapshotPtr newest =
-        snapshots.For({.id = status.id(), .labels = LabelsOf(status.labels())});
+        snapshots.NewestFor({.id = status.id(), .labels = LabelsOf(status.labels())});
     status.set_newest_version(newest->version);
     status.set_up_to_date(status.connected() && status.snapshot_version() == newest->version);
   }

@@ -28,6 +28,8 @@ class AgentRegistry {
   void OnChange(std::function<void()> changed);
   // The same for Own().
   void OnOwnChange(std::function<void()> changed);
+  // The same for Connected(), traffic aside.
+  void OnAgents(std::function<void()> changed);
 
   // A stream of the agent opened with this request; `stream` tells it from others of the same
   // agent. ALREADY_EXISTS while another one is open: two agents must not share an id.
@@ -38,6 +40,8 @@ class AgentRegistry {
   // `version`: of the snapshot that it refuses.
   void Reject(const std::string& id, const v1::DiscoveryRequest& request,
               const std::string& version);
+  // Is not told to listeners: it is looked at when it is wanted.
+  void NoteTraffic(const std::string& id, const v1::Traffic& traffic);
   void Disconnect(const std::string& id, uint64_t stream);
 
   // Agents that are or were connected here, as they are quoted to other control planes.
@@ -45,6 +49,11 @@ class AgentRegistry {
   // What other control planes quote; replaces what they did before.
   void SetElsewhere(std::vector<v1::AgentStatus> statuses);
 
+  // Why agents do not run what is newest, for the conditions.
+  void SetHeldBack(HeldBack held_back);
+
+  // That are connected, here and elsewhere.
+  std::vector<v1::AgentStatus> Connected() const;
   // To this control plane or to another one.
   bool IsConnected(const std::string& id) const;
   // Of all agents, here and elsewhere.
@@ -63,10 +72,12 @@ class AgentRegistry {
   std::mutex listeners_mutex_;  // Held while they run, so that setting another is a full stop.
   std::function<void()> changed_;
   std::function<void()> own_changed_;
+  std::function<void()> agents_changed_;
 
   mutable std::mutex mutex_;
   std::map<std::string, Entry> agents_;
   std::vector<v1::AgentStatus> elsewhere_;
+  HeldBack held_back_;
 };
 
 }  // namespace apk

@@ -77,6 +77,14 @@ class AgentStream final : public Reactor {
     End({static_cast<grpc::StatusCode>(status.code()), std::string(status.message())});
   }
 
+  // Every 0: no more.
+  void AskTraffic(std::chrono::milliseconds every) {
+    const std::lock_guard lock(mutex_);
+    if (!knows_rollouts_ || id_.empty()) return;
+    ask_.emplace().mutable_traffic_reporting()->set_every_ms(static_cast<uint32_t>(every.count()));
+    WriteNext();
+  }
+
   // What is for the agent may be another by now.
   void Push() {
     const std::lock_guard lock(mutex_);
@@ -93,7 +101,9 @@ class AgentStream final : public Reactor {
     if (!read) {
       return End({grpc::StatusCode::INVALID_ARGUMENT, "that is no DiscoveryRequest"});
     }
-    if (id_.empty()) {
+    if (request.has_traffic() && !id_.empty()) {
+      registry_.NoteTraffic(id_, request.traffic());
+    } else if (id_.empty()) {
       grpc::Status status = Greet(request);
       if (!status.ok()) return End(std::move(status));
     } else {
@@ -156,6 +166,8 @@ class AgentStream final : public Reactor {
     {
       const std::lock_guard lock(mutex_);
       id_ = id;
+      knows_rollouts_ = request.knows_rollouts();
+      revision_ = request.revision();
       labels_ = labels;
       Enqueue([&] {
         return subscription_.OnHello(request, cache_.For({.id = id_, .labels = labels_}));
@@ -163,6 +175,10 @@ class AgentStream final : public Reactor {
       greeted_ = true;
     }
     Push();  // Published between the lines above.
+    if (const std::chrono::milliseconds every(service_.traffic_every_ms_.load());
+        every.count() > 0) {
+      AskTraffic(every);
+    }
     return grpc::Status::OK;
   }
 
@@ -204,7 +220,9 @@ class AgentStream final : public Reactor {
       return std::exchange(answer.next, std::nullopt);
     });
     if (answer.stale || answer.told) return;
-    if (answer.accepted) {
+    if (answer.again) {
+      LogWarning("agent wants a snapshot whole", {{"agent", id_}, {"reason", request.error()}});
+    } else if (answer.accepted) {
       registry_.Acknowledge(id_, request);
     } else {
       LogWarning("agent refused a snapshot", {{"agent", id_}, {"reason", ReasonOf(request)}});
@@ -216,14 +234,33 @@ class AgentStream final : public Reactor {
   void Enqueue(Step step) {
     const std::lock_guard lock(mutex_);
     std::optional<OutgoingResponse> response = step();
+    if (response.has_value() && !response->rest.version().empty()) SayWhetherBack(response->rest);
     if (response.has_value()) outbox_.push_back(*std::move(response));
     WriteNext();
+  }
+
+  // Who goes back to an older revision is told that it may. Who can't be told takes it for another
+  // store's. REQUIRES: mutex_ is held.
+  void SayWhetherBack(v1::DiscoveryResponse& response) {
+    const uint64_t withdrawn = cache_.withdrawn_revision();
+    response.set_withdrawn_revision(withdrawn);
+    const bool back = response.revision() < revision_ && revision_ <= withdrawn;
+    if (back && !knows_rollouts_) response.clear_store();
+    revision_ = response.revision();
   }
 
   // One part is in flight at a time, so that an agent that does not read holds
   // no more. REQUIRES: mutex_ is held; while it is, the stream can't end.
   void WriteNext() {
-    if (writing_ || ended_ || outbox_.empty()) return;
+    if (writing_ || ended_) return;
+    if (ask_.has_value() && part_ == 0) {
+      const grpc::Slice ask(std::exchange(ask_, std::nullopt)->SerializeAsString());
+      outgoing_ = grpc::ByteBuffer(&ask, 1);
+      writing_ = true;
+      StartWrite(&outgoing_);
+      return;
+    }
+    if (outbox_.empty()) return;
     OutgoingResponse& response = outbox_.front();
     std::vector<grpc::Slice> slices;
     bool last = true;
@@ -266,7 +303,10 @@ class AgentStream final : public Reactor {
                     // reads it without.
   Labels labels_;
   bool greeted_ = false;  // The first request was taken: the two above are set.
+  bool knows_rollouts_ = false;
+  uint64_t revision_ = 0;  // Of what it was sent last, or has told that it runs.
   Subscription subscription_;
+  std::optional<v1::DiscoveryResponse> ask_;  // For its traffic; goes first.
   std::deque<OutgoingResponse> outbox_;  // At most one: the subscription sees to that.
   size_t part_ = 0;                      // The next of the first one there.
   bool writing_ = false;
@@ -338,6 +378,11 @@ void DiscoveryService::Judge() {
 
 void DiscoveryService::Push() {
   ForEachStream([](AgentStream& stream) { stream.Push(); });
+}
+
+void DiscoveryService::AskTraffic(std::chrono::milliseconds every) {
+  traffic_every_ms_.store(every.count());
+  ForEachStream([every](AgentStream& stream) { stream.AskTraffic(every); });
 }
 
 void DiscoveryService::Shutdown() {

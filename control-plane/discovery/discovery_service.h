@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -32,6 +33,9 @@ class DiscoveryService final
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Stream(
       grpc::CallbackServerContext* context) override;
 
+  // Has agents tell their traffic so often; 0: no more. Thread-safe.
+  void AskTraffic(std::chrono::milliseconds every);
+
   // Ends all streams, and those that come later at once: agents look for
   // another control plane, or for this one when it is back. Thread-safe.
   void Shutdown();
@@ -57,6 +61,7 @@ class DiscoveryService final
   const std::function<void()> behind_;
   std::atomic<uint64_t> next_stream_{1};
   DifferenceCache differences_;
+  std::atomic<int64_t> traffic_every_ms_{0};
 
   std::recursive_mutex mutex_;  // A stream may leave while it is being ended.
   std::set<AgentStream*> streams_;

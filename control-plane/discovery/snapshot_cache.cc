@@ -1,16 +1,72 @@
 // Parts are made outside of the lock: SnapshotSlices has one of its own.
 #include "control-plane/discovery/snapshot_cache.h"
 
+#include "control-plane/rollout/agent_key.h"
+
 namespace apk {
+namespace {
+
+constexpr size_t kSpansMax = 4;
+
+SlicesPtr NoneFor(const SlicesPtr& slices) {
+  if (slices != nullptr) return slices;
+  return std::make_shared<const SnapshotSlices>(std::make_shared<const SharedSnapshot>());
+}
+
+}  // namespace
+
+// True where agents get something else of it than before.
+bool SnapshotCache::TakeIn(SlicesPtr snapshot) {
+  const bool same = newest_->SameAs(*snapshot);
+  newest_ = std::move(snapshot);
+  const uint64_t revision = newest_->whole()->revision;
+  if (same && !spans_.empty()) {
+    spans_.back().last = revision;
+    return false;
+  }
+  spans_.push_back({.first = revision, .last = revision, .slices = newest_});
+  if (spans_.size() > kSpansMax) spans_.pop_front();
+  return !same;
+}
 
 void SnapshotCache::Publish(SlicesPtr snapshot) {
+  bool changed = false;
   {
     const std::lock_guard lock(mutex_);
-    std::swap(newest_, snapshot);
-    if (newest_->SameAs(*snapshot)) return;
+    changed = TakeIn(std::move(snapshot)) && !targets_.has_value();
   }
   const std::lock_guard lock(listener_mutex_);
+  if (changed && changed_) changed_();
+  if (published_) published_();
+}
+
+void SnapshotCache::Changed() {
+  const std::lock_guard lock(listener_mutex_);
   if (changed_) changed_();
+}
+
+void SnapshotCache::Hold() {
+  const std::lock_guard lock(mutex_);
+  if (targets_.has_value()) return;
+  targets_.emplace();
+  targets_->promoted = newest_;
+}
+
+void SnapshotCache::SetTargets(RolloutTargets targets) {
+  {
+    const std::lock_guard lock(mutex_);
+    targets_ = std::move(targets);
+  }
+  Changed();
+}
+
+void SnapshotCache::Release() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!targets_.has_value()) return;
+    targets_.reset();
+  }
+  Changed();
 }
 
 SnapshotPtr SnapshotCache::Newest() const {
@@ -18,18 +74,62 @@ SnapshotPtr SnapshotCache::Newest() const {
   return newest_->whole();
 }
 
+SlicesPtr SnapshotCache::NewestSlices() const {
+  const std::lock_guard lock(mutex_);
+  return newest_;
+}
+
+uint64_t SnapshotCache::FirstRevision() const {
+  const std::lock_guard lock(mutex_);
+  return spans_.empty() ? 0 : spans_.back().first;
+}
+
+SlicesPtr SnapshotCache::Find(uint64_t revision) const {
+  const std::lock_guard lock(mutex_);
+  for (const Span& span : spans_) {
+    if (span.first <= revision && revision <= span.last) return span.slices;
+  }
+  return nullptr;
+}
+
+SlicesPtr SnapshotCache::Held() const {
+  const std::lock_guard lock(mutex_);
+  return targets_.has_value() ? NoneFor(targets_->promoted) : newest_;
+}
+
 SnapshotPtr SnapshotCache::For(const AgentScope& agent) const {
-  SlicesPtr newest;
+  std::optional<RolloutTargets> targets;
+  SlicesPtr slices;
   {
     const std::lock_guard lock(mutex_);
-    newest = newest_;
+    targets = targets_;
+    slices = newest_;
   }
-  return newest->For(agent.labels);
+  if (targets.has_value()) {
+    const bool member = targets->members != nullptr && targets->candidate != nullptr &&
+                        targets->members->contains(AgentKey(agent.id));
+    slices = NoneFor(member ? targets->candidate : targets->promoted);
+  }
+  return slices->For(agent.labels);
+}
+
+SnapshotPtr SnapshotCache::NewestFor(const AgentScope& agent) const {
+  return NewestSlices()->For(agent.labels);
+}
+
+uint64_t SnapshotCache::withdrawn_revision() const {
+  const std::lock_guard lock(mutex_);
+  return targets_.has_value() ? targets_->withdrawn_revision : 0;
 }
 
 void SnapshotCache::OnChange(std::function<void()> changed) {
   const std::lock_guard lock(listener_mutex_);
   changed_ = std::move(changed);
+}
+
+void SnapshotCache::OnPublish(std::function<void()> published) {
+  const std::lock_guard lock(listener_mutex_);
+  published_ = std::move(published);
 }
 
 }  // namespace apk

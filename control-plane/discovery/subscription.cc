@@ -80,6 +80,7 @@ Subscription::Answer Subscription::OnAnswer(const v1::DiscoveryRequest& request)
   } else if (request.whole_wanted() && !in_flight_whole_) {
     base_ = nullptr;
     whole_wanted_ = true;
+    answer.again = true;
   } else {
     if (refused_.size() == kRefusedMax) refused_.clear();
     refused_.insert(in_flight_->version);

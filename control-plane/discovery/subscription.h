@@ -48,6 +48,7 @@ class Subscription {
     bool stale = false;  // Its nonce is not the one in flight: ignored.
     bool told = false;   // It only says what the agent holds.
     bool accepted = false;
+    bool again = false;   // It could not take the difference, and is sent the whole.
     std::string version;  // Of the snapshot that it answers.
     std::optional<OutgoingResponse> next;
   };

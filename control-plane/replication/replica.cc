@@ -5,6 +5,7 @@
 #include <random>
 
 #include "common/log.h"
+#include "common/status_macros.h"
 #include "common/uuid.h"
 
 namespace apk {
@@ -21,18 +22,24 @@ constexpr Milliseconds kCollect{50};
 }  // namespace
 
 Replica::Replica(EtcdClient& client, EtcdLog& log, const std::string& prefix,
-                 Configuration& configuration, AgentRegistry& agents, IdentityLedger& identities)
+                 Configuration& configuration, AgentRegistry& agents, IdentityLedger& identities,
+                 RolloutBook& rollouts, RolloutControl& rollout_control)
     : client_(client),
       log_(log),
       keys_(prefix),
       configuration_(configuration),
       agents_(agents),
       identities_(identities),
+      rollouts_(rollouts),
+      rollout_control_(rollout_control),
       name_(NewUuid()),
       fleet_(client, keys_, name_, agents),
       leadership_(client, keys_, name_) {
   log_.SetFence(Leadership::kNoFence);
   configuration_.WriteStatuses(false);
+  rollout_control_.Lead(false);
+  // A policy that was there when a revision was committed is known before that gets to agents.
+  configuration_.BeforeShow([&rollouts] { rollouts.Load().IgnoreError(); });
 }
 
 void Replica::Start() {
@@ -101,11 +108,21 @@ void Replica::Watch() {
 bool Replica::TakeRecord(const EtcdEvent& event) {
   const std::string folder = keys_.Records();
   if (!event.pair.key.starts_with(folder)) return false;
-  identities_.Take({.key = event.pair.key.substr(folder.size()),
-                    .value = event.pair.value,
-                    .version = event.pair.mod_revision,
-                    .gone = event.deleted});
+  const Record record{.key = event.pair.key.substr(folder.size()),
+                      .value = event.pair.value,
+                      .version = event.pair.mod_revision,
+                      .gone = event.deleted};
+  if (RolloutBook::IsKey(record.key)) {
+    rollouts_.Take(record);
+  } else {
+    identities_.Take(record);
+  }
   return true;
+}
+
+absl::Status Replica::LoadRecords() {
+  RETURN_IF_ERROR(identities_.Load());
+  return rollouts_.Load();
 }
 
 void Replica::OnEvents(const std::vector<EtcdEvent>& events) {
@@ -149,7 +166,7 @@ void Replica::Follow() {
     const bool fleet_due = read_all || fleet_read == decltype(fleet_read)::min() ||
                            now - fleet_read >= kReadFleetAnyway;
     if (fleet_due) {
-      read = identities_.Load();
+      read = LoadRecords();
       if (read.ok()) read = fleet_.Read();
       if (read.ok()) fleet_read = now;
     }
@@ -176,7 +193,9 @@ void Replica::Participate() {
     if (absl::IsNotFound(done)) leadership_.LoseLease();
     if (done.ok() && leads_) {
       const Configuration::View view = configuration_.Current();
-      done = log_.Maintain({.revision = view.revision, .resources = *view.resources});
+      const RolloutBook::PagePtr page = rollouts_.Now();
+      const uint64_t needed = page->has_policy() ? page->state.promoted_revision() : view.revision;
+      done = log_.Maintain({.revision = view.revision, .resources = *view.resources}, needed);
     }
     Note(failing, done, "not in touch with other control planes");
     lock.lock();
@@ -197,6 +216,7 @@ void Replica::ShowLead() {
   leads_ = leads;
   LogInfo(leads ? "this control plane writes statuses" : "another control plane writes statuses");
   configuration_.WriteStatuses(leads);
+  rollout_control_.Lead(leads);
 }
 
 }  // namespace apk

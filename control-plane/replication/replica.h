@@ -1,7 +1,8 @@
 // One control plane among several on the same etcd. It follows the log: a watch tells that there is
 // something to read, and every few seconds it is read anyway, so that a watch may lose or repeat
-// what it likes. It quotes its agents to the others, and stands for leader, who writes statuses and
-// keeps the log short. Without etcd it serves on with what it has, and comes back by itself.
+// what it likes. It quotes its agents to the others, and stands for leader, who writes statuses,
+// drives rollouts and keeps the log short. Without etcd it serves on with what it has, and comes
+// back by itself.
 #pragma once
 
 #include <condition_variable>
@@ -15,16 +16,19 @@
 #include "control-plane/identity/identity_ledger.h"
 #include "control-plane/replication/fleet_exchange.h"
 #include "control-plane/replication/leadership.h"
+#include "control-plane/rollout/rollout_book.h"
+#include "control-plane/rollout/rollout_control.h"
 #include "control-plane/store/etcd_log.h"
 
 namespace apk {
 
 class Replica {
  public:
-  // `prefix` as in EtcdUrl. All of them outlive it. From here on statuses are written by the leader
-  // alone.
+  // `prefix` as in EtcdUrl. All of them outlive it, and the rollouts outlive the configuration.
+  // From here on statuses are written by the leader alone.
   Replica(EtcdClient& client, EtcdLog& log, const std::string& prefix, Configuration& configuration,
-          AgentRegistry& agents, IdentityLedger& identities);
+          AgentRegistry& agents, IdentityLedger& identities, RolloutBook& rollouts,
+          RolloutControl& rollout_control);
   ~Replica() { Stop(); }
 
   // REQUIRES: the configuration is loaded.
@@ -41,6 +45,7 @@ class Replica {
   void ShowLead();
   void OnEvents(const std::vector<EtcdEvent>& events);
   bool TakeRecord(const EtcdEvent& event);
+  absl::Status LoadRecords();
   bool StopsWithin(std::chrono::milliseconds duration);
   // One line for the first of several errors alike, one when it is over.
   void Note(bool& failing, const absl::Status& status, std::string_view what) const;
@@ -51,6 +56,8 @@ class Replica {
   Configuration& configuration_;
   AgentRegistry& agents_;
   IdentityLedger& identities_;
+  RolloutBook& rollouts_;
+  RolloutControl& rollout_control_;
   const std::string name_;
   FleetExchange fleet_;
   Leadership leadership_;

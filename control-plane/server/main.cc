@@ -15,6 +15,7 @@
 #include "control-plane/admin/backup_service.h"
 #include "control-plane/admin/guarded_admin_service.h"
 #include "control-plane/admin/identity_service.h"
+#include "control-plane/admin/rollout_service.h"
 #include "control-plane/authentication/authenticator.h"
 #include "control-plane/discovery/discovery_service.h"
 #include "control-plane/enrollment/enrollment_service.h"
@@ -25,6 +26,7 @@
 #include "control-plane/kubernetes_api/server.h"
 #include "control-plane/replication/replica.h"
 #include "control-plane/resources/duration.h"
+#include "control-plane/rollout/rollout_control.h"
 #include "control-plane/server/call_judge.h"
 #include "control-plane/server/grpc_server.h"
 #include "control-plane/server/lean_memory.h"
@@ -327,17 +329,21 @@ int Serve(const Flags& flags) {
   SnapshotCache snapshots;
   AgentRegistry agents;
   ChangeFeed feed;
+  RolloutBook rollouts(store->records());
   Configuration configuration(store->log(), snapshots, agents, feed);
+  RolloutControl rollout_control(rollouts, configuration, snapshots, agents);
   std::unique_ptr<Replica> replica;
   if (store->etcd_log() != nullptr) {
     replica = std::make_unique<Replica>(*store->etcd(), *store->etcd_log(), store->etcd_prefix(),
-                                        configuration, agents, ledger);
+                                        configuration, agents, ledger, rollouts, rollout_control);
   }
+  if (const absl::Status loaded = rollout_control.Load(); !loaded.ok()) return Fail(loaded);
   if (const absl::Status loaded = configuration.Load(); !loaded.ok()) return Fail(loaded);
   const SeedOptions seed = SeedOf(flags, *token_listen, tokens.port(), replica == nullptr);
   if (const absl::Status seeded = Seed(seed, *identity->authority, configuration); !seeded.ok()) {
     return Fail(seeded);
   }
+  rollout_control.Start();
   if (replica != nullptr) replica->Start();
   KubernetesApi kubernetes_api(configuration, gate);
   const absl::StatusOr<std::unique_ptr<KubernetesServer>> kubernetes =
@@ -358,6 +364,7 @@ int Serve(const Flags& flags) {
   GuardedAdminService guarded_admin(admin, guard);
   BackupService backup(configuration, ledger, guard);
   IdentityService identity_service(ledger, enrollment, guard);
+  RolloutService rollout_service(rollout_control, guard);
   DiscoveryService discovery(snapshots, agents, identities, store->id(), [&replica] {
     if (replica != nullptr) replica->ReadSoon();
   });
@@ -366,7 +373,8 @@ int Serve(const Flags& flags) {
   absl::StatusOr<std::unique_ptr<GrpcServer>> enrollment_server =
       StartEnrollmentServer(flags.enrollment_listen, *identity, enrollment_service, connections);
   if (!enrollment_server.ok()) return Fail(enrollment_server.status());
-  const std::vector<grpc::Service*> for_users = {&guarded_admin, &backup, &identity_service};
+  const std::vector<grpc::Service*> for_users = {&guarded_admin, &backup, &identity_service,
+                                                   &rollout_service};
   GrpcServer::Options options;
   options.judge = JudgeOf(authenticator, limits);
   options.counter = [&] { return CounterOf(authenticator, limits); };
@@ -385,6 +393,8 @@ int Serve(const Flags& flags) {
           : GrpcServer::Start(*listen, *identity, options);
   if (!server.ok()) return Fail(server.status());
   const ListenAddress& users_listen = admin_server == nullptr ? *listen : *admin_listen;
+  rollout_control.OnTrafficWanted(
+      [&discovery](std::chrono::milliseconds every) { discovery.AskTraffic(every); });
   const std::string for_clients =
       HostAndPort(users_listen.Reachable({}),
                   admin_server == nullptr ? (*server)->port() : admin_server->port());
@@ -411,6 +421,8 @@ int Serve(const Flags& flags) {
   WaitForTheEnd(signals, guards->audit.get());
   LogInfo("stopping");
   if (replica != nullptr) replica->Stop();
+  rollout_control.OnTrafficWanted(nullptr);
+  rollout_control.Stop();
   admin.Shutdown();
   discovery.Shutdown();
   if (*enrollment_server != nullptr) (*enrollment_server)->Shutdown();

@@ -97,7 +97,6 @@ absl::Status Store::OpenEtcd(const StoreFlags& flags) {
   const bool uses_tls = !options.ca_pem.empty();
   etcd_ = std::make_unique<EtcdClient>(std::move(options));
   secrets_ = std::make_unique<SharedSecrets>(*etcd_, url_.prefix);
-  etcd_records_ = std::make_unique<EtcdRecords>(*etcd_, url_.prefix);
   const std::string what = Concat("--store ", flags.store);
   absl::StatusOr<std::unique_ptr<EtcdLog>> log = EtcdLog::Open(*etcd_, url_.prefix);
   if (absl::IsUnavailable(log.status())) {
@@ -108,6 +107,8 @@ absl::Status Store::OpenEtcd(const StoreFlags& flags) {
   }
   if (!log.ok()) return Prefixed(what, log.status());
   etcd_log_ = *std::move(log);
+  etcd_records_ = std::make_unique<EtcdRecords>(*etcd_, url_.prefix,
+                                                [of = etcd_log_.get()] { return of->fence(); });
   head_ = etcd_log_->Head();
   const absl::StatusOr<std::string> name =
       secrets_->GetOrMake("store-id", [] { return NewUuid(); });

@@ -97,14 +97,16 @@ absl::StatusOr<bool> EtcdCheckpoints::IsCrowded(uint64_t revision) {
   return blobs.size() > retention_.blobs_kept + 2 * newest_->blobs;
 }
 
-absl::Status EtcdCheckpoints::Maintain(const StoredState& state, int64_t fence) {
+absl::Status EtcdCheckpoints::Maintain(const StoredState& state, int64_t fence, uint64_t needed) {
   RETURN_IF_ERROR(FindNewest());
   ASSIGN_OR_RETURN(const bool crowded, IsCrowded(state.revision));
   if (crowded || state.revision >= newest_->revision + retention_.checkpoint_every) {
     newest_.reset();  // Another leader may have written some; look again where this fails.
     RETURN_IF_ERROR(Write(state, fence));
     const uint64_t kept = crowded ? 0 : retention_.revisions_kept;
-    if (state.revision > kept) RETURN_IF_ERROR(Trim(state.revision - kept, fence));
+    if (state.revision > kept) {
+      RETURN_IF_ERROR(Trim(std::min(state.revision - kept, needed), fence));
+    }
     RETURN_IF_ERROR(RemoveUnusedBlobs(fence));
     RETURN_IF_ERROR(FindNewest());
   }

@@ -39,8 +39,9 @@ class EtcdCheckpoints {
   absl::StatusOr<StoredState> Newest(uint64_t revision);
 
   // Writes a checkpoint of `state`, trims and compacts, each where it is due. `fence`: the create
-  // revision of the leader's key; ABORTED where it is another by now.
-  absl::Status Maintain(const StoredState& state, int64_t fence);
+  // revision of the leader's key; ABORTED where it is another by now. What leads to revision `needed`
+  // is not trimmed.
+  absl::Status Maintain(const StoredState& state, int64_t fence, uint64_t needed);
 
  private:
   EtcdCompare Fence(int64_t fence) const {

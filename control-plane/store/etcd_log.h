@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -40,7 +41,10 @@ class EtcdLog final : public Log {
   void SetFence(int64_t fence);
   int64_t fence() const;
   // The leader's housekeeping, as EtcdCheckpoints has it; by one thread.
-  absl::Status Maintain(const StoredState& state) { return checkpoints_.Maintain(state, fence()); }
+  absl::Status Maintain(const StoredState& state,
+                        uint64_t needed = std::numeric_limits<uint64_t>::max()) {
+    return checkpoints_.Maintain(state, fence(), needed);
+  }
 
  private:
   struct Known {

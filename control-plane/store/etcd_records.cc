@@ -1,6 +1,8 @@
 // One transaction each.
 #include "control-plane/store/etcd_records.h"
 
+#include <algorithm>
+
 #include "common/status_macros.h"
 #include "common/strings.h"
 
@@ -39,6 +41,13 @@ absl::StatusOr<std::vector<Record>> EtcdRecords::Read(const std::vector<std::str
 
 absl::Status EtcdRecords::Write(const std::vector<RecordWrite>& writes) {
   EtcdTransaction transaction;
+  const bool fenced = std::any_of(writes.begin(), writes.end(),
+                                  [](const RecordWrite& write) { return write.leader_only; });
+  if (const int64_t fence = fence_(); fenced && fence != 0) {
+    transaction.compares.push_back({.what = EtcdCompare::What::kCreateRevision,
+                                    .key = keys_.Leader(),
+                                    .revision = fence});
+  }
   for (const RecordWrite& write : writes) {
     const std::string key = keys_.Record(write.key);
     transaction.compares.push_back(

@@ -2,6 +2,7 @@
 // Thread-safe.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -13,8 +14,11 @@ namespace apk {
 
 class EtcdRecords final : public Records {
  public:
-  // `prefix` as in EtcdUrl. The client outlives it.
-  EtcdRecords(EtcdClient& client, const std::string& prefix) : client_(client), keys_(prefix) {}
+  // `prefix` as in EtcdUrl. `fence` tells the create revision of the leader's key while this process
+  // leads, 0 where nobody is to lead. The client outlives it.
+  EtcdRecords(EtcdClient& client, const std::string& prefix,
+              std::function<int64_t()> fence = [] { return 0; })
+      : client_(client), keys_(prefix), fence_(std::move(fence)) {}
 
   absl::StatusOr<AllRecords> ReadAll() override;
   absl::StatusOr<std::vector<Record>> Read(const std::vector<std::string>& keys) override;
@@ -25,6 +29,7 @@ class EtcdRecords final : public Records {
 
   EtcdClient& client_;
   const EtcdKeys keys_;
+  const std::function<int64_t()> fence_;
 };
 
 }  // namespace apk

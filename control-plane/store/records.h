@@ -30,6 +30,8 @@ struct RecordWrite {
   std::string value;
   bool remove = false;
   int64_t expected_version = 0;  // That the record has; 0: there must be none.
+  // Only who leads may write it, where several control planes share the store.
+  bool leader_only = false;
 };
 
 class Records {
@@ -40,7 +42,7 @@ class Records {
   // One for each key, in order.
   virtual absl::StatusOr<std::vector<Record>> Read(const std::vector<std::string>& keys) = 0;
   // All of them or none, durable when it returns OK; at most 100. ABORTED where a version is
-  // another. UNAVAILABLE where the store did not answer: it may have been written or not.
+  // another, or another control plane leads. UNAVAILABLE where the store did not answer: it may have been written or not.
   virtual absl::Status Write(const std::vector<RecordWrite>& writes) = 0;
 };
 

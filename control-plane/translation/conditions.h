@@ -16,6 +16,9 @@ inline constexpr char kControllerName[] = "apk.dev/gateway-controller";
 inline constexpr char kGatewayGroup[] = "gateway.networking.k8s.io";
 inline constexpr char kApkGroup[] = "dp.wso2.com";
 
+// Of Programmed: an agent refuses what the snapshot has of the object, which is not rolled out.
+inline constexpr char kRefusedReason[] = "RefusedByAgent";
+
 // What all conditions of one object share.
 struct ConditionScope {
   int64_t generation = 0;

@@ -86,7 +86,9 @@ void AddPending(const GatewayState& state, const Serving& serving, const Conditi
                 Concat("no connected agent has the labels that metadata.annotations.",
                        kAgentSelectorAnnotation, " selects: \"", state.agents.text, "\""));
   } else if (!serving.confirmed && !WasProgrammed(scope)) {
-    problem.Add("Pending", Concat("not every ", Whose(state), " runs it yet"));
+    const std::string& why = serving.fleet.held_back.message;
+    problem.Add("Pending", Concat("not every ", Whose(state), " runs it yet",
+                                  why.empty() ? "" : ": ", why));
   }
 }
 
@@ -100,6 +102,10 @@ Problem ProgrammedProblem(const GatewayState& state, const ListenerState& listen
   } else if (!state.Serves(listener)) {
     problem.Add("Invalid", "the listener is not valid: see the other conditions");
   } else {
+    const auto refused = serving.fleet.held_back.refused.find(listener.name);
+    if (refused != serving.fleet.held_back.refused.end()) {
+      problem.Add(kRefusedReason, refused->second);
+    }
     AddPending(state, serving, scope, problem);
     if (!failures.port.empty()) problem.Add("Invalid", failures.port.message());
     if (!failures.address.empty()) problem.Add("Pending", failures.address.message());

@@ -56,4 +56,14 @@ v1::RouteStatus StatusOf(const RouteView& route, const Attachments& attachments,
   return status;
 }
 
+void AddRefusal(const RouteView& route, const std::string& message, const std::string& now,
+                v1::RouteStatus& status) {
+  for (v1::RouteParentStatus& entry : *status.mutable_parents()) {
+    const ConditionScope scope{.generation = route.metadata.generation(),
+                               .now = &now,
+                               .previous = PreviousConditions(route.status, entry.parent_ref())};
+    SetCondition(scope, "Programmed", false, kRefusedReason, message, entry.mutable_conditions());
+  }
+}
+
 }  // namespace apk

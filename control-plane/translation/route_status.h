@@ -17,5 +17,8 @@ struct RouteProblems {
 
 v1::RouteStatus StatusOf(const RouteView& route, const Attachments& attachments,
                          const RouteProblems& problems, const std::string& now);
+// An agent refuses it: `message`.
+void AddRefusal(const RouteView& route, const std::string& message, const std::string& now,
+                v1::RouteStatus& status);
 
 }  // namespace apk

@@ -95,6 +95,7 @@ struct Translator::Memory {
   Reads gateway_reads;
   std::unique_ptr<ApiPieces> apis;
   KeptRoutes routes;
+  std::map<std::string, std::string> refused;       // As in HeldBack, by the last pass.
   StringMap<BackendPiece> backends;                 // By namespace/name.
   std::map<std::string, SharedResource> available;  // What served routes refer to, by name.
 };
@@ -111,6 +112,7 @@ class Translator::Pass {
 
   Result Run(const FleetReport& fleet, uint64_t revision) {
     translation_.snapshot.set_revision(revision);
+    refused_ = &fleet.held_back.refused;
     EvaluateGatewaysAnew();
     EvaluateApis();
     TranslateRoutes();
@@ -124,6 +126,7 @@ class Translator::Pass {
     UpdateUnclaimed(resources_, gateways_, translation_);
     UpdateClasses(resources_, now_, translation_);
     UpdateBackends();
+    memory_.refused = fleet.held_back.refused;
     return {.snapshot = std::move(slices),
             .resources = {},
             .status_updates = TakeStatusUpdates(),
@@ -185,7 +188,7 @@ class Translator::Pass {
     }
     for (const AnyRoute& route : routes_.all) {
       RoutePiece& piece = *route.piece;
-      if (piece.object != &route.object()) UpdateRoute(route, piece);
+      if (piece.object != &route.object() || RefusalChanged(piece)) UpdateRoute(route, piece);
       if (piece.accepted) CountAttached(piece.listeners);
       AddAncestors(piece.listeners, piece.services);
       route_resources_.insert(route_resources_.end(), piece.resources.begin(),
@@ -229,7 +232,13 @@ class Translator::Pass {
       const RouteView view = ViewOf(*route);
       const Attachments attachments = AttachRoute(resources_, view, gateways_);
       TlsRouteTranslation translated = TranslateTlsRoute(*route, attachments, backends);
-      UpdateStatus(*route, StatusOf(view, attachments, translated, now_), translation_);
+      v1::RouteStatus status = StatusOf(view, attachments, translated, now_);
+      if (const std::string refusal =
+              RefusalOf(*refused_, Concat("tls-route/", translated.config.name()));
+          !refusal.empty()) {
+        AddRefusal(view, refusal, now_, status);
+      }
+      UpdateStatus(*route, status, translation_);
       if (!translated.all_invalid) CountAttached(attachments.listeners);
       AddAncestors(attachments.listeners, backends.TakeServices());
       KeepServed(assembly_, translated.config);
@@ -269,11 +278,39 @@ class Translator::Pass {
   }
 
   void UpdateRoute(const AnyRoute& route, RoutePiece& piece) {
-    if (route.grpc == nullptr) {
-      piece.object = UpdateStatus(*route.http, piece.status, translation_);
-    } else {
-      piece.object = UpdateStatus(*route.grpc, piece.status, translation_);
+    v1::RouteStatus status = piece.status;
+    if (const std::string refusal = RefusalOf(*refused_, piece); !refusal.empty()) {
+      AddRefusal(route.view(), refusal, now_, status);
     }
+    if (route.grpc == nullptr) {
+      piece.object = UpdateStatus(*route.http, status, translation_);
+    } else {
+      piece.object = UpdateStatus(*route.grpc, status, translation_);
+    }
+  }
+
+  using Refusals = std::map<std::string, std::string>;
+
+  // What an agent has against a resource of that name, or one that was made for one Gateway of
+  // several.
+  static std::string RefusalOf(const Refusals& refusals, const std::string& name) {
+    for (const auto& [resource, message] : refusals) {
+      if (resource == name || resource.starts_with(Concat(name, " "))) return message;
+    }
+    return "";
+  }
+  static std::string RefusalOf(const Refusals& refusals, const RoutePiece& piece) {
+    if (refusals.empty()) return "";
+    for (const SharedResource& resource : piece.resources) {
+      const auto found = refusals.find(resource->name());
+      if (found != refusals.end()) return found->second;
+    }
+    return "";
+  }
+
+  bool RefusalChanged(const RoutePiece& piece) const {
+    if (memory_.refused == *refused_) return false;
+    return RefusalOf(memory_.refused, piece) != RefusalOf(*refused_, piece);
   }
 
   // REQUIRES: routes that go before it were looked at.
@@ -480,6 +517,7 @@ class Translator::Pass {
   const Changes changes_;
   const ResourceSet resources_;
   const std::string& now_;
+  const std::map<std::string, std::string>* refused_ = nullptr;  // As in HeldBack.
 
   SnapshotAssembly assembly_;  // Listeners and certificates.
   SnapshotAssembly backends_;  // Resolved in this pass.

@@ -14,6 +14,14 @@
 
 namespace apk {
 
+// Why agents are kept from running the snapshot, where they are.
+struct HeldBack {
+  std::string message;                         // "": they are not.
+  std::map<std::string, std::string> refused;  // By resource: what an agent has against it.
+
+  bool operator==(const HeldBack& other) const = default;
+};
+
 // What the agents say of the snapshot; it decides the Programmed conditions.
 struct FleetReport {
   struct ListenerError {
@@ -36,6 +44,7 @@ struct FleetReport {
   };
   std::vector<Group> groups;
   std::map<std::string, std::vector<ListenerError>> listener_errors;  // By ListenerConfig name.
+  HeldBack held_back;
 
   bool operator==(const FleetReport& other) const = default;
 };

@@ -35,6 +35,19 @@ void ReportPortErrors(const RouteTable& table, const std::vector<PortError>& err
   }
 }
 
+// Since the process began.
+v1::Traffic SumOf(const WorkerGroup& workers) {
+  v1::Traffic sum;
+  for (const WorkerMetrics* const metrics : workers.Metrics()) {
+    uint64_t requests = 0;
+    for (const Counter& counter : metrics->responses_by_class) requests += counter.value();
+    sum.set_requests(sum.requests() + requests);
+    sum.set_responses_5xx(sum.responses_5xx() + metrics->responses_by_class[5].value());
+    sum.set_gateway_errors(sum.gateway_errors() + metrics->gateway_errors.value());
+  }
+  return sum;
+}
+
 }  // namespace
 
 Agent::Outcome Agent::Serve(const v1::Snapshot& snapshot) {
@@ -59,6 +72,7 @@ Agent::Outcome Agent::Serve(const v1::Snapshot& snapshot) {
   session_.Hold(snapshot);
   table_ = outcome.table;
   in_force_since_ = std::chrono::steady_clock::now();
+  traffic_before_ = SumOf(workers_);
   return outcome;
 }
 
@@ -142,6 +156,16 @@ uint64_t Agent::revision() const {
 bool Agent::IsOlder(const v1::DiscoveryResponse& response) const {
   const std::lock_guard lock(mutex_);
   return session_.IsOlder(response);
+}
+
+v1::Traffic Agent::traffic() const {
+  const std::lock_guard lock(mutex_);
+  v1::Traffic traffic = SumOf(workers_);
+  traffic.set_requests(traffic.requests() - traffic_before_.requests());
+  traffic.set_responses_5xx(traffic.responses_5xx() - traffic_before_.responses_5xx());
+  traffic.set_gateway_errors(traffic.gateway_errors() - traffic_before_.gateway_errors());
+  if (table_ != nullptr) traffic.set_version(table_->version());
+  return traffic;
 }
 
 std::shared_ptr<const RouteTable> Agent::table() const {

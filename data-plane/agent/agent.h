@@ -48,6 +48,8 @@ class Agent {
   v1::Snapshot snapshot() const;
   // When the workers took it; nullopt where there is none yet. Thread-safe.
   std::optional<TimePoint> in_force_since() const;
+  // What was answered since then. Thread-safe.
+  v1::Traffic traffic() const;
   const SeriesBook& series() const { return series_; }
 
   // Called once, when the first snapshot is being served.
@@ -77,6 +79,7 @@ class Agent {
   DiscoverySession session_;  // Written by the thread that uses the agent, under it.
   std::shared_ptr<const RouteTable> table_;
   std::optional<TimePoint> in_force_since_;
+  v1::Traffic traffic_before_;  // What was answered until then.
 };
 
 }  // namespace apk

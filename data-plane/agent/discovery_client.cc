@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/strings.h"
 #include "data-plane/agent/response_parts.h"
+#include "data-plane/agent/traffic_reporter.h"
 
 namespace apk {
 namespace {
@@ -139,13 +140,28 @@ bool DiscoveryClient::RunStream(const std::string& control_plane, const TlsIdent
     context_ = &context;
   }
   const auto stream = stub->Stream(&context);
-  bool alive = stream->Write(agent_.Hello(options_.agent));
+  std::mutex writing;  // One at a time.
+  const auto write = [&](const v1::DiscoveryRequest& request) {
+    const std::lock_guard lock(writing);
+    return stream->Write(request);
+  };
+  TrafficReporter reporter([&] { return agent_.traffic(); },
+                           [&](const v1::Traffic& traffic) {
+                             v1::DiscoveryRequest request;
+                             *request.mutable_traffic() = traffic;
+                             write(request);
+                           });
+  bool alive = write(agent_.Hello(options_.agent));
   if (alive) stream->WaitForInitialMetadata();
   bool let_in = alive && context.GetServerInitialMetadata().contains(kLetInField);
   if (let_in) LogInfo("a control plane answers", {{"control_plane", control_plane}});
   ResponseParts parts;
   v1::DiscoveryResponse message;
   while (alive && stream->Read(&message)) {
+    if (message.has_traffic_reporting()) {
+      reporter.Every(std::chrono::milliseconds(message.traffic_reporting().every_ms()));
+      continue;
+    }
     const auto taken = parts.Add(std::move(message));
     if (!taken.ok()) {
       LogWarning(
@@ -167,8 +183,9 @@ bool DiscoveryClient::RunStream(const std::string& control_plane, const TlsIdent
     if (!BeginToTake()) break;
     const v1::DiscoveryRequest answer = agent_.Take(response);
     EndTaking();
-    alive = stream->Write(answer);
+    alive = write(answer);
   }
+  reporter.Stop();
   const grpc::Status status = stream->Finish();
   const std::lock_guard lock(mutex_);
   context_ = nullptr;

@@ -18,12 +18,14 @@ v1::DiscoveryRequest DiscoverySession::Hello(const v1::AgentInfo& agent) const {
   hello.set_store(store_);
   hello.set_can_tell_held(true);
   hello.set_can_take_parts(true);
+  hello.set_knows_rollouts(true);
   return hello;
 }
 
 bool DiscoverySession::IsOlder(const v1::DiscoveryResponse& response) const {
   return !version_.empty() && !response.held_wanted() && !store_.empty() &&
-         response.store() == store_ && response.revision() < revision_;
+         response.store() == store_ && response.revision() < revision_ &&
+         revision_ > response.withdrawn_revision();
 }
 
 v1::DiscoveryRequest DiscoverySession::Answer(const v1::DiscoveryResponse& response,

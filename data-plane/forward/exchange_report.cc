@@ -49,6 +49,7 @@ ExchangeReport::~ExchangeReport() {
       record_.ended == TimePoint() ? std::chrono::steady_clock::now() : record_.ended;
   const size_t code_class = record_.cut_off ? 0 : record_.status / 100;
   worker_.metrics.responses_by_class[code_class].Add();
+  if (code_class == 5 && !record_.failure.empty()) worker_.metrics.gateway_errors.Add();
   ExchangeCounts& counts = worker_.metrics.exchanges;
   if (record_.listener != nullptr) {
     counts.listeners.Mine(*record_.listener->series).requests[code_class].Add();

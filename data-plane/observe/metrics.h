@@ -21,6 +21,7 @@ class MirrorStatsRegistry;
 
 struct alignas(64) WorkerMetrics {
   CountsByClass responses_by_class;
+  Counter gateway_errors;  // Of those with 5xx: for which there was no backend's answer.
   static constexpr size_t kFailuresMax = 32;
   std::array<Counter, kFailuresMax> failures;  // By Failure.
   Counter unauthorized;

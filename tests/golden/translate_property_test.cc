@@ -114,7 +114,8 @@ spec:
 
 const FleetReport kOneAgent{
     .groups = {{.labels = {}, .agents = 1, .versions = {}, .addresses = {"127.0.0.1"}}},
-    .listener_errors = {}};
+    .listener_errors = {},
+    .held_back = {}};
 
 const v1::Condition& ConditionOf(
     const google::protobuf::RepeatedPtrField<v1::Condition>& conditions, const std::string& type) {

@@ -68,6 +68,7 @@ void RunHistory(const std::vector<ResourcePtr>& pool, unsigned seed) {
   FleetReport fleet;
   Translator translator;
   History history;
+  std::vector<SharedResource> served;  // By the step before.
   for (const ResourcePtr& object : pool) {
     if (below(2) == 0) history.Apply(*object);
   }
@@ -83,6 +84,10 @@ void RunHistory(const std::vector<ResourcePtr>& pool, unsigned seed) {
     }
     fleet.groups = {
         {.labels = {}, .agents = static_cast<int>(below(3)), .versions = {}, .addresses = {}}};
+    fleet.held_back.refused.clear();
+    for (size_t refused = below(3); refused > 0 && !served.empty(); --refused) {
+      fleet.held_back.refused[served[below(served.size())]->name()] = "an agent says no";
+    }
     const Translation full = Translate(history.resources, fleet, static_cast<uint64_t>(step), kNow);
     const Translator::Result incremental =
         translator.Translate(history.resources, fleet, static_cast<uint64_t>(step), kNow);
@@ -90,11 +95,12 @@ void RunHistory(const std::vector<ResourcePtr>& pool, unsigned seed) {
               incremental.snapshot->whole()->ToProto().SerializeAsString())
         << "step " << step;
     ASSERT_EQ(Texts(full.status_updates), Texts(incremental.status_updates)) << "step " << step;
+    served = incremental.snapshot->whole()->resources;
     for (const ResourcePtr& object : incremental.status_updates) {
       ASSERT_EQ(incremental.resources.Find(KeyOf(*object)), object) << "step " << step;
     }
     const size_t outcome = below(5);
-    if (outcome == 0) history.resources = before;  // It was a dry run.
+    if (outcome == 0) history.resources = before;                // It was a dry run.
     if (outcome > 1) history.Write(incremental.status_updates);  // Otherwise writing failed.
   }
 }
@@ -175,9 +181,11 @@ spec: {services: [{host: two.example, port: 80}]}
 )";
 
 std::string Route(const std::string& name, const std::string& backend) {
-  return "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: " + name +
+  return "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: " +
+         name +
          ", namespace: default}\nspec:\n  parentRefs: [{name: web}]\n  rules:\n  - backendRefs: "
-         "[{group: dp.wso2.com, kind: Backend, name: " + backend + "}]\n";
+         "[{group: dp.wso2.com, kind: Backend, name: " +
+         backend + "}]\n";
 }
 
 TEST(Translator, TranslatesOnlyTheRoutesThatSomethingChangedFor) {
@@ -202,14 +210,16 @@ TEST(Translator, TranslatesOnlyTheRoutesThatSomethingChangedFor) {
   apply(Route("new", "one"));
   EXPECT_EQ(translate(), 1);
   EXPECT_EQ(translate(), 0);  // The Gateway's status counts one more: that is no reason.
-  apply("apiVersion: dp.wso2.com/v1alpha2\nkind: Backend\nmetadata: {name: two, namespace: "
-        "default}\nspec: {services: [{host: elsewhere.example, port: 80}]}\n");
+  apply(
+      "apiVersion: dp.wso2.com/v1alpha2\nkind: Backend\nmetadata: {name: two, namespace: "
+      "default}\nspec: {services: [{host: elsewhere.example, port: 80}]}\n");
   EXPECT_EQ(translate(), 10);
   history.resources.Remove({"gateway.networking.k8s.io", "HTTPRoute", "default", "r3"});
   EXPECT_EQ(translate(), 0);
-  apply("apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: web, namespace: "
-        "default}\nspec: {gatewayClassName: apk, listeners: [{name: http, port: 8081, protocol: "
-        "HTTP}]}\n");
+  apply(
+      "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: web, namespace: "
+      "default}\nspec: {gatewayClassName: apk, listeners: [{name: http, port: 8081, protocol: "
+      "HTTP}]}\n");
   EXPECT_EQ(translate(), 20);
 }
 
@@ -251,6 +261,28 @@ TEST(Translator, ARouteIsAReasonForThoseOfTheOtherKindThatWantItsHostname) {
   EXPECT_EQ(translate(), 2);  // And r4 loses it.
   history.resources.Remove({"gateway.networking.k8s.io", "GRPCRoute", "default", "old"});
   EXPECT_EQ(translate(), 1);
+}
+
+TEST(Translator, ARouteThatAnAgentRefusesSaysSoForAsLongAsItDoes) {
+  History history;
+  for (const ResourcePtr& object : ObjectsIn(kBase + Route("new", "one"))) history.Apply(*object);
+  Translator translator;
+  FleetReport fleet;
+  const auto programmed = [&] {
+    history.Write(translator.Translate(history.resources, fleet, 1, kNow).status_updates);
+    std::string text;
+    const auto* const route = history.resources.Find<v1::HTTPRoute>("default", "new");
+    for (const v1::Condition& condition : route->status().parents(0).conditions()) {
+      if (condition.type() == "Programmed") text = condition.status() + " " + condition.message();
+    }
+    return text;
+  };
+  EXPECT_EQ(programmed(), "");
+  fleet.held_back.refused["route/default/new"] = "agent a: no such filter";
+  EXPECT_EQ(programmed(), "False agent a: no such filter");
+  EXPECT_EQ(programmed(), "False agent a: no such filter");
+  fleet.held_back.refused.clear();
+  EXPECT_EQ(programmed(), "");
 }
 
 }  // namespace

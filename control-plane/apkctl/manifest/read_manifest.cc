@@ -84,14 +84,15 @@ class DocumentReader {
  public:
   DocumentReader(const std::string& file, ManifestResult& result) : file_(file), result_(result) {}
 
-  // False where there was a problem.
+  // False where there was a problem. The document has its object, or gets the one that the node
+  // names.
   bool Read(const YamlNode& node, ManifestDocument& document) {
     positions_ = &document.positions;
     failed_ = false;
     document.at = At(node);
-    document.object = NewObject(node);
+    if (document.object == nullptr) document.object = NewObject(node);
     if (document.object == nullptr) return false;
-    ReadMap(node, "", *document.object);
+    ReadMessage(node, "", *document.object);
     if (document.object->ByteSizeLong() > kObjectBytesMax) {
       Add(node, "", "the object is larger than 1 MiB", "split it into several");
     }
@@ -419,6 +420,15 @@ void CollectObjects(const YamlNode& node, std::vector<const YamlNode*>& objects)
   }
 }
 
+// That the text is none, where it is so.
+void AddProblem(const YamlReader& yaml, const std::string& file, ManifestResult& result) {
+  if (!yaml.problem().has_value()) return;
+  const YamlProblem& problem = *yaml.problem();
+  result.problems.push_back(
+      {{.file = file, .line = problem.line, .column = problem.column}, "", problem.message, ""});
+  ++result.problem_count;
+}
+
 }  // namespace
 
 SourcePosition ManifestDocument::Locate(std::string_view field_path) const {
@@ -445,12 +455,24 @@ ManifestResult ReadManifest(std::string_view text, const std::string& file) {
       if (reader.Read(*node, document)) result.documents.push_back(std::move(document));
     }
   }
-  if (yaml.problem().has_value()) {
-    const YamlProblem& problem = *yaml.problem();
-    result.problems.push_back(
-        {{.file = file, .line = problem.line, .column = problem.column}, "", problem.message, ""});
-    ++result.problem_count;
+  AddProblem(yaml, file, result);
+  return result;
+}
+
+ManifestResult ReadDocument(std::string_view text, const std::string& file,
+                            std::unique_ptr<google::protobuf::Message> message) {
+  ManifestResult result;
+  YamlReader yaml(text, YamlLimits());
+  DocumentReader reader(file, result);
+  if (const std::unique_ptr<YamlNode> root = yaml.Next(); root != nullptr) {
+    ManifestDocument document;
+    document.object = std::move(message);
+    if (reader.Read(*root, document)) result.documents.push_back(std::move(document));
+    if (const std::unique_ptr<YamlNode> second = yaml.Next(); second != nullptr) {
+      reader.Add(*second, "", "there is a second document", "keep one of them");
+    }
   }
+  AddProblem(yaml, file, result);
   return result;
 }
 

@@ -44,4 +44,8 @@ struct ManifestResult {
 // `file` is for messages.
 ManifestResult ReadManifest(std::string_view text, const std::string& file);
 
+// One document that is no object: what it says is put into `message`, whose fields it has.
+ManifestResult ReadDocument(std::string_view text, const std::string& file,
+                            std::unique_ptr<google::protobuf::Message> message);
+
 }  // namespace apk

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "control-plane/rollout/agent_key.h"
+
 namespace apk {
 namespace {
 
@@ -130,6 +132,76 @@ TEST(SnapshotSlices, KeepWhatWasMadeUnderAnotherRevision) {
   EXPECT_EQ(before->revision, 1u);
   EXPECT_EQ(later->whole()->revision, 7u);
   EXPECT_TRUE(later->SameAs(*slices));
+}
+
+const Labels kEurope = {{"region", "eu"}};
+
+class HeldBackTest : public testing::Test {
+ protected:
+  HeldBackTest() {
+    cache_.Publish(Snapshot("1", 3));
+    first_ = VersionFor("a");
+    cache_.OnChange([this] { ++changes_; });
+    cache_.OnPublish([this] { ++published_; });
+  }
+  std::string VersionFor(const std::string& id) const {
+    return cache_.For({.id = id, .labels = kEurope})->version;
+  }
+
+  SnapshotCache cache_;
+  int changes_ = 0;
+  int published_ = 0;
+  std::string first_;
+};
+
+TEST_F(HeldBackTest, WhatIsPublishedGetsToNobodyWhileItIsHeld) {
+  cache_.Hold();
+  cache_.Publish(Snapshot("2", 2));
+  EXPECT_EQ(changes_, 0);
+  EXPECT_EQ(published_, 1);
+  EXPECT_EQ(VersionFor("a"), first_);
+  EXPECT_NE(cache_.NewestFor({.id = "a", .labels = kEurope})->version, first_);
+  cache_.Hold();  // Still the first.
+  EXPECT_EQ(VersionFor("a"), first_);
+  EXPECT_EQ(cache_.Held()->For(kEurope)->version, first_);
+  cache_.Release();
+  EXPECT_EQ(changes_, 1);
+  cache_.Release();
+  EXPECT_EQ(changes_, 1);
+  EXPECT_NE(VersionFor("a"), first_);
+}
+
+TEST_F(HeldBackTest, MembersGetTheCandidate) {
+  const SlicesPtr promoted = cache_.NewestSlices();
+  cache_.Publish(Snapshot("2", 2));
+  const SlicesPtr candidate = cache_.NewestSlices();
+  cache_.Publish(Snapshot("3", 3));
+  cache_.SetTargets({.promoted = promoted,
+                     .candidate = candidate,
+                     .members = std::make_shared<const absl::flat_hash_set<uint64_t>>(
+                         absl::flat_hash_set<uint64_t>{AgentKey("a")}),
+                     .withdrawn_revision = 7});
+  EXPECT_EQ(VersionFor("a"), candidate->For(kEurope)->version);
+  EXPECT_EQ(VersionFor("b"), first_);
+  EXPECT_EQ(cache_.NewestFor({.id = "a", .labels = kEurope}), cache_.NewestSlices()->For(kEurope));
+  EXPECT_EQ(cache_.withdrawn_revision(), 7u);
+  EXPECT_EQ(changes_, 3);
+  cache_.SetTargets({.promoted = nullptr, .candidate = nullptr, .members = nullptr});
+  EXPECT_EQ(VersionFor("a"), "");  // It keeps what it has.
+}
+
+TEST_F(HeldBackTest, KnowsWhatTheLastRevisionsWere) {
+  cache_.Publish(Snapshot("1", 4));
+  cache_.Publish(Snapshot("2", 5));
+  cache_.Publish(Snapshot("2", 6));
+  EXPECT_EQ(cache_.FirstRevision(), 5u);
+  EXPECT_EQ(cache_.Find(3)->For(kEurope)->version, first_);
+  EXPECT_EQ(cache_.Find(4)->For(kEurope)->version, first_);
+  EXPECT_EQ(cache_.Find(6)->whole()->version, cache_.Newest()->version);
+  EXPECT_EQ(cache_.Find(7), nullptr);
+  EXPECT_EQ(cache_.Find(0), nullptr);
+  cache_.Publish(Snapshot("3", 9));
+  EXPECT_EQ(cache_.Find(8), nullptr);  // It may be the one or the other.
 }
 
 }  // namespace

@@ -76,5 +76,26 @@ TEST_P(RecordsTest, OneThatWasRemovedAndMadeAnewHasANewerVersion) {
   EXPECT_GT(ReadOne(*records, "a").version, first);
 }
 
+TEST_P(RecordsTest, WhatIsTheLeadersIsWrittenByTheLeaderAlone) {
+  if (GetParam() != Engine::kEtcd) GTEST_SKIP() << "nobody else is there";
+  const auto put_leader = [this] {
+    EtcdTransaction transaction;
+    transaction.writes = {{.what = EtcdWrite::What::kPut,
+                           .key = EtcdKeys(prefix_).Leader(),
+                           .value = "somebody",
+                           .range_end = ""}};
+    return client_->Commit(transaction)->revision;
+  };
+  const int64_t term = put_leader();
+  int64_t fence = term;
+  EtcdRecords records(*client_, prefix_, [&fence] { return fence; });
+  ASSERT_TRUE(records.Write({{.key = "a", .value = "1", .leader_only = true}}).ok());
+  fence = -1;  // Another one leads.
+  EXPECT_TRUE(absl::IsAborted(records.Write({{.key = "b", .value = "1", .leader_only = true}})));
+  EXPECT_TRUE(records.Write({{.key = "b", .value = "1"}}).ok());
+  fence = 0;  // Nobody is to lead.
+  EXPECT_TRUE(records.Write({{.key = "c", .value = "1", .leader_only = true}}).ok());
+}
+
 }  // namespace
 }  // namespace apk

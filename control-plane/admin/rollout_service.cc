@@ -1,0 +1,91 @@
+// It checks who asks, notes what is changed, and moves messages.
+#include "control-plane/admin/rollout_service.h"
+
+#include "common/strings.h"
+#include "control-plane/admin/caller.h"
+
+namespace apk {
+namespace {
+
+using Need = AccessRequest::Need;
+using Request = v1::SteerRolloutRequest;
+
+constexpr char kRollouts[] = "rollouts";
+
+std::string VerbOf(Request::Action action) {
+  switch (action) {
+    case Request::PROMOTE:
+      return "promote";
+    case Request::PAUSE:
+      return "pause";
+    case Request::RESUME:
+      return "resume";
+    case Request::ABORT:
+      return "abort";
+    case Request::RETRY:
+      return "retry";
+    default:
+      return "steer";
+  }
+}
+
+// What holds a change back is for whoever may edit everywhere, what lets it on for administrators.
+Need NeedOf(Request::Action action) {
+  return action == Request::PAUSE || action == Request::ABORT ? Need::kEdit : Need::kAdmin;
+}
+
+}  // namespace
+
+grpc::Status RolloutService::MayRead(const grpc::ServerContext& context) const {
+  if (const grpc::Status user = CheckUser(context, guard_.identities); !user.ok()) return user;
+  return ToGrpc(
+      guard_.gate.Check(AccessTo(guard_.UserOf(context), "get", kRollouts, Need::kAnyRole)));
+}
+
+grpc::Status RolloutService::GetPolicy(grpc::ServerContext* context,
+                                       const v1::GetRolloutPolicyRequest*,
+                                       v1::RolloutPolicy* response) {
+  if (const grpc::Status may = MayRead(*context); !may.ok()) return may;
+  *response = control_.Policy();
+  return grpc::Status::OK;
+}
+
+grpc::Status RolloutService::SetPolicy(grpc::ServerContext* context,
+                                       const v1::SetRolloutPolicyRequest* request,
+                                       v1::RolloutPolicy* response) {
+  GuardedRequest change(guard_, *context, request->policy().stages().empty() ? "delete" : "update",
+                        false);
+  change.About({{"", "RolloutPolicy", "", ""}});
+  change.Needs(AccessTo(change.user(), "update", "rolloutpolicies", Need::kAdmin));
+  if (const grpc::Status begun = change.Begin(); !begun.ok()) return begun;
+  return change.End(Take(control_.SetPolicy(*request, change.user()), response), 0, {});
+}
+
+grpc::Status RolloutService::GetRollout(grpc::ServerContext* context, const v1::GetRolloutRequest*,
+                                        v1::RolloutStatus* response) {
+  if (const grpc::Status may = MayRead(*context); !may.ok()) return may;
+  *response = control_.Status();
+  return grpc::Status::OK;
+}
+
+grpc::Status RolloutService::ListRollouts(grpc::ServerContext* context,
+                                          const v1::ListRolloutsRequest*,
+                                          v1::ListRolloutsResponse* response) {
+  if (const grpc::Status may = MayRead(*context); !may.ok()) return may;
+  *response = control_.History();
+  return grpc::Status::OK;
+}
+
+grpc::Status RolloutService::Steer(grpc::ServerContext* context,
+                                   const v1::SteerRolloutRequest* request,
+                                   v1::RolloutStatus* response) {
+  const std::string verb = VerbOf(request->action());
+  GuardedRequest change(guard_, *context, verb, false);
+  change.About({{"", "Rollout", "", std::to_string(request->number())}});
+  change.Needs(AccessTo(change.user(), verb, kRollouts, NeedOf(request->action())));
+  if (const grpc::Status begun = change.Begin(); !begun.ok()) return begun;
+  const grpc::Status status = Take(control_.Steer(*request, change.user()), response);
+  return change.End(status, response->rollout().revision(), {});
+}
+
+}  // namespace apk
