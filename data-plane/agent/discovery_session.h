@@ -18,8 +18,8 @@ class DiscoverySession {
 
   // The first request of a stream.
   v1::DiscoveryRequest Hello(const v1::AgentInfo& agent) const;
-  // Whether the response would lead back to a lower revision of the same history: it is not to be
-  // taken then.
+  // Whether the response would lead back to a lower revision of the same history, from one that was not withdrawn: it
+  // is not to be taken then.
   bool IsOlder(const v1::DiscoveryResponse& response) const;
   // Hands the snapshot that the response leads to over to `put_in_force`, which calls Hold where
   // that goes well, and otherwise writes an error into the request; or tells what is asked. Returns

@@ -79,19 +79,23 @@ absl::Status LastGoodSnapshot::Save(const v1::Snapshot& snapshot) {
   const std::string previous = directory_ + kPrevious;
   // A link keeps the old one reachable at every moment; the rename then replaces the new name at
   // once.
-  unlink(previous.c_str());
-  if (link(current.c_str(), previous.c_str()) != 0 && errno != ENOENT) {
-    return SystemError("can't keep", previous);
+  if (!newest_is_damaged_) {
+    unlink(previous.c_str());
+    if (link(current.c_str(), previous.c_str()) != 0 && errno != ENOENT) {
+      return SystemError("can't keep", previous);
+    }
   }
   if (rename((directory_ + kTemporary).c_str(), current.c_str()) != 0) {
     return SystemError("can't rename to", current);
   }
+  newest_is_damaged_ = false;
   SyncDirectory(directory_);
   return absl::OkStatus();
 }
 
-absl::StatusOr<v1::Snapshot> LastGoodSnapshot::Load() const {
+absl::StatusOr<v1::Snapshot> LastGoodSnapshot::Load() {
   absl::StatusOr<v1::Snapshot> current = ReadFile(directory_ + kCurrent);
+  newest_is_damaged_ = absl::IsDataLoss(current.status());
   if (current.ok()) return current;
   absl::StatusOr<v1::Snapshot> previous = ReadFile(directory_ + kPrevious);
   if (!absl::IsNotFound(current.status())) {

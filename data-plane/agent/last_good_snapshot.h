@@ -20,10 +20,11 @@ class LastGoodSnapshot {
   absl::Status Save(const v1::Snapshot& snapshot);
   // The newest one that is whole; NOT_FOUND where there is none, DATA_LOSS where there are only
   // damaged ones.
-  absl::StatusOr<v1::Snapshot> Load() const;
+  absl::StatusOr<v1::Snapshot> Load();
 
  private:
   std::string directory_;
+  bool newest_is_damaged_ = false;  // As Load found it: it must not replace the previous one.
 };
 
 }  // namespace apk

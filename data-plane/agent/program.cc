@@ -163,6 +163,9 @@ absl::Status Program::Build() {
   discovery.agent.set_id(flags_.id);
   discovery.agent.set_address(flags_.worker.default_address);
   discovery.agent.set_version(APK_VERSION);
+  discovery.agent.set_started_unix_ms(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                          std::chrono::system_clock::now().time_since_epoch())
+                                          .count());
   discovery.identity = [this] { return identity_->Current(); };
   client_ = std::make_unique<DiscoveryClient>(std::move(discovery), *agent_);
   door_ = std::make_unique<SuccessorDoor>(TakeOverPath(flags_.data_dir), HandOver());
