@@ -37,7 +37,7 @@ Need NeedOf(Request::Action action) {
 }  // namespace
 
 grpc::Status RolloutService::MayRead(const grpc::ServerContext& context) const {
-  if (const grpc::Status user = CheckUser(context, guard_.identities); !user.ok()) return user;
+  if (const grpc::Status user = CheckUser(context, guard_.authenticator); !user.ok()) return user;
   return ToGrpc(
       guard_.gate.Check(AccessTo(guard_.UserOf(context), "get", kRollouts, Need::kAnyRole)));
 }
@@ -58,7 +58,7 @@ grpc::Status RolloutService::SetPolicy(grpc::ServerContext* context,
   change.About({{"", "RolloutPolicy", "", ""}});
   change.Needs(AccessTo(change.user(), "update", "rolloutpolicies", Need::kAdmin));
   if (const grpc::Status begun = change.Begin(); !begun.ok()) return begun;
-  return change.End(Take(control_.SetPolicy(*request, change.user()), response), 0, {});
+  return change.End(Take(control_.SetPolicy(*request, change.user().name), response), 0, {});
 }
 
 grpc::Status RolloutService::GetRollout(grpc::ServerContext* context, const v1::GetRolloutRequest*,
@@ -84,7 +84,7 @@ grpc::Status RolloutService::Steer(grpc::ServerContext* context,
   change.About({{"", "Rollout", "", std::to_string(request->number())}});
   change.Needs(AccessTo(change.user(), verb, kRollouts, NeedOf(request->action())));
   if (const grpc::Status begun = change.Begin(); !begun.ok()) return begun;
-  const grpc::Status status = Take(control_.Steer(*request, change.user()), response);
+  const grpc::Status status = Take(control_.Steer(*request, change.user().name), response);
   return change.End(status, response->rollout().revision(), {});
 }
 
