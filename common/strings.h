@@ -27,6 +27,8 @@ inline bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
   return a.size() == b.size() && SameLetters(a.data(), b.data(), a.size());
 }
 std::string ToLower(std::string_view text);
+// The beginning of it, at most so many bytes, that ends with a whole character of UTF-8 where all of it is UTF-8.
+std::string_view CutUtf8(std::string_view text, size_t bytes_max);
 std::string_view TrimSpace(std::string_view text);  // Spaces and tabs at both ends.
 
 // Two lower-case hex digits a byte.

@@ -13,6 +13,15 @@ namespace {
 
 constexpr size_t kAgentsMax = 20'000;
 constexpr int kResourcesMax = 10;
+constexpr int kListenersMax = 100;
+// Of what an agent says, which is stored, passed on and shown.
+constexpr size_t kNameBytesMax = 512;
+constexpr size_t kMessageBytesMax = 1000;
+constexpr size_t kErrorBytesMax = 4096;
+
+std::string Cut(const std::string& text, size_t bytes_max) {
+  return std::string(CutUtf8(text, bytes_max));
+}
 
 void SetLabels(const Labels& labels, v1::AgentStatus& status) {
   status.clear_labels();
@@ -98,10 +107,11 @@ void AgentRegistry::Acknowledge(const std::string& id, const v1::DiscoveryReques
     status.set_last_seen(Rfc3339Now());
     status.clear_listener_errors();
     for (const v1::ResourceError& error : request.listener_errors()) {
+      if (status.listener_errors_size() == kListenersMax) break;
       v1::AgentListenerError* const entry = status.add_listener_errors();
-      entry->set_listener(error.name());
-      entry->set_message(error.message());
-      entry->set_address(error.address());
+      entry->set_listener(Cut(error.name(), kNameBytesMax));
+      entry->set_message(Cut(error.message(), kMessageBytesMax));
+      entry->set_address(Cut(error.address(), kNameBytesMax));
       entry->set_address_unusable(error.address_unusable());
     }
   }
@@ -110,7 +120,9 @@ void AgentRegistry::Acknowledge(const std::string& id, const v1::DiscoveryReques
 
 void AgentRegistry::NoteTraffic(const std::string& id, const v1::Traffic& traffic) {
   const std::lock_guard lock(mutex_);
-  *agents_[id].status.mutable_traffic() = traffic;
+  v1::Traffic& noted = *agents_[id].status.mutable_traffic();
+  noted = traffic;
+  noted.set_version(Cut(traffic.version(), kNameBytesMax));
 }
 
 void AgentRegistry::SetHeldBack(HeldBack held_back) {
@@ -138,13 +150,13 @@ void AgentRegistry::Reject(const std::string& id, const v1::DiscoveryRequest& re
   {
     const std::lock_guard lock(mutex_);
     v1::AgentStatus& status = agents_[id].status;
-    status.set_last_error(ReasonOf(request));
+    status.set_last_error(Cut(ReasonOf(request), kErrorBytesMax));
     status.set_refused_version(version);
     status.clear_resource_errors();
     for (int i = 0; i < std::min(request.resource_errors_size(), kResourcesMax); ++i) {
       v1::AgentResourceError& error = *status.add_resource_errors();
-      error.set_resource(request.resource_errors(i).name());
-      error.set_message(request.resource_errors(i).message());
+      error.set_resource(Cut(request.resource_errors(i).name(), kNameBytesMax));
+      error.set_message(Cut(request.resource_errors(i).message(), kMessageBytesMax));
     }
     status.set_last_seen(Rfc3339Now());
   }

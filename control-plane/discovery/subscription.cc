@@ -11,6 +11,7 @@ namespace apk {
 namespace {
 
 constexpr size_t kRefusedMax = 64;
+constexpr int kHeldMax = 1'000'000;  // Resources.
 
 // Against what an agent said that it holds.
 Difference DifferenceToHeld(const std::vector<uint64_t>& held, const SharedSnapshot& newest) {
@@ -60,6 +61,12 @@ Subscription::Answer Subscription::OnAnswer(const v1::DiscoveryRequest& request)
   if (asked_ && request.has_held() && request.response_nonce() == std::to_string(last_nonce_)) {
     asked_ = false;
     const auto& fingerprints = request.held().fingerprints();
+    if (fingerprints.size() > kHeldMax) {  // Nobody holds so many: it gets the whole.
+      whole_wanted_ = true;
+      answer.told = true;
+      answer.next = SendIfDue();
+      return answer;
+    }
     held_.emplace();
     held_->fingerprints.assign(fingerprints.begin(), fingerprints.end());
     held_->digest = DigestOf(held_->fingerprints);

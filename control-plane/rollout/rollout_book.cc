@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "common/log.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "control-plane/rollout/rollout.h"
@@ -52,8 +53,15 @@ bool RolloutBook::Keep(const Record& record) {
   auto page = std::make_shared<RolloutPage>(*page_);
   page->versions[index] = record.gone ? 0 : record.version;
   google::protobuf::Message& part = PartOf(*page, index);
-  part.Clear();
-  if (!record.gone) part.ParseFromString(record.value);
+  if (record.gone) {
+    part.Clear();
+  } else if (const std::unique_ptr<google::protobuf::Message> read(part.New());
+             read->ParseFromString(record.value)) {
+    part.CopyFrom(*read);
+  } else {
+    LogError("a record of the store can't be read", {{"record", record.key}});
+    return false;
+  }
   page_ = std::move(page);
   return true;
 }

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "common/labels.h"
+#include "common/strings.h"
 
 namespace apk {
 namespace {
@@ -16,7 +17,7 @@ v1::RolloutRefusal Refusal(const std::string& agent, const std::string& resource
   v1::RolloutRefusal refusal;
   refusal.set_agent(agent);
   refusal.set_resource(resource);
-  refusal.set_message(message.substr(0, kMessageBytesMax));
+  refusal.set_message(std::string(CutUtf8(message, kMessageBytesMax)));
   return refusal;
 }
 
@@ -36,9 +37,13 @@ bool IsNew(const std::string& resource, const SharedSnapshot& before, const Shar
   return is != nullptr && (was == nullptr || was->hash() != is->hash());
 }
 
-void AddRefusals(const v1::AgentStatus& status, RolloutAgent& agent) {
+// What the change left as it was is not named: an agent speaks of nobody else's.
+void AddRefusals(const v1::AgentStatus& status, const SharedSnapshot& before,
+                 const SharedSnapshot& after, RolloutAgent& agent) {
   for (const v1::AgentResourceError& error : status.resource_errors()) {
-    agent.refusals.push_back(Refusal(status.id(), error.resource(), error.message()));
+    const bool is_new = IsNew(error.resource(), before, after);
+    agent.refusals.push_back(
+        Refusal(status.id(), is_new ? error.resource() : "", error.message()));
   }
   if (agent.refusals.empty()) {
     agent.refusals.push_back(Refusal(status.id(), "", status.last_error()));
@@ -73,7 +78,7 @@ RolloutAgent SeeAgent(const v1::AgentStatus& status, const SlicesPtr& promoted,
   const std::string& counted = agent.runs_it ? after->version : before->version;
   if (status.traffic().version() == counted) agent.traffic = status.traffic();
   if (!agent.concerned) return agent;
-  if (status.refused_version() == after->version) AddRefusals(status, agent);
+  if (status.refused_version() == after->version) AddRefusals(status, *before, *after, agent);
   if (agent.runs_it) AddUnserved(status, *before, *after, agent);
   return agent;
 }

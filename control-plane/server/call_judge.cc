@@ -17,9 +17,10 @@ using Call = Limits::Call;
 constexpr std::string_view kDiscovery = "/apk.v1.DiscoveryService/";
 constexpr std::string_view kHealth = "/grpc.health.v1.Health/";
 constexpr std::string_view kOurs = "/apk.v1.";
-constexpr std::array<std::string_view, 9> kReads = {
-    "Get",    "List",           "ListRevisions",   "ListAgents",          "GetServerInfo",
-    "Export", "ListJoinTokens", "ListRevocations", "ServerReflectionInfo"};
+constexpr std::array<std::string_view, 12> kReads = {
+    "Get",           "List",           "ListRevisions",   "ListAgents",
+    "GetServerInfo", "Export",         "GetPolicy",       "GetRollout",
+    "ListRollouts",  "ListJoinTokens", "ListRevocations", "ServerReflectionInfo"};
 
 // Of a method that users call.
 Call CallOf(std::string_view method) {

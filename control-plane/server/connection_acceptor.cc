@@ -27,6 +27,7 @@ constexpr int kBacklog = 1024;
 constexpr size_t kOtherFiles = 200;  // The store, logs, the other ports.
 constexpr size_t kFewest = 64;
 constexpr std::chrono::milliseconds kPause{100};
+constexpr int kAcceptsInARowMax = 64;
 constexpr std::chrono::seconds kLogPause{10};
 
 absl::Status CantListen(const ListenAddress& address) {
@@ -87,6 +88,7 @@ int BindTo(const ListenAddress& address) {
   return Bind(V6(v6, address.port), false);
 }
 
+// A client of IPv6 is known by its first 64 bits, the least that a site has.
 std::string HostOf(const SocketAddress& address) {
   std::array<char, INET6_ADDRSTRLEN> text{};
   if (address.storage.ss_family == AF_INET) {
@@ -94,7 +96,9 @@ std::string HostOf(const SocketAddress& address) {
     inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
   } else {
     const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address.storage);
-    inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
+    in6_addr host = v6.sin6_addr;
+    if (!IN6_IS_ADDR_V4MAPPED(&host)) std::fill(host.s6_addr + 8, host.s6_addr + 16, uint8_t{0});
+    inet_ntop(AF_INET6, &host, text.data(), text.size());
   }
   return text.data();
 }
@@ -172,7 +176,7 @@ void ConnectionAcceptor::Run() {
       if (file != listener_) Forget(file);
     }
     if (paused_ && Now() >= paused_until_) Pause(false);
-    if (!paused_) AcceptAll();
+    if (!paused_) AcceptSome();
   }
 }
 
@@ -183,8 +187,9 @@ void ConnectionAcceptor::Pause(bool paused) {
   epoll_ctl(poll_, EPOLL_CTL_MOD, listener_, &event);
 }
 
-void ConnectionAcceptor::AcceptAll() {
-  for (;;) {
+// In turns with what closes: while more come than are let in, places are given back all the same.
+void ConnectionAcceptor::AcceptSome() {
+  for (int i = 0; i < kAcceptsInARowMax; ++i) {
     SocketAddress peer;
     const int accepted = accept4(listener_, peer.get(), &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (accepted < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;

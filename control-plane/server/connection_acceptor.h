@@ -47,7 +47,7 @@ class ConnectionAcceptor {
  private:
   explicit ConnectionAcceptor(const ConnectionLimits& limits) : limits_(limits) {}
   void Run();
-  void AcceptAll();
+  void AcceptSome();
   void Pause(bool paused);  // Accepting.
   // False where there is no room for it.
   bool Admit(int socket, const std::string& address);

@@ -94,6 +94,10 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const ListenAddres
     builder.SetMaxReceiveMessageSize(kMessageBytesMax);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 100);
     LimitThreads(builder);
+    if (options.clients ==
+        ClientCertificates::kAccepted) {  // Anybody may hold one, but not for ever.
+      builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 60'000);
+    }
     if (options.counter) {
       std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> counters;
       counters.push_back(options.counter());

@@ -215,8 +215,9 @@ absl::Status Program::Replace() {
     RETURN_IF_ERROR(agent_->StartFromDisk(inheritance.snapshot_version));
   }
   admin_->Start();
-  RETURN_IF_ERROR(predecessor_->Replace());
-  predecessor_.reset();
+  const absl::Status replaced = predecessor_->Replace();
+  predecessor_.reset();  // Where it failed, the other one goes on, and must not hear more of this one.
+  RETURN_IF_ERROR(replaced);
   jwks_->SetSaving(true);
   LogInfo("has taken over", {{"version", agent_->version()}});
   if (agent_->version().empty()) {

@@ -105,13 +105,17 @@ class HeapProfiler::Use {
     bytes_left = NextInterval();
     const Use use;
     if (Samples* const samples = use.samples(); samples != nullptr) {
+      // Without the lock: the unwinder may take the loader's, and who holds that allocates.
+      std::array<void*, kDepthMax + kOwnFrames> frames;
+      const int depth = backtrace(frames.data(), static_cast<int>(frames.size()));
       const std::lock_guard lock(samples->mutex);
       if (samples->taken < samples->all.size()) {
         const auto index = static_cast<uint32_t>(samples->taken++);
         Samples::Sample& sample = samples->all[index];
         sample.block = block;
         sample.size = size;
-        sample.depth = backtrace(sample.frames.data(), static_cast<int>(sample.frames.size()));
+        sample.depth = depth;
+        sample.frames = frames;
         std::atomic<uint32_t>& bucket = samples->buckets[BucketOf(block)];
         sample.next = bucket.load(std::memory_order_relaxed);
         bucket.store(index, std::memory_order_relaxed);

@@ -44,7 +44,7 @@ void AppendFields(std::string& out, const HeaderMap& headers, bool keep_length) 
 H1ServerConnection::H1ServerConnection(std::unique_ptr<ByteStream> stream,
                                        std::string client_address, bool secure,
                                        const SessionLimits& limits, const bool& ending,
-                                       uint64_t requests)
+                                       uint64_t requests, TimePoint idle_until)
     : stream_(std::move(stream)),
       client_address_(std::move(client_address)),
       secure_(secure),
@@ -52,6 +52,7 @@ H1ServerConnection::H1ServerConnection(std::unique_ptr<ByteStream> stream,
       ending_(ending),
       body_(*stream_, buffer_),
       writer_(*stream_),
+      idle_until_(idle_until),
       requests_(requests) {}
 
 void H1ServerConnection::GuardRead(TimePoint at) {
@@ -79,7 +80,7 @@ std::chrono::milliseconds H1ServerConnection::IdleTime() const {
 // more before it closes.
 Task<H1ServerConnection::ReadOutcome> H1ServerConnection::ReadRequest() {
   scanner_.Reset();
-  GuardRead(In(IdleTime()));
+  GuardRead(std::min(In(IdleTime()), std::exchange(idle_until_, kNoDeadline)));
   bool in_head = requests_ == 0;
   for (;;) {
     if (!buffer_.empty()) {

@@ -17,7 +17,8 @@ struct SessionLimits {
   HeadLimits head;
   std::chrono::milliseconds head_timeout{10'000};
   std::chrono::milliseconds idle_timeout{75'000};
-  std::chrono::milliseconds last_idle_timeout{1000};  // Instead of both, once connections are to end.
+  std::chrono::milliseconds last_idle_timeout{
+      1000};  // Instead of both, once connections are to end.
   std::chrono::milliseconds body_stall_timeout{30'000};
   uint64_t body_bytes_per_second_min = 500;  // After a first body_stall_timeout of waiting.
   std::chrono::milliseconds write_stall_timeout{30'000};
@@ -29,16 +30,17 @@ struct SessionLimits {
 
 class H1ServerConnection final : public ServerExchange {
  public:
-  // `limits` and `ending` outlive the connection. `ending`: answer the requests that are on their way, say
-  // with each that it is the last, then close.
-  // `requests`: as in Taken, of a connection that goes on.
+  // `limits` and `ending` outlive the connection. `ending`: answer the requests that are on their
+  // way, say with each that it is the last, then close. `requests`: as in Taken, of a connection
+  // that goes on; `idle_until`: when the wait that goes on ends.
   H1ServerConnection(std::unique_ptr<ByteStream> stream, std::string client_address, bool secure,
-                     const SessionLimits& limits, const bool& ending, uint64_t requests = 0);
+                     const SessionLimits& limits, const bool& ending, uint64_t requests = 0,
+                     TimePoint idle_until = kNoDeadline);
 
   enum class ReadOutcome : uint8_t { kRequest, kClosed, kRefused, kHttp2, kIdle };
   // The next request head. kRefused: answer refusal() and close. kHttp2: it began with the preface
-  // of HTTP/2 (RFC 9113 3.3); go on with what TakeStream gives, this object is done. kIdle: the same, after
-  // YieldIfIdle; the stream still has the deadline of the wait.
+  // of HTTP/2 (RFC 9113 3.3); go on with what TakeStream gives, this object is done. kIdle: the
+  // same, after YieldIfIdle; the stream still has the deadline of the wait.
   Task<ReadOutcome> ReadRequest();
   uint16_t refusal() const { return refusal_; }
   struct Taken {
@@ -51,8 +53,8 @@ class H1ServerConnection final : public ServerExchange {
   // Ends the exchange; true when another may follow. Otherwise the connection was closed
   // gracefully, unread bytes of the client read away first so that it sees the response.
   Task<bool> FinishExchange();
-  // The usual case of it: both messages are whole and another may follow. False: FinishExchange has work to
-  // do.
+  // The usual case of it: both messages are whole and another may follow. False: FinishExchange has
+  // work to do.
   bool FinishedAtOnce();
 
   RequestHead& request() override { return request_; }
@@ -77,21 +79,23 @@ class H1ServerConnection final : public ServerExchange {
   ByteStream& stream() { return *stream_; }
   // Call when it is to end from now on: it does not wait for a next request for as long as it did.
   void OnEnding();
-  // Lets ReadRequest return kIdle, soon, where it waits for a next request and none has begun since the last
-  // call; false where not.
+  // Lets ReadRequest return kIdle, soon, where it waits for a next request and none has begun since
+  // the last call; false where not.
   bool YieldIfIdle();
 
  private:
   // For how long nothing need come.
   std::chrono::milliseconds IdleTime() const;
-  // `parsed`: request_ is of the head that is refused, as far as it went; what it asked for stays there.
+  // `parsed`: request_ is of the head that is refused, as far as it went; what it asked for stays
+  // there.
   ReadOutcome Refuse(uint16_t status, bool parsed = false);
   // Reading and writing may wait at the same time; the stream has one deadline for both. A client
   // that sends too slowly can still be told, one that reads too slowly can't.
   void GuardRead(TimePoint at);
   void GuardWrite(TimePoint at);
   void Guard();
-  // Nothing is left to be read, or will come: the connection can be closed without losing the answer.
+  // Nothing is left to be read, or will come: the connection can be closed without losing the
+  // answer.
   bool WillSendNoMore();
   // Reads away what is left of the body; false where it does not come.
   Task<bool> SkipBody();
@@ -109,6 +113,7 @@ class H1ServerConnection final : public ServerExchange {
   ResponseHead response_;
   H1BodyReader body_;
   H1BodyWriter writer_;
+  TimePoint idle_until_;  // Of the first wait, or kNoDeadline.
   TimePoint read_deadline_ = kNoDeadline;
   TimePoint body_limit_ = kNoDeadline;
   std::chrono::steady_clock::duration body_waited_{0};

@@ -17,6 +17,7 @@ struct ParkedSession {
   std::unique_ptr<ByteStream> stream;  // Has the deadline of the wait.
   uint64_t requests = 0;               // That it has carried.
   std::unique_ptr<ClientConnection> client;
+  TimePoint idle_until = kNoDeadline;  // Once it was parked: what comes need be no request.
 };
 
 class ParkedSessions {

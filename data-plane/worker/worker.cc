@@ -350,7 +350,8 @@ Task<> Worker::ServeSession(ParkedSession begun) {
   std::unique_ptr<ClientConnection> client = std::move(begun.client);
   const Arrival* const arrival = client->arrival().get();
   H1ServerConnection connection(std::move(begun.stream), client->address(), arrival->tls,
-                                options_.session, *arrival->ending, begun.requests);
+                                options_.session, *arrival->ending, begun.requests,
+                                begun.idle_until);
   const SessionRegistration registration(sessions_, &connection, arrival);
   for (;;) {
     const H1ServerConnection::ReadOutcome outcome = co_await connection.ReadRequest();

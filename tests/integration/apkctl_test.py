@@ -335,7 +335,7 @@ class Apkctl(unittest.TestCase):
                 (["gett"], "error: unknown command \"gett\" for \"apkctl\"\n\nDid you mean this?\n  get\n"),
                 (["get"], "See 'apkctl get --help' for usage.\n"),
                 (["get", "cm", "--outptu", "x"], "error: unknown flag: --outptu; did you mean --output?\n"),
-                (["get", "cm", "-o", "xml"], "use one of table, wide, yaml, json, name\n"),
+                (["get", "cm", "-o", "xml"], "use one of table, wide, yaml, json, name, jsonpath=\n"),
                 (["get", "pods"], "error: the server doesn't have a resource type \"pods\"; there are namespaces (ns), "),
                 (["apply"], "error: must specify -f"),
                 (["apply", "-f", "/nonexistent"], "error: the path \"/nonexistent\" does not exist\n"),
@@ -481,7 +481,7 @@ class Apkctl(unittest.TestCase):
         self.gateway.settle()
         rows = [line.split() for line in self.gateway.apkctl("agents").stdout.splitlines()]
         self.assertEqual(rows[0], ["ID", "ADDRESS", "CONNECTED", "UP-TO-DATE", "REVISION", "SNAPSHOT", "LAST-SEEN",
-                                   "MESSAGE"])
+                                   "LABELS", "MESSAGE"])
         self.assertEqual((rows[1][:4], rows[1][6:]), (["agent-1", "127.0.0.1", "True", "True"], ["now"]))
         self.gateway.agents.pop(1).stop()
         row = eventually(lambda: "False" in (text := self.gateway.apkctl("agents").stdout) and text, "agent gone")
@@ -541,7 +541,7 @@ class Apkctl(unittest.TestCase):
         config = ["--config", str(self.gateway.data / "apkctl.yaml")]
         self.assertEqual(self.complete("desc"), ["describe"])
         self.assertIn("use-context", self.complete("config", ""))
-        self.assertEqual(self.complete("agents", ""), ["token", "revoke", "unrevoke"])
+        self.assertEqual(self.complete("agents", ""), ["token", "revoke", "unrevoke", "label"])
         self.assertEqual(self.complete("agents", "token", ""), ["create", "list", "delete"])
         self.assertIn("--ttl", self.complete("agents", "token", "create", "--t"))
         self.assertEqual(self.complete("agents", "revoke", "a", ""), [])

@@ -1,5 +1,7 @@
 """Connections of clients that are idle for some seconds are parked, and nobody notices."""
 import ssl
+import subprocess
+import time
 import unittest
 
 import harness
@@ -67,6 +69,23 @@ class Parking(unittest.TestCase):
             self.assertTrue(client.at_end())
         eventually(lambda: self.gateway.metrics()["apk_connections_active"] == 0, "all closed")
         self.assertEqual(self.parked(), 0)
+
+    def test_what_is_no_request_does_not_prolong_the_wait(self):
+        client = subprocess.Popen(
+            ["openssl", "s_client", "-quiet", "-no_ign_eof", "-tls1_3", "-connect", f"127.0.0.1:{self.gateway.port}",
+             "-servername", "default.gw.wso2.com"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL)
+        self.addCleanup(client.stdout.close)
+        client.stdin.write(b"GET / HTTP/1.1\r\nHost: default.gw.wso2.com\r\n\r\n")
+        client.stdin.flush()
+        self.assertIn(b"404", client.stdout.readline())
+        began = time.monotonic()
+        self.all_parked(1)
+        client.stdin.write(b"K\n")  # A key update (RFC 8446 4.6.3).
+        client.stdin.flush()
+        client.wait(harness.PATIENCE)
+        client.stdin.close()
+        self.assertLess(time.monotonic() - began, IDLE_MS / 1000 + 3)
 
     def test_a_drain_closes_what_is_parked(self):
         client = self.client()

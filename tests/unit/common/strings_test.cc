@@ -42,6 +42,14 @@ TEST(EqualsIgnoreCase, SizesDiffer) {
   EXPECT_FALSE(EqualsIgnoreCase("content-type", "content-typ"));
 }
 
+TEST(CutUtf8, EndsWithAWholeCharacter) {
+  EXPECT_EQ(CutUtf8("short", 5), "short");
+  EXPECT_EQ(CutUtf8("longer", 3), "lon");
+  EXPECT_EQ(CutUtf8("ab\u00e9", 3), "ab");
+  EXPECT_EQ(CutUtf8("ab\u00e9", 4), "ab\u00e9");
+  EXPECT_EQ(CutUtf8("\u20ac", 2), "");
+}
+
 TEST(TrimSpace, TakesSpacesAndTabsOffBothEndsOnly) {
   EXPECT_EQ(TrimSpace(" \t a b\t "), "a b");
   EXPECT_EQ(TrimSpace("\r\n"), "\r\n");

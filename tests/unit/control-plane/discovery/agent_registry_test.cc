@@ -46,6 +46,30 @@ TEST(AgentRegistry, ReportsAgentsOfAllControlPlanesAndQuotesItsOwn) {
   EXPECT_EQ(registry.Report().groups.at(0).agents, 1);
 }
 
+// It is stored, passed on to other control planes, and shown.
+TEST(AgentRegistry, WhatAnAgentSaysIsBounded) {
+  AgentRegistry registry;
+  ASSERT_TRUE(registry.Connect(Hello("a", "v", 1), {}, 1).ok());
+  v1::DiscoveryRequest request;
+  request.set_error(std::string(1 << 20, 'x'));
+  v1::ResourceError& error = *request.add_resource_errors();
+  error.set_name(std::string(1 << 20, 'n'));
+  error.set_message(std::string(999, 'x') + "\u00e9");
+  registry.Reject("a", request, "w");
+  for (int i = 0; i < 1000; ++i) *request.add_listener_errors() = error;
+  v1::AgentStatus status = registry.Own().front();
+  EXPECT_LE(status.ByteSizeLong(), 8000u);
+  EXPECT_EQ(status.resource_errors(0).message(), std::string(999, 'x'));  // Whole characters.
+  EXPECT_TRUE(v1::AgentStatus().ParseFromString(status.SerializeAsString()));
+  registry.Acknowledge("a", request);
+  v1::Traffic traffic;
+  traffic.set_version(std::string(1 << 20, 'v'));
+  registry.NoteTraffic("a", traffic);
+  status = registry.Own().front();
+  EXPECT_LE(status.listener_errors_size(), 100);
+  EXPECT_LE(status.ByteSizeLong(), 200'000u);
+}
+
 TEST(AgentRegistry, AnAgentThatMovedIsWhereItCameLast) {
   AgentRegistry registry;
   registry.SetElsewhere({Quoted("a", true, "2026-01-01T00:00:00Z"),

@@ -61,6 +61,8 @@ TEST(SeeAgent, HasWhatTheAgentRefusesOfTheNewSnapshot) {
   ASSERT_EQ(agent.refusals.size(), 1u);
   EXPECT_EQ(agent.refusals[0].resource(), "listener/b");
   EXPECT_LE(agent.refusals[0].message().size(), 500u);
+  error.set_resource("listener/a");  // Which the change left as it was.
+  EXPECT_EQ(SeeAgent(status, kBefore, kAfter).refusals.at(0).resource(), "");
 }
 
 TEST(SeeAgent, AListenerThatCanNotBeServedCountsWhereTheChangeIsAboutIt) {
