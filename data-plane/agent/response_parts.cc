@@ -12,10 +12,10 @@ absl::Status Damaged() {
   return absl::DataLossError("a part of a response is damaged, or there is too much of it");
 }
 
-void Append(google::protobuf::RepeatedPtrField<v1::SnapshotResource> &from,
-            google::protobuf::RepeatedPtrField<v1::SnapshotResource> &to) {
+void Append(google::protobuf::RepeatedPtrField<v1::SnapshotResource>& from,
+            google::protobuf::RepeatedPtrField<v1::SnapshotResource>& to) {
   to.Reserve(to.size() + from.size());
-  for (v1::SnapshotResource &resource : from) *to.Add() = std::move(resource);
+  for (v1::SnapshotResource& resource : from) *to.Add() = std::move(resource);
   from.Clear();
 }
 

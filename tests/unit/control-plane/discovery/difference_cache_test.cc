@@ -24,7 +24,7 @@ TEST(DifferenceCache, WhoeverAsksGetsWhatWasMadeOnce) {
   std::atomic<int> made = 0;
   std::vector<EncodedDifferencePtr> got(8);
   std::vector<std::thread> threads;
-  for (EncodedDifferencePtr &place : got) {
+  for (EncodedDifferencePtr& place : got) {
     threads.emplace_back([&] {
       place = cache.Get("key", [&] {
         ++made;
@@ -32,15 +32,15 @@ TEST(DifferenceCache, WhoeverAsksGetsWhatWasMadeOnce) {
       });
     });
   }
-  for (std::thread &thread : threads) thread.join();
+  for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(made, 1);
-  for (const EncodedDifferencePtr &encoded : got) EXPECT_EQ(encoded, got[0]);
+  for (const EncodedDifferencePtr& encoded : got) EXPECT_EQ(encoded, got[0]);
 }
 
 TEST(DifferenceCache, ForgetsWhatWasUsedLeastLately) {
   DifferenceCache cache(3000);
   int made = 0;
-  const auto get = [&](const std::string &key) {
+  const auto get = [&](const std::string& key) {
     return cache.Get(key, [&] {
       ++made;
       return OfSize(1000);
@@ -57,7 +57,7 @@ TEST(DifferenceCache, ForgetsWhatWasUsedLeastLately) {
   EXPECT_EQ(made, 4);
 }
 
-SnapshotPtr SnapshotOf(int routes, const std::string &tail = "") {
+SnapshotPtr SnapshotOf(int routes, const std::string& tail = "") {
   auto snapshot = std::make_shared<SharedSnapshot>();
   for (int number = 0; number < routes; ++number) {
     v1::SnapshotResource resource;
@@ -69,7 +69,7 @@ SnapshotPtr SnapshotOf(int routes, const std::string &tail = "") {
   return snapshot;
 }
 
-v1::DiscoveryResponse Read(const std::string &part) {
+v1::DiscoveryResponse Read(const std::string& part) {
   v1::DiscoveryResponse response;
   EXPECT_TRUE(response.ParseFromString(part));
   if (response.resources_zlib().empty()) return response;
@@ -87,10 +87,10 @@ TEST(EncodedDifference, ALargeOneHasPartsThatAreCompressed) {
   ASSERT_GT(encoded->parts.size(), 1u);
   EXPECT_LT(encoded->size(), snapshot->ToProto().ByteSizeLong() / 2);
   std::vector<std::string> names;
-  for (const auto &part : encoded->parts) {
+  for (const auto& part : encoded->parts) {
     const v1::DiscoveryResponse response = Read(*part);
     EXPECT_EQ(response.more_follows(), part != encoded->parts.back());
-    for (const auto &resource : response.resources()) names.push_back(resource.name());
+    for (const auto& resource : response.resources()) names.push_back(resource.name());
   }
   ASSERT_EQ(names.size(), snapshot->resources.size());
   for (size_t i = 0; i < names.size(); ++i) EXPECT_EQ(names[i], snapshot->resources[i]->name());

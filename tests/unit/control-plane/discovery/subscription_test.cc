@@ -9,11 +9,11 @@
 namespace apk {
 namespace {
 
-SnapshotPtr MakeSnapshot(const std::string &version,
-                         const std::vector<std::pair<std::string, std::string>> &resources) {
+SnapshotPtr MakeSnapshot(const std::string& version,
+                         const std::vector<std::pair<std::string, std::string>>& resources) {
   auto snapshot = std::make_shared<SharedSnapshot>();
   snapshot->version = version;
-  for (const auto &[name, hash] : resources) {
+  for (const auto& [name, hash] : resources) {
     v1::SnapshotResource resource;
     resource.set_name(name);
     resource.set_hash(hash);
@@ -24,14 +24,14 @@ SnapshotPtr MakeSnapshot(const std::string &version,
 
 // A subscription, and its responses as agents read them.
 struct Agent {
-  explicit Agent(const std::string &store = "") : subscription(differences, store) {}
+  explicit Agent(const std::string& store = "") : subscription(differences, store) {}
 
   using Response = std::optional<v1::DiscoveryResponse>;
-  static Response Read(const std::optional<OutgoingResponse> &outgoing) {
+  static Response Read(const std::optional<OutgoingResponse>& outgoing) {
     if (!outgoing.has_value()) return std::nullopt;
     v1::DiscoveryResponse response;
     if (outgoing->difference != nullptr) {
-      for (const auto &part : outgoing->difference->parts) {
+      for (const auto& part : outgoing->difference->parts) {
         EXPECT_TRUE(response.MergeFromString(*part));
       }
     }
@@ -39,34 +39,34 @@ struct Agent {
     return response;
   }
 
-  Response OnHello(const v1::DiscoveryRequest &hello, const SnapshotPtr &newest) {
+  Response OnHello(const v1::DiscoveryRequest& hello, const SnapshotPtr& newest) {
     return Read(subscription.OnHello(hello, newest));
   }
-  Response OnPublish(const SnapshotPtr &newest) { return Read(subscription.OnPublish(newest)); }
+  Response OnPublish(const SnapshotPtr& newest) { return Read(subscription.OnPublish(newest)); }
   struct Answer {
     bool stale;
     bool told;
     bool accepted;
     Response next;
   };
-  Answer OnAnswer(const v1::DiscoveryRequest &request) {
+  Answer OnAnswer(const v1::DiscoveryRequest& request) {
     const Subscription::Answer answer = subscription.OnAnswer(request);
     return {answer.stale, answer.told, answer.accepted, Read(answer.next)};
   }
-  const std::string &acknowledged() const { return subscription.acknowledged(); }
+  const std::string& acknowledged() const { return subscription.acknowledged(); }
 
   DifferenceCache differences;
   Subscription subscription;
 };
 
-v1::DiscoveryRequest Ack(const v1::DiscoveryResponse &response) {
+v1::DiscoveryRequest Ack(const v1::DiscoveryResponse& response) {
   v1::DiscoveryRequest request;
   request.set_response_nonce(response.nonce());
   request.set_version(response.version());
   return request;
 }
 
-v1::DiscoveryRequest Nack(const v1::DiscoveryResponse &response) {
+v1::DiscoveryRequest Nack(const v1::DiscoveryResponse& response) {
   v1::DiscoveryRequest request = Ack(response);
   request.set_error("no");
   return request;
@@ -85,18 +85,18 @@ TEST(Subscription, SendsTheWholeSnapshotToANewAgentAndNothingToOneThatHasIt) {
   EXPECT_FALSE(known.OnHello(hello, MakeSnapshot("1", {{"a", "x"}})).has_value());
 }
 
-v1::DiscoveryRequest HelloWith(const std::string &version) {
+v1::DiscoveryRequest HelloWith(const std::string& version) {
   v1::DiscoveryRequest hello;
   hello.set_version(version);
   hello.set_can_tell_held(true);
   return hello;
 }
 
-v1::DiscoveryRequest Tell(const v1::DiscoveryResponse &question,
-                          const std::vector<std::string> &hashes) {
+v1::DiscoveryRequest Tell(const v1::DiscoveryResponse& question,
+                          const std::vector<std::string>& hashes) {
   v1::DiscoveryRequest request;
   request.set_response_nonce(question.nonce());
-  for (const std::string &hash : hashes) {
+  for (const std::string& hash : hashes) {
     request.mutable_held()->add_fingerprints(FingerprintOf(hash));
   }
   return request;
@@ -177,12 +177,12 @@ TEST(Subscription, SendsAFleetTheSameBytes) {
   std::vector<EncodedDifferencePtr> sent;
   std::vector<std::unique_ptr<Subscription>> agents;
   for (int i = 0; i < 3; ++i) {
-    Subscription &agent = *agents.emplace_back(std::make_unique<Subscription>(differences));
+    Subscription& agent = *agents.emplace_back(std::make_unique<Subscription>(differences));
     const auto whole = agent.OnHello({}, before);
     sent.push_back(whole->difference);
     EXPECT_TRUE(agent.OnAnswer(Ack(*Agent::Read(whole))).accepted);
   }
-  for (const auto &agent : agents) sent.push_back(agent->OnPublish(after)->difference);
+  for (const auto& agent : agents) sent.push_back(agent->OnPublish(after)->difference);
   EXPECT_EQ(sent[0], sent[2]);
   EXPECT_EQ(sent[3], sent[5]);
   EXPECT_NE(sent[0], sent[3]);

@@ -8,9 +8,9 @@
 namespace apk {
 namespace {
 
-v1::SnapshotResources Named(const std::vector<std::string> &names) {
+v1::SnapshotResources Named(const std::vector<std::string>& names) {
   v1::SnapshotResources resources;
-  for (const std::string &name : names) resources.add_resources()->set_name(name);
+  for (const std::string& name : names) resources.add_resources()->set_name(name);
   return resources;
 }
 
