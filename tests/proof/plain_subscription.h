@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "control-plane/discovery/difference_cache.h"
 #include "control-plane/discovery/subscription.h"
@@ -23,7 +24,7 @@ class PlainSubscription {
     Response next = {};
   };
 
-  explicit PlainSubscription(const std::string& store) : real_(differences_, store) {}
+  explicit PlainSubscription(const std::string& store = "") : real_(differences_, store) {}
 
   bool IsAhead(const v1::DiscoveryRequest& hello, const SnapshotPtr& newest) const {
     return real_.IsAhead(hello, newest);
@@ -42,7 +43,6 @@ class PlainSubscription {
   }
   const std::string& acknowledged() const { return real_.acknowledged(); }
 
- private:
   // The bytes of its messages, read.
   static Response Read(const std::optional<OutgoingResponse>& outgoing) {
     if (!outgoing.has_value()) return std::nullopt;
@@ -66,6 +66,7 @@ class PlainSubscription {
     return response;
   }
 
+ private:
   DifferenceCache differences_;
   Subscription real_;
 };

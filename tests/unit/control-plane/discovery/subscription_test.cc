@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "common/snapshot_version.h"
+#include "tests/proof/plain_subscription.h"
 
 namespace apk {
 namespace {
@@ -22,42 +23,7 @@ SnapshotPtr MakeSnapshot(const std::string& version,
   return snapshot;
 }
 
-// A subscription, and its responses as agents read them.
-struct Agent {
-  explicit Agent(const std::string& store = "") : subscription(differences, store) {}
-
-  using Response = std::optional<v1::DiscoveryResponse>;
-  static Response Read(const std::optional<OutgoingResponse>& outgoing) {
-    if (!outgoing.has_value()) return std::nullopt;
-    v1::DiscoveryResponse response;
-    if (outgoing->difference != nullptr) {
-      for (const auto& part : outgoing->difference->parts) {
-        EXPECT_TRUE(response.MergeFromString(*part));
-      }
-    }
-    response.MergeFrom(outgoing->rest);
-    return response;
-  }
-
-  Response OnHello(const v1::DiscoveryRequest& hello, const SnapshotPtr& newest) {
-    return Read(subscription.OnHello(hello, newest));
-  }
-  Response OnPublish(const SnapshotPtr& newest) { return Read(subscription.OnPublish(newest)); }
-  struct Answer {
-    bool stale;
-    bool told;
-    bool accepted;
-    Response next;
-  };
-  Answer OnAnswer(const v1::DiscoveryRequest& request) {
-    const Subscription::Answer answer = subscription.OnAnswer(request);
-    return {answer.stale, answer.told, answer.accepted, Read(answer.next)};
-  }
-  const std::string& acknowledged() const { return subscription.acknowledged(); }
-
-  DifferenceCache differences;
-  Subscription subscription;
-};
+using Agent = proof::PlainSubscription;
 
 v1::DiscoveryRequest Ack(const v1::DiscoveryResponse& response) {
   v1::DiscoveryRequest request;
@@ -254,11 +220,11 @@ TEST(Subscription, KnowsAnAgentThatHasSeenMoreOfTheSameHistory) {
   v1::DiscoveryRequest hello;
   hello.set_store("s");
   hello.set_revision(8);
-  EXPECT_TRUE(Agent("s").subscription.IsAhead(hello, newest));
-  EXPECT_FALSE(Agent("another").subscription.IsAhead(hello, newest));
-  EXPECT_FALSE(Agent().subscription.IsAhead(hello, newest));
+  EXPECT_TRUE(Agent("s").IsAhead(hello, newest));
+  EXPECT_FALSE(Agent("another").IsAhead(hello, newest));
+  EXPECT_FALSE(Agent().IsAhead(hello, newest));
   hello.set_revision(7);
-  EXPECT_FALSE(Agent("s").subscription.IsAhead(hello, newest));
+  EXPECT_FALSE(Agent("s").IsAhead(hello, newest));
   EXPECT_EQ(Agent("s").OnHello({}, newest)->store(), "s");
 }
 
