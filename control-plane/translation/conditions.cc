@@ -26,7 +26,7 @@ void SetCondition(const ConditionScope& scope, std::string_view type, bool statu
   condition->set_status(status ? "True" : "False");
   condition->set_observed_generation(scope.generation);
   condition->set_reason(std::string(reason));
-  condition->set_message(std::string(message.substr(0, kMessageBytesMax)));
+  condition->set_message(std::string(CutUtf8(message, kMessageBytesMax)));
   const v1::Condition* const before =
       scope.previous == nullptr ? nullptr : FindCondition(*scope.previous, type);
   const bool kept = before != nullptr && before->status() == condition->status();

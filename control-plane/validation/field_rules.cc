@@ -36,7 +36,7 @@ size_t Characters(std::string_view text) {
 std::string Quoted(std::string_view text) {
   constexpr size_t kShownMax = 80;
   return text.size() <= kShownMax ? Concat("\"", text, "\"")
-                                  : Concat("\"", text.substr(0, kShownMax), "…\"");
+                                  : Concat("\"", CutUtf8(text, kShownMax), "…\"");
 }
 
 class Walker {

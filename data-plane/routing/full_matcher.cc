@@ -25,14 +25,10 @@ std::string LiteralPrefix(std::string_view expression) {
     return {};
   }
   const size_t end = std::min(expression.find_first_of("\\^$.[]()*+?{}"), expression.size());
-  size_t size = end;
-  if (end < expression.size() &&
-      std::string_view("*+?{").find(expression[end]) != std::string_view::npos) {
-    size = end > 0 ? end - 1 : 0;
-    // A quantifier covers a whole character, of which UTF-8 may have several bytes.
-    while (size > 0 && (static_cast<unsigned char>(expression[size]) & 0xc0) == 0x80) --size;
-  }
-  return std::string(expression.substr(0, size));
+  const bool quantified = end > 0 && end < expression.size() &&
+                          std::string_view("*+?{").find(expression[end]) != std::string_view::npos;
+  // A quantifier covers a whole character, of which UTF-8 may have several bytes.
+  return std::string(quantified ? CutUtf8(expression, end - 1) : expression.substr(0, end));
 }
 
 }  // namespace

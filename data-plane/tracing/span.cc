@@ -3,10 +3,12 @@
 
 #include <algorithm>
 
+#include "common/strings.h"
+
 namespace apk {
 
 void Span::Set(std::string_view key, std::string_view text) {
-  attributes.push_back({key, std::string(text.substr(0, kTextBytesMax))});
+  attributes.push_back({key, std::string(CutUtf8(text, kTextBytesMax))});
 }
 
 void Span::Set(std::string_view key, int64_t number) { attributes.push_back({key, number}); }

@@ -11,6 +11,9 @@ TEST(Span, KeepsTextShort) {
   Span span;
   span.Set("url.path", std::string(5000, 'x'));
   EXPECT_EQ(std::get<std::string>(span.attributes.at(0).value).size(), Span::kTextBytesMax);
+  const std::string before(Span::kTextBytesMax - 1, 'x');
+  span.Set("whole characters", before + "\u00e9");  // Others are no string of protobuf.
+  EXPECT_EQ(std::get<std::string>(span.attributes.back().value), before);
 }
 
 TEST(Span, TellsTypesOfValuesApart) {
