@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <memory>
 #include <string>
 
@@ -15,21 +16,23 @@ namespace apk {
 namespace {
 
 constexpr uint64_t kTerm = 5;
+// What is given up then is given up because its time is over.
+constexpr std::chrono::milliseconds kNearly{100};
 
 // A call that is never answered, as those that a member has passed on to a leader that died.
 class Forgotten final : public grpc::ServerUnaryReactor {
  public:
-  Forgotten(grpc::CallbackServerContext& context, std::atomic<int>& given_up_early)
+  Forgotten(grpc::CallbackServerContext& context, std::promise<bool>& given_up_early)
       : context_(context), given_up_early_(given_up_early) {}
   void OnCancel() override {
-    if (std::chrono::system_clock::now() < context_.deadline()) ++given_up_early_;
+    given_up_early_.set_value(std::chrono::system_clock::now() + kNearly < context_.deadline());
     Finish(grpc::Status::CANCELLED);
   }
   void OnDone() override { delete this; }
 
  private:
   grpc::CallbackServerContext& context_;
-  std::atomic<int>& given_up_early_;
+  std::promise<bool>& given_up_early_;
 };
 
 // A member of a cluster.
@@ -53,7 +56,7 @@ class Member final : public etcdserverpb::KV::CallbackService {
   grpc::ServerUnaryReactor* Txn(grpc::CallbackServerContext* context,
                                 const etcdserverpb::TxnRequest*,
                                 etcdserverpb::TxnResponse* response) override {
-    if (forgets.fetch_sub(1) > 0) {
+    if (forgets_one.exchange(false)) {
       maintenance_.term = kTerm + 1;  // The others elect another one.
       return new Forgotten(*context, given_up_early);
     }
@@ -64,8 +67,8 @@ class Member final : public etcdserverpb::KV::CallbackService {
     return reactor;
   }
 
-  std::atomic<int> forgets{0};         // So many calls from now on.
-  std::atomic<int> given_up_early{0};  // Before the time that they were given was over.
+  std::atomic<bool> forgets_one{false};  // The next call.
+  std::promise<bool> given_up_early;     // Whether that was before its time was over.
 
  private:
   struct Maintenance final : public etcdserverpb::Maintenance::CallbackService {
@@ -90,9 +93,9 @@ TEST(EtcdClient, AsksAgainAsSoonAsThereIsAnotherLeader) {
   Member member;
   EtcdClient client(member.options());
   ASSERT_TRUE(client.Commit({}).ok());
-  member.forgets = 1;
+  member.forgets_one = true;
   EXPECT_TRUE(client.Commit({}).ok());
-  EXPECT_EQ(member.given_up_early, 1);
+  EXPECT_TRUE(member.given_up_early.get_future().get());
 }
 
 }  // namespace
