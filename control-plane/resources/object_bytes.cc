@@ -10,14 +10,18 @@
 namespace apk {
 
 std::string DeterministicBytes(const google::protobuf::Message& message) {
-  std::string bytes;
+  std::string bytes(message.ByteSizeLong(), '\0');
   {
-    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::ArrayOutputStream stream(bytes.data(), static_cast<int>(bytes.size()));
     google::protobuf::io::CodedOutputStream coded(&stream);
     coded.SetSerializationDeterministic(true);
-    message.SerializeToCodedStream(&coded);
+    message.SerializeWithCachedSizes(&coded);
   }
   return bytes;
+}
+
+bool SameMessage(const google::protobuf::Message& a, const google::protobuf::Message& b) {
+  return a.ByteSizeLong() == b.ByteSizeLong() && DeterministicBytes(a) == DeterministicBytes(b);
 }
 
 absl::StatusOr<ResourcePtr> ParseObject(std::string_view group, std::string_view kind_name,

@@ -13,6 +13,8 @@ namespace apk {
 
 // Equal messages have equal bytes.
 std::string DeterministicBytes(const google::protobuf::Message& message);
+// Of one type. Compares bytes, which is several times faster than reflection.
+bool SameMessage(const google::protobuf::Message& a, const google::protobuf::Message& b);
 
 // An object of a kind from its bytes. FAILED_PRECONDITION where the kind is not known, DATA_LOSS
 // where the bytes are none of it.

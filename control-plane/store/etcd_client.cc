@@ -8,6 +8,7 @@
 #include <chrono>
 #include <mutex>
 #include <set>
+#include <thread>
 
 #include "common/log.h"
 #include "common/status_macros.h"
@@ -19,15 +20,20 @@ namespace {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
-// An election takes a second or two, and what was passed on to a leader that died is never
-// answered: a member is given up soon at first, then more slowly, for a disk that is slow.
+// A member that does not answer is given up soon at first, then more slowly, for a disk that is
+// slow.
 constexpr std::chrono::milliseconds kFirstAttempt{800};
 constexpr std::chrono::milliseconds kPatience{6000};
 // While calls fail anyway, so that they don't queue up.
 constexpr std::chrono::milliseconds kPatienceInTrouble{1000};
-// How long a member may take to be connected to, and how long one that could not be is tried again.
+// How long a member may take to be connected to, and how long one that could not be is tried again
+// where there is no other.
 constexpr std::chrono::milliseconds kConnect{1000};
 constexpr std::chrono::milliseconds kRetry{100};
+// Between attempts that are refused at once, as they are while there is no leader.
+constexpr std::chrono::milliseconds kPause{40};
+// How often a member that has not answered yet is asked whom it follows.
+constexpr std::chrono::milliseconds kLook{100};
 constexpr int64_t kPageKeys = 500;
 
 struct Member {
@@ -36,6 +42,7 @@ struct Member {
   std::unique_ptr<etcdserverpb::KV::Stub> kv;
   std::unique_ptr<etcdserverpb::Watch::Stub> watch;
   std::unique_ptr<etcdserverpb::Lease::Stub> lease;
+  std::unique_ptr<etcdserverpb::Maintenance::Stub> maintenance;
 };
 
 Member Connect(const std::string& endpoint, const EtcdOptions& options) {
@@ -64,19 +71,30 @@ Member Connect(const std::string& endpoint, const EtcdOptions& options) {
   member.kv = etcdserverpb::KV::NewStub(channel);
   member.watch = etcdserverpb::Watch::NewStub(channel);
   member.lease = etcdserverpb::Lease::NewStub(channel);
+  member.maintenance = etcdserverpb::Maintenance::NewStub(channel);
   return member;
 }
 
 // Lets a connection come about: gRPC works on it only while somebody waits. A call tells what came
-// of it.
-void AwaitConnection(grpc::Channel& channel) {
+// of it. `retry`: how long one that fails is waited for.
+void AwaitConnection(grpc::Channel& channel, std::chrono::milliseconds retry) {
   const auto start = std::chrono::system_clock::now();
   grpc_connectivity_state state = channel.GetState(true);
   while (state != GRPC_CHANNEL_READY) {
     const bool failed = state == GRPC_CHANNEL_TRANSIENT_FAILURE;
-    if (!channel.WaitForStateChange(state, start + (failed ? kRetry : kConnect))) return;
+    if (!channel.WaitForStateChange(state, start + (failed ? retry : kConnect))) return;
     state = channel.GetState(true);
   }
+}
+
+// The term of the leader that the member follows; 0 where it has none, or does not answer.
+uint64_t TermOf(Member& member) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kLook);
+  etcdserverpb::StatusResponse response;
+  const grpc::Status status =
+      member.maintenance->Status(&context, etcdserverpb::StatusRequest(), &response);
+  return status.ok() && response.leader() != 0 ? response.raft_term() : 0;
 }
 
 // UNKNOWN is what a member's own timeouts come as ("context deadline exceeded"), during elections.
@@ -156,10 +174,11 @@ struct EtcdClient::Connections {
     }
   }
 
-  // A call that Shutdown cancels.
+  // A call to a member, which Shutdown cancels.
   class Call {
    public:
-    explicit Call(Connections& connections) : connections_(connections) {
+    Call(Connections& connections, Member& member)
+        : connections_(connections), member_(member), term_(connections.term.load()) {
       // Without it a member that is cut off from the others lets a call hang.
       context.AddMetadata("hasleader", "true");
       const std::lock_guard lock(connections_.mutex);
@@ -167,13 +186,56 @@ struct EtcdClient::Connections {
       connections_.open.insert(&context);
     }
     ~Call() {
-      const std::lock_guard lock(connections_.mutex);
-      connections_.open.erase(&context);
+      {
+        const std::lock_guard lock(connections_.mutex);
+        connections_.open.erase(&context);
+      }
+      void* tag = nullptr;
+      bool ok = false;
+      queue.Shutdown();
+      while (queue.Next(&tag, &ok)) {
+      }
     }
+
+    // The end of a call that was begun with the context and the queue. What a member had passed on
+    // to a leader that died is never answered: it is cancelled when there is another leader.
+    template <class Response>
+    grpc::Status Await(const std::unique_ptr<grpc::ClientAsyncResponseReader<Response>>& begun,
+                       Response& response) {
+      grpc::Status status;
+      begun->Finish(&response, &status, this);
+      void* tag = nullptr;
+      bool ok = false;
+      while (queue.AsyncNext(&tag, &ok, std::chrono::system_clock::now() + kLook) ==
+             grpc::CompletionQueue::TIMEOUT) {
+        if (!leader_died_) LookForLeader();
+      }
+      if constexpr (requires { response.header(); }) {
+        if (status.ok()) connections_.term.store(response.header().raft_term());
+      }
+      return status;
+    }
+
+    // Whether it ended for that reason.
+    bool leader_died() const { return leader_died_; }
+
     grpc::ClientContext context;
+    grpc::CompletionQueue queue;
 
    private:
+    void LookForLeader() {
+      const uint64_t now = TermOf(member_);
+      if (term_ == 0) term_ = now;
+      if (now <= term_) return;
+      connections_.term.store(now);
+      leader_died_ = true;
+      context.TryCancel();
+    }
+
     Connections& connections_;
+    Member& member_;
+    uint64_t term_;  // In which it was begun; 0: not known.
+    bool leader_died_ = false;
   };
 
   bool Stopping() {
@@ -181,22 +243,25 @@ struct EtcdClient::Connections {
     return stopping;
   }
 
-  // One call, at one member after the other. `ask`: Status(Member&, ClientContext&).
+  // One call, at one member after the other. `ask`: Status(Member&, Call&).
   template <class Ask>
   absl::Status Run(const Ask& ask) {
     const bool trouble = in_trouble.load();
     const SteadyTime end =
         std::chrono::steady_clock::now() + (trouble ? kPatienceInTrouble : kPatience);
+    std::chrono::milliseconds attempt = kFirstAttempt;
     std::string reason;
-    for (std::chrono::milliseconds attempt = kFirstAttempt;; attempt *= 2) {
+    for (;;) {
       const size_t index = preferred.load();
-      AwaitConnection(*members[index].channel);
-      Call call(*this);
+      AwaitConnection(*members[index].channel,
+                      members.size() == 1 ? kRetry : std::chrono::milliseconds(0));
+      Call call(*this, members[index]);
       const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
           end - std::chrono::steady_clock::now());
       call.context.set_deadline(std::chrono::system_clock::now() + std::min(left, attempt));
-      const grpc::Status status = ask(members[index], call.context);
+      const grpc::Status status = ask(members[index], call);
       if (Stopping()) return absl::CancelledError("shutting down");
+      if (call.leader_died() && !status.ok()) continue;
       if (!MayPass(status)) {
         in_trouble.store(false);
         return status.ok() ? absl::OkStatus() : ToStatus(status);
@@ -211,6 +276,11 @@ struct EtcdClient::Connections {
         if (!in_trouble.exchange(true)) LogWarning("etcd does not answer", {{"reason", reason}});
         return absl::UnavailableError("etcd does not answer, or has no quorum");
       }
+      if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+        attempt = std::min(2 * attempt, kPatience);
+      } else {
+        std::this_thread::sleep_for(kPause);
+      }
     }
   }
 
@@ -218,6 +288,7 @@ struct EtcdClient::Connections {
   std::atomic<size_t> preferred{0};
   std::atomic<bool> in_trouble{false};
   std::atomic<uint64_t> cluster_id{0};
+  std::atomic<uint64_t> term{0};  // Of the last answer.
 
   std::mutex mutex;
   std::set<grpc::ClientContext*> open;
@@ -248,9 +319,9 @@ absl::StatusOr<EtcdOutcome> EtcdClient::Commit(const EtcdTransaction& transactio
     Fill(range, *request.add_failure()->mutable_request_range());
   }
   etcdserverpb::TxnResponse response;
-  RETURN_IF_ERROR(connections_->Run([&](Member& member, grpc::ClientContext& context) {
+  RETURN_IF_ERROR(connections_->Run([&](Member& member, Connections::Call& call) {
     response.Clear();
-    return member.kv->Txn(&context, request, &response);
+    return call.Await(member.kv->AsyncTxn(&call.context, request, &call.queue), response);
   }));
   connections_->cluster_id.store(response.header().cluster_id());
   EtcdOutcome outcome;
@@ -273,9 +344,9 @@ absl::StatusOr<std::vector<EtcdKeyValue>> EtcdClient::Read(const EtcdRange& rang
   std::vector<EtcdKeyValue> pairs;
   etcdserverpb::RangeResponse response;
   do {
-    RETURN_IF_ERROR(connections_->Run([&](Member& member, grpc::ClientContext& context) {
+    RETURN_IF_ERROR(connections_->Run([&](Member& member, Connections::Call& call) {
       response.Clear();
-      return member.kv->Range(&context, request, &response);
+      return call.Await(member.kv->AsyncRange(&call.context, request, &call.queue), response);
     }));
     request.set_revision(response.header().revision());
     for (auto& pair : *response.mutable_kvs()) pairs.push_back(Take(pair));
@@ -287,9 +358,9 @@ absl::StatusOr<std::vector<EtcdKeyValue>> EtcdClient::Read(const EtcdRange& rang
 absl::Status EtcdClient::Compact(int64_t revision) {
   etcdserverpb::CompactionRequest request;
   request.set_revision(revision);
-  const absl::Status status = connections_->Run([&](Member& member, grpc::ClientContext& context) {
+  const absl::Status status = connections_->Run([&](Member& member, Connections::Call& call) {
     etcdserverpb::CompactionResponse response;
-    return member.kv->Compact(&context, request, &response);
+    return call.Await(member.kv->AsyncCompact(&call.context, request, &call.queue), response);
   });
   // Somebody else did it.
   return status.code() == absl::StatusCode::kOutOfRange ? absl::OkStatus() : status;
@@ -299,9 +370,9 @@ absl::StatusOr<int64_t> EtcdClient::GrantLease(int64_t seconds) {
   etcdserverpb::LeaseGrantRequest request;
   request.set_ttl(seconds);
   etcdserverpb::LeaseGrantResponse response;
-  RETURN_IF_ERROR(connections_->Run([&](Member& member, grpc::ClientContext& context) {
+  RETURN_IF_ERROR(connections_->Run([&](Member& member, Connections::Call& call) {
     response.Clear();
-    return member.lease->LeaseGrant(&context, request, &response);
+    return call.Await(member.lease->AsyncLeaseGrant(&call.context, request, &call.queue), response);
   }));
   return response.id();
 }
@@ -310,9 +381,9 @@ absl::Status EtcdClient::KeepAlive(int64_t lease) {
   etcdserverpb::LeaseKeepAliveRequest request;
   request.set_id(lease);
   etcdserverpb::LeaseKeepAliveResponse response;
-  RETURN_IF_ERROR(connections_->Run([&](Member& member, grpc::ClientContext& context) {
+  RETURN_IF_ERROR(connections_->Run([&](Member& member, Connections::Call& call) {
     response.Clear();
-    const auto stream = member.lease->LeaseKeepAlive(&context);
+    const auto stream = member.lease->LeaseKeepAlive(&call.context);
     const bool answered = stream->Write(request) && stream->Read(&response);
     stream->WritesDone();
     const grpc::Status status = stream->Finish();
@@ -325,9 +396,10 @@ absl::Status EtcdClient::KeepAlive(int64_t lease) {
 absl::Status EtcdClient::Revoke(int64_t lease) {
   etcdserverpb::LeaseRevokeRequest request;
   request.set_id(lease);
-  return connections_->Run([&](Member& member, grpc::ClientContext& context) {
+  return connections_->Run([&](Member& member, Connections::Call& call) {
     etcdserverpb::LeaseRevokeResponse response;
-    return member.lease->LeaseRevoke(&context, request, &response);
+    return call.Await(member.lease->AsyncLeaseRevoke(&call.context, request, &call.queue),
+                      response);
   });
 }
 
@@ -338,9 +410,10 @@ absl::Status EtcdClient::Watch(const std::string& prefix, const std::function<vo
   request.mutable_create_request()->set_key(range.key);
   request.mutable_create_request()->set_range_end(range.end);
   const size_t index = connections_->preferred.load();
-  AwaitConnection(*connections_->members[index].channel);
-  Connections::Call call(*connections_);
-  const auto stream = connections_->members[index].watch->Watch(&call.context);
+  Member& member = connections_->members[index];
+  AwaitConnection(*member.channel, kRetry);
+  Connections::Call call(*connections_, member);
+  const auto stream = member.watch->Watch(&call.context);
   stream->Write(request);
   std::string reason;
   etcdserverpb::WatchResponse response;

@@ -1,9 +1,8 @@
 // One entry a parentRef, in the order of spec.
 #include "control-plane/translation/route_status.h"
 
-#include <google/protobuf/util/message_differencer.h>
-
 #include "common/strings.h"
+#include "control-plane/resources/object_bytes.h"
 
 namespace apk {
 namespace {
@@ -12,9 +11,7 @@ namespace {
 const Conditions* PreviousConditions(const v1::RouteStatus& status,
                                      const v1::ParentReference& parent) {
   for (const v1::RouteParentStatus& entry : status.parents()) {
-    if (google::protobuf::util::MessageDifferencer::Equals(entry.parent_ref(), parent)) {
-      return &entry.conditions();
-    }
+    if (SameMessage(entry.parent_ref(), parent)) return &entry.conditions();
   }
   return nullptr;
 }

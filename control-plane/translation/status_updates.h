@@ -1,14 +1,13 @@
 // Statuses of what is not a route, written where they are others than before. Pure.
 #pragma once
 
-#include <google/protobuf/util/message_differencer.h>
-
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "apk/v1/backend.pb.h"
+#include "control-plane/resources/object_bytes.h"
 #include "control-plane/translation/api_binding.h"
 #include "control-plane/translation/gateways.h"
 #include "control-plane/translation/snapshot_slices.h"
@@ -20,7 +19,7 @@ namespace apk {
 // that has the status.
 template <class Object, class Status>
 const Object* UpdateStatus(const Object& object, const Status& status, Translation& translation) {
-  if (google::protobuf::util::MessageDifferencer::Equals(object.status(), status)) return &object;
+  if (SameMessage(object.status(), status)) return &object;
   auto updated = std::make_shared<Object>(object);
   *updated->mutable_status() = status;
   updated->mutable_metadata()->set_resource_version(

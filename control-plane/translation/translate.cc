@@ -3,7 +3,6 @@
 #include "control-plane/translation/translate.h"
 
 #include <absl/container/flat_hash_set.h>
-#include <google/protobuf/util/message_differencer.h>
 
 #include <algorithm>
 #include <iterator>
@@ -17,6 +16,7 @@
 #include "apk/v1/routes.pb.h"
 #include "common/strings.h"
 #include "control-plane/resources/grpc_route.h"
+#include "control-plane/resources/object_bytes.h"
 #include "control-plane/translation/api_binding.h"
 #include "control-plane/translation/attach_routes.h"
 #include "control-plane/translation/backend_tls_policies.h"
@@ -436,9 +436,7 @@ class Translator::Pass {
   }
 
   static bool SameAttachments(const RouteAttachments& a, const RouteAttachments& b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& one, const auto& two) {
-      return google::protobuf::util::MessageDifferencer::Equals(one, two);
-    });
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), SameMessage);
   }
 
   // Listeners and certificates, routes, what they refer to, and the installation's.

@@ -54,6 +54,9 @@ class Chaos:
         before = self.changes.acknowledged
         self.control_planes.etcd.kill(member)
         start = time.monotonic()
+        if member == leader:  # Until then nobody can write.
+            eventually(lambda: self.control_planes.etcd.leader() not in (None, member), "etcd has another leader")
+            self.note("leader of etcd killed: there is another one", time.monotonic() - start)
         eventually(lambda: self.changes.acknowledged > before + 1, "a change is acknowledged with two members")
         self.note("leader of etcd killed" if member == leader else "member of etcd killed", time.monotonic() - start)
         self.control_planes.etcd.start(member)
