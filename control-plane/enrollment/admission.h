@@ -30,7 +30,8 @@ absl::StatusOr<std::vector<RecordWrite>> AdmitByKey(const RecordView& records,
                                                     int64_t expires_unix);
 
 // What can go from the ledger: tokens a day after they expired, agents that were not seen for so
-// long that they must join again.
+// long that they must join again, unless there may be older certificates of theirs, which would
+// count again.
 std::vector<RecordWrite> Outdated(const RecordView& records, int64_t now_unix);
 
 // As it is stored; the secret itself is not.
