@@ -345,6 +345,7 @@ int Serve(const Flags& flags) {
   }
   rollout_control.Start();
   if (replica != nullptr) replica->Start();
+  const ConnectionLimits connections = ConnectionsOf(flags.users);
   KubernetesApi kubernetes_api(configuration, gate);
   const absl::StatusOr<std::unique_ptr<KubernetesServer>> kubernetes =
       StartKubernetesServer(flags.kubernetes_listen, *identity,
@@ -352,7 +353,8 @@ int Serve(const Flags& flags) {
                              .feed = feed,
                              .identities = identities,
                              .authenticator = authenticator,
-                             .limits = limits});
+                             .limits = limits,
+                             .connections_per_address = connections.per_address});
   if (!kubernetes.ok()) return Fail(kubernetes.status());
   const std::string kubernetes_address = AddressOf(flags.kubernetes_listen, kubernetes->get());
   const absl::StatusOr<EnrollmentOptions> enrolling = EnrollmentOf(flags, *identity, agents);
@@ -369,7 +371,6 @@ int Serve(const Flags& flags) {
     if (replica != nullptr) replica->ReadSoon();
   });
   EnrollmentService enrollment_service(enrollment);
-  const ConnectionLimits connections = ConnectionsOf(flags.users);
   absl::StatusOr<std::unique_ptr<GrpcServer>> enrollment_server =
       StartEnrollmentServer(flags.enrollment_listen, *identity, enrollment_service, connections);
   if (!enrollment_server.ok()) return Fail(enrollment_server.status());
