@@ -114,12 +114,12 @@ ApiRequest ToRequest(const http::request<http::string_body>& message) {
   return request;
 }
 
-// Two fields could be read as one token here and as the other one elsewhere: they are none.
 void ShowToken(const http::request<http::string_body>& message, Credentials& shown) {
-  const auto [first, last] = message.equal_range(http::field::authorization);
   shown.authorization.reset();
-  if (first == last) return;
-  shown.authorization = std::next(first) == last ? Text(first->value()) : "";
+  const auto [first, last] = message.equal_range(http::field::authorization);
+  for (auto field = first; field != last; ++field) {
+    AddAuthorization({field->value().data(), field->value().size()}, shown.authorization);
+  }
 }
 
 Call CallOf(const ApiRequest& request) {
@@ -151,6 +151,7 @@ struct Connection {
   const std::shared_ptr<asio::ssl::context> tls;  // That it began with.
   HttpsStream stream;
   beast::flat_buffer buffer;
+  std::string address;      // Of the client, without its port.
   Credentials shown;        // The certificate of the connection, the token of the request.
   bool known = false;       // It has been somebody's.
   asio::steady_timer news;  // Cancelled when there may be events, or the client has gone.
@@ -278,7 +279,7 @@ class KubernetesServer::Server {
     // It may be told when nobody is here any more.
     const auto fetched = std::make_shared<std::atomic<bool>>(false);
     const std::function<void()> told = [fetched] { fetched->store(true); };
-    if (!authenticator_.WaitForKeys(user.status(), told)) co_return user;
+    if (!authenticator_.WaitForKeys(user.status(), connection->address, told)) co_return user;
     const TimePoint end = Now() + kKeysTimeout;
     while (!fetched->load() && Now() < end) {
       asio::steady_timer pause(io_, kLookForKeys);
@@ -288,6 +289,9 @@ class KubernetesServer::Server {
   }
 
   asio::awaitable<void> Serve(ConnectionPtr connection) {
+    boost::system::error_code gone;
+    const tcp::endpoint peer = connection->lowest().socket().remote_endpoint(gone);
+    connection->address = HostOf(*peer.data());
     connection->lowest().expires_after(kHandshakeTimeout);
     const auto [handshake_error] =
         co_await connection->stream.async_handshake(asio::ssl::stream_base::server, kAwait);

@@ -118,7 +118,7 @@ CallJudge JudgeOf(const Authenticator& authenticator, Limits& limits) {
     const auto again = [&authenticator, &limits, method = head.method, shown, answer] {
       answer(Judge(authenticator, limits, method, shown));
     };
-    const bool waits = !status.ok() && authenticator.WaitForKeys(status, again);
+    const bool waits = !status.ok() && authenticator.WaitForKeys(status, head.connection, again);
     if (!waits) answer(status);
   };
 }

@@ -426,6 +426,8 @@ int Serve(const Flags& flags) {
   rollout_control.Stop();
   admin.Shutdown();
   discovery.Shutdown();
+  // While there are servers that who waits for keys can be answered by.
+  if (token_users->keys != nullptr) token_users->keys->Stop();
   if (*enrollment_server != nullptr) (*enrollment_server)->Shutdown();
   if (admin_server != nullptr) admin_server->Shutdown();
   (*server)->Shutdown();

@@ -6,8 +6,11 @@
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 
+#include <cstdint>
 #include <mutex>
 #include <string_view>
+
+#include "control-plane/authentication/authenticator.h"
 
 namespace apk {
 namespace {
@@ -18,10 +21,11 @@ std::string_view ViewOf(const grpc_slice& slice) {
 
 CallHead HeadOf(const grpc_auth_context* context, const grpc_metadata* fields, size_t count) {
   CallHead head;
+  head.connection = std::to_string(reinterpret_cast<uintptr_t>(context));
   for (size_t i = 0; i < count; ++i) {
     const std::string_view name = ViewOf(fields[i].key);
     if (name == ":path") head.method = ViewOf(fields[i].value);
-    if (name == "authorization") head.authorization = ViewOf(fields[i].value);
+    if (name == "authorization") AddAuthorization(ViewOf(fields[i].value), head.authorization);
   }
   grpc_auth_property_iterator found =
       grpc_auth_context_find_properties_by_name(context, GRPC_X509_PEM_CERT_PROPERTY_NAME);

@@ -17,9 +17,10 @@ namespace apk {
 
 // How a call begins, before anything of its message is read.
 struct CallHead {
-  std::string method;           // "/apk.v1.AdminService/Apply"
-  std::string certificate_pem;  // "": the connection has none.
-  std::optional<std::string> authorization;
+  std::string method;                        // "/apk.v1.AdminService/Apply"
+  std::string certificate_pem;               // "": the connection has none.
+  std::optional<std::string> authorization;  // As Credentials has it.
+  std::string connection;                    // Another one while another connection lasts.
 };
 // OK lets it begin; anything else is its answer. Called on threads that must not wait; it answers
 // once, at once or later on any thread.

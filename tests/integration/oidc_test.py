@@ -225,6 +225,25 @@ class Tokens(Oidc):
             self.assertEqual(answer.stdout, b"", method)
             self.assertNotIn("grpc-status: 0", answer.stderr.decode(), method)
 
+    def test_two_tokens_are_none(self):
+        ann, eve = self.provider.token(), self.provider.token("eve@example.org", ["readers"])
+        for first, second in ((ann, eve), (eve, ann), (ann, ann)):
+            context = ssl.create_default_context(cafile=str(self.gateway.data / "pki/ca.crt"))
+            connection = harness.http_client(self.gateway.kubernetes_port, context)
+            self.addCleanup(connection.close)
+            connection.putrequest("GET", "/api/v1/namespaces/shop/configmaps")
+            for token in (first, second):
+                connection.putheader("Authorization", f"Bearer {token}")
+            connection.endheaders()
+            self.assertEqual(connection.getresponse().status, 401)
+            called = subprocess.run(
+                ["curl", "-sS", "--http2", "--max-time", "10", "--cacert", str(self.gateway.data / "pki/ca.crt"), "-H",
+                 "content-type: application/grpc", "-H", "te: trailers", "-H", f"authorization: Bearer {first}", "-H",
+                 f"authorization: Bearer {second}", "--data-binary", "@-", "-D", "/dev/stderr",
+                 f"https://127.0.0.1:{self.gateway.grpc_port}/apk.v1.AdminService/GetServerInfo"],
+                input=b"\0\0\0\0\0", capture_output=True)
+            self.assertIn("grpc-status: 16", called.stderr.decode())
+
     def raw(self, text, source="127.0.0.1", token=None):
         """A TLS connection without a certificate on which `text` has been said."""
         context = ssl.create_default_context(cafile=str(self.gateway.data / "pki/ca.crt"))
