@@ -140,7 +140,8 @@ std::string HashOfSecret(const std::string& secret) { return Sha256(secret); }
 
 absl::StatusOr<std::vector<RecordWrite>> AdmitByToken(const RecordView& records,
                                                       const Candidate& candidate, int64_t now_unix,
-                                                      int64_t expires_unix) {
+                                                      int64_t expires_unix,
+                                                      const std::string& authority) {
   auto token = records.Get<v1::StoredJoinToken>(TokenKey(candidate.token.id));
   if (!token.has_value() || !SameSecret(token->secret_hash(), candidate.token.secret)) {
     return absl::UnauthenticatedError(
@@ -182,6 +183,7 @@ absl::StatusOr<std::vector<RecordWrite>> AdmitByToken(const RecordView& records,
     *enrollment.mutable_labels() = token->labels();
   }
   enrollment.set_expires_unix(std::max(expires_unix, enrollment.expires_unix()));
+  enrollment.set_authority(authority);
   enrollment.set_superseded_until_unix(
       SupersededUntil(records, candidate.agent, candidate.key_hash, now_unix));
   writes.push_back(PutRecord(EnrollmentKey(candidate.agent), enrollment));
@@ -193,7 +195,8 @@ absl::StatusOr<std::vector<RecordWrite>> AdmitByToken(const RecordView& records,
 absl::StatusOr<std::vector<RecordWrite>> AdmitByKey(const RecordView& records,
                                                     const std::string& agent,
                                                     const std::string& key_hash, int64_t now_unix,
-                                                    int64_t expires_unix) {
+                                                    int64_t expires_unix,
+                                                    const std::string& authority) {
   auto enrollment = records.Get<v1::StoredEnrollment>(EnrollmentKey(agent));
   const std::string remedy =
       Concat(": have it join again: apkctl agents token create --agent ", agent);
@@ -212,6 +215,7 @@ absl::StatusOr<std::vector<RecordWrite>> AdmitByKey(const RecordView& records,
                                               ", longer ago than it can be renewed", remedy));
   }
   enrollment->set_expires_unix(std::max(expires_unix, enrollment->expires_unix()));
+  enrollment->set_authority(authority);
   return std::vector<RecordWrite>{PutRecord(EnrollmentKey(agent), *enrollment)};
 }
 

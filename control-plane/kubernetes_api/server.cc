@@ -193,7 +193,7 @@ class TlsSource {
     auto source = std::make_unique<TlsSource>();
     source->anybody_ = anybody;
     source->certificate_ = identity.server;
-    source->trust_pem_ = identity.trust_pem;
+    source->trust_ = identity.trust;
     RETURN_IF_ERROR(source->Renew());
     return source;
   }
@@ -207,14 +207,15 @@ class TlsSource {
   absl::Status Renew() {
     std::shared_ptr<const KeyPair> now = certificate_->Current();
     if (now == shown_) return absl::OkStatus();
-    ASSIGN_OR_RETURN(asio::ssl::context tls, MakeTls(*now, trust_pem_, anybody_));
+    ASSIGN_OR_RETURN(asio::ssl::context tls,
+                     MakeTls(*now, trust_->Current()->bundle_pem, anybody_));
     tls_ = std::make_shared<asio::ssl::context>(std::move(tls));
     shown_ = std::move(now);
     return absl::OkStatus();
   }
 
   std::shared_ptr<ServedCertificate> certificate_;
-  std::string trust_pem_;
+  std::shared_ptr<TrustInForce> trust_;
   bool anybody_ = false;
   std::shared_ptr<const KeyPair> shown_;
   std::shared_ptr<asio::ssl::context> tls_;

@@ -20,6 +20,7 @@
 #include "control-plane/discovery/discovery_service.h"
 #include "control-plane/enrollment/enrollment_service.h"
 #include "control-plane/enrollment/named_agents.h"
+#include "control-plane/identity/authority_rotation.h"
 #include "control-plane/identity/identity_ledger.h"
 #include "control-plane/identity/identity_watch.h"
 #include "control-plane/identity/token_server.h"
@@ -201,14 +202,12 @@ absl::StatusOr<EnrollmentOptions> EnrollmentOf(const Flags& flags, const Identit
   if (flags.enrollment_listen == "off") {
     options.off = "start the control plane with --enrollment-listen, for example 0.0.0.0:7446";
   }
-  options.authority = identity.signer();
-  if (options.authority == nullptr) {
+  options.trust = identity.trust;
+  if (identity.trust->Current()->signer == nullptr) {
     options.off =
         "this control plane has no key of the authority to sign certificates with (--ca-key); get "
         "them from whoever runs the authority";
   }
-  options.trust_bundle_pem = identity.trust_pem;
-  options.anchor_pem = identity.anchor_pem;
   options.is_connected = [&agents](const std::string& id) { return agents.IsConnected(id); };
   constexpr uint32_t kShortestMs = 5'000;
   const std::optional<uint32_t> life = ParseDurationMs(flags.agent_certificate_ttl);
@@ -309,8 +308,9 @@ int Serve(const Flags& flags) {
   absl::StatusOr<Identity> identity =
       OpenIdentity(flags.data_dir, *std::move(authority), flags.advertise);
   if (!identity.ok()) return Fail(identity.status());
-  const absl::Status certified = flags.external.empty() ? IssueFirstCertificates(*identity)
-                                                        : UseExternal(flags.external, *identity);
+  const absl::Status certified =
+      flags.external.empty() ? IssueFirstCertificates(identity->directory, *identity->authority)
+                             : UseExternal(flags.external, *identity);
   if (!certified.ok()) return Fail(certified);
   TokenIssuing tokens;
   if (flags.token_issuer) {
@@ -320,7 +320,9 @@ int Serve(const Flags& flags) {
 
   IdentityLedger ledger(store->records(), flags.external.trust_domain);
   if (const absl::Status loaded = ledger.Load(); !loaded.ok()) return Fail(loaded);
+  AuthorityRotation rotation(ledger, *identity);
   IdentityWatch identities(ledger);
+  identities.Watch([&rotation] { rotation.Follow(); });
   NamedAgents named_agents(ledger);
   const absl::StatusOr<TokenUsers> token_users = OpenTokenUsers(flags.users, !flags.roles.empty());
   if (!token_users.ok()) return Fail(token_users.status());
@@ -365,7 +367,7 @@ int Serve(const Flags& flags) {
   const Guard guard{gate, authenticator};
   GuardedAdminService guarded_admin(admin, guard);
   BackupService backup(configuration, ledger, guard);
-  IdentityService identity_service(ledger, enrollment, guard);
+  IdentityService identity_service(ledger, enrollment, rotation, guard);
   RolloutService rollout_service(rollout_control, guard);
   DiscoveryService discovery(snapshots, agents, identities, store->id(), [&replica] {
     if (replica != nullptr) replica->ReadSoon();
@@ -375,7 +377,7 @@ int Serve(const Flags& flags) {
       StartEnrollmentServer(flags.enrollment_listen, *identity, enrollment_service, connections);
   if (!enrollment_server.ok()) return Fail(enrollment_server.status());
   const std::vector<grpc::Service*> for_users = {&guarded_admin, &backup, &identity_service,
-                                                   &rollout_service};
+                                                 &rollout_service};
   GrpcServer::Options options;
   options.judge = JudgeOf(authenticator, limits);
   options.counter = [&] { return CounterOf(authenticator, limits); };

@@ -74,11 +74,15 @@ class ServerTls final : public grpc::ServerCredentials {
     const std::lock_guard lock(mutex_);
     std::shared_ptr<const KeyPair> now = tls_.certificate->Current();
     if (now == shown_) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
+    const std::shared_ptr<const Trust> trust = tls_.trust->Current();
     std::string chain = now->certificate_pem;
-    if (chain.find(tls_.chain_end) == std::string::npos) chain += tls_.chain_end;
+    if (tls_.show_anchors) {
+      if (chain.find(trust->anchor_pem) == std::string::npos) chain += trust->anchor_pem;
+      chain += trust->further_anchors_pem;
+    }
     const grpc_ssl_pem_key_cert_pair pair{.private_key = now->key_pem.c_str(),
                                           .cert_chain = chain.c_str()};
-    *config = grpc_ssl_server_certificate_config_create(tls_.trust_pem.c_str(), &pair, 1);
+    *config = grpc_ssl_server_certificate_config_create(trust->bundle_pem.c_str(), &pair, 1);
     shown_ = std::move(now);
     return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
   }
