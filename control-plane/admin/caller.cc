@@ -10,9 +10,9 @@ namespace apk {
 Credentials CredentialsOf(const grpc::ServerContextBase& context, std::string_view trust_domain) {
   Credentials credentials;
   credentials.certificate = PeerOf(*context.auth_context(), trust_domain);
-  const auto& fields = context.client_metadata();
-  if (const auto found = fields.find("authorization"); found != fields.end()) {
-    credentials.authorization = std::string(found->second.data(), found->second.size());
+  const auto [first, last] = context.client_metadata().equal_range("authorization");
+  for (auto field = first; field != last; ++field) {
+    AddAuthorization({field->second.data(), field->second.size()}, credentials.authorization);
   }
   return credentials;
 }

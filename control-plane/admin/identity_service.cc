@@ -107,4 +107,21 @@ grpc::Status IdentityService::ListRevocations(grpc::ServerContext* context,
   return grpc::Status::OK;
 }
 
+grpc::Status IdentityService::GetAuthorities(grpc::ServerContext* context,
+                                             const v1::GetAuthoritiesRequest*,
+                                             v1::Authorities* response) {
+  if (const grpc::Status may = MayList(*context); !may.ok()) return may;
+  if (const absl::Status loaded = ledger_.Load(); !loaded.ok()) return ToGrpc(loaded);
+  return Take(rotation_.Status(std::time(nullptr)), response);
+}
+
+grpc::Status IdentityService::RotateAuthority(grpc::ServerContext* context,
+                                              const v1::RotateAuthorityRequest* request,
+                                              v1::Authorities* response) {
+  const std::string verb = ToLower(v1::RotateAuthorityRequest::Step_Name(request->step()));
+  return Change(*context, verb, "CertificateAuthority", "", [&](const std::string& author) {
+    return Take(rotation_.Rotate(*request, author, std::time(nullptr)), response);
+  });
+}
+
 }  // namespace apk

@@ -6,15 +6,17 @@
 #include "apk/v1/identity.grpc.pb.h"
 #include "control-plane/admin/guard.h"
 #include "control-plane/enrollment/enrollment.h"
+#include "control-plane/identity/authority_rotation.h"
 #include "control-plane/identity/identity_ledger.h"
 
 namespace apk {
 
 class IdentityService final : public v1::IdentityService::Service {
  public:
-  // Both outlive it.
-  IdentityService(IdentityLedger& ledger, Enrollment& enrollment, const Guard& guard)
-      : ledger_(ledger), enrollment_(enrollment), guard_(guard) {}
+  // All of them outlive it.
+  IdentityService(IdentityLedger& ledger, Enrollment& enrollment, AuthorityRotation& rotation,
+                  const Guard& guard)
+      : ledger_(ledger), enrollment_(enrollment), rotation_(rotation), guard_(guard) {}
 
   grpc::Status CreateJoinToken(grpc::ServerContext* context,
                                const v1::CreateJoinTokenRequest* request,
@@ -34,6 +36,12 @@ class IdentityService final : public v1::IdentityService::Service {
   grpc::Status ListRevocations(grpc::ServerContext* context,
                                const v1::ListRevocationsRequest* request,
                                v1::ListRevocationsResponse* response) override;
+  grpc::Status GetAuthorities(grpc::ServerContext* context,
+                              const v1::GetAuthoritiesRequest* request,
+                              v1::Authorities* response) override;
+  grpc::Status RotateAuthority(grpc::ServerContext* context,
+                               const v1::RotateAuthorityRequest* request,
+                               v1::Authorities* response) override;
 
  private:
   // By an administrator, about one object of `kind`: the roles are asked, and it is noted.
@@ -45,6 +53,7 @@ class IdentityService final : public v1::IdentityService::Service {
 
   IdentityLedger& ledger_;
   Enrollment& enrollment_;
+  AuthorityRotation& rotation_;
   const Guard guard_;
 };
 

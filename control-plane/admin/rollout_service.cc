@@ -34,7 +34,29 @@ Need NeedOf(Request::Action action) {
   return action == Request::PAUSE || action == Request::ABORT ? Need::kEdit : Need::kAdmin;
 }
 
+// "default" of "route/default/shop" and of "listener/default/web/http"; "" where it can't be told.
+std::string NamespaceOf(const std::string& resource) {
+  const std::vector<std::string_view> parts = Split(resource, '/');
+  return parts.size() >= 3 ? std::string(parts[1]) : "";
+}
+
 }  // namespace
+
+// Which objects there are in a namespace is for those to know who may read there. REQUIRES: they
+// may read.
+void RolloutService::HideOthers(const grpc::ServerContext& context, v1::Rollout& rollout) const {
+  AccessRequest access = AccessTo(guard_.UserOf(context), "get", kRollouts, Need::kRead);
+  if (guard_.gate.Check(access).ok()) return;  // Everywhere.
+  bool hidden = false;
+  for (v1::RolloutRefusal& refusal : *rollout.mutable_refusals()) {
+    access.namespace_name = NamespaceOf(refusal.resource());
+    if (!access.namespace_name.empty() && guard_.gate.Check(access).ok()) continue;
+    refusal.clear_resource();
+    refusal.set_message("it is about what you may not read");
+    hidden = true;
+  }
+  if (hidden) rollout.set_reason("agents refuse it");
+}
 
 grpc::Status RolloutService::MayRead(const grpc::ServerContext& context) const {
   if (const grpc::Status user = CheckUser(context, guard_.authenticator); !user.ok()) return user;
@@ -65,6 +87,7 @@ grpc::Status RolloutService::GetRollout(grpc::ServerContext* context, const v1::
                                         v1::RolloutStatus* response) {
   if (const grpc::Status may = MayRead(*context); !may.ok()) return may;
   *response = control_.Status();
+  if (response->has_rollout()) HideOthers(*context, *response->mutable_rollout());
   return grpc::Status::OK;
 }
 
@@ -73,6 +96,7 @@ grpc::Status RolloutService::ListRollouts(grpc::ServerContext* context,
                                           v1::ListRolloutsResponse* response) {
   if (const grpc::Status may = MayRead(*context); !may.ok()) return may;
   *response = control_.History();
+  for (v1::Rollout& rollout : *response->mutable_rollouts()) HideOthers(*context, rollout);
   return grpc::Status::OK;
 }
 
@@ -85,6 +109,7 @@ grpc::Status RolloutService::Steer(grpc::ServerContext* context,
   change.Needs(AccessTo(change.user(), verb, kRollouts, NeedOf(request->action())));
   if (const grpc::Status begun = change.Begin(); !begun.ok()) return begun;
   const grpc::Status status = Take(control_.Steer(*request, change.user().name), response);
+  if (response->has_rollout()) HideOthers(*context, *response->mutable_rollout());
   return change.End(status, response->rollout().revision(), {});
 }
 

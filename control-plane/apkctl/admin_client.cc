@@ -341,6 +341,17 @@ absl::StatusOr<v1::ListRevocationsResponse> AdminClient::ListRevocations() {
       &v1::IdentityService::Stub::ListRevocations, v1::ListRevocationsRequest());
 }
 
+absl::StatusOr<v1::Authorities> AdminClient::GetAuthorities() {
+  return stub_->Call<v1::GetAuthoritiesRequest, v1::Authorities>(
+      &v1::IdentityService::Stub::GetAuthorities, v1::GetAuthoritiesRequest());
+}
+
+absl::StatusOr<v1::Authorities> AdminClient::RotateAuthority(
+    const v1::RotateAuthorityRequest& request) {
+  return stub_->Call<v1::RotateAuthorityRequest, v1::Authorities>(
+      &v1::IdentityService::Stub::RotateAuthority, request);
+}
+
 absl::StatusOr<v1::RolloutPolicy> AdminClient::GetRolloutPolicy() {
   return stub_->Call<v1::GetRolloutPolicyRequest, v1::RolloutPolicy>(
       &v1::RolloutService::Stub::GetPolicy, v1::GetRolloutPolicyRequest());

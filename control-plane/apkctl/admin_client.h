@@ -39,6 +39,8 @@ class AdminClient {
   absl::StatusOr<v1::RevokeResponse> Revoke(const v1::RevokeRequest& request);
   absl::Status Unrevoke(const v1::Subject& subject);
   absl::StatusOr<v1::ListRevocationsResponse> ListRevocations();
+  absl::StatusOr<v1::Authorities> GetAuthorities();
+  absl::StatusOr<v1::Authorities> RotateAuthority(const v1::RotateAuthorityRequest& request);
   absl::StatusOr<v1::RolloutPolicy> GetRolloutPolicy();
   absl::StatusOr<v1::RolloutPolicy> SetRolloutPolicy(const v1::SetRolloutPolicyRequest& request);
   absl::StatusOr<v1::RolloutStatus> GetRollout();

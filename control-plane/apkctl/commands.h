@@ -142,6 +142,9 @@ int RunRevoke(const GlobalFlags& global, v1::Subject::Role role, const std::stri
               const std::string& reason);
 int RunUnrevoke(const GlobalFlags& global, v1::Subject::Role role, const std::string& name);
 int RunRevocations(const GlobalFlags& global, const std::string& output);
+int RunShowAuthority(const GlobalFlags& global, const std::string& output);
+int RunRotateAuthority(const GlobalFlags& global, v1::RotateAuthorityRequest::Step step,
+                       bool force);
 // What a rollout is at, in a line; "" where there was none.
 std::string LineOf(const v1::RolloutStatus& status);
 // With `watch` until it has ended; then the exit code says whether it was promoted.

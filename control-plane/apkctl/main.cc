@@ -34,6 +34,8 @@ struct Flags {
   JoinTokenFlags join_token;
   std::string revoke_reason;
   std::string revocations_output = "table";
+  std::string authority_output = "table";
+  bool force_retirement = false;
   std::string rollout_output = "table";
   std::string policy_output = "yaml";
   std::vector<std::string> policy_files;
@@ -373,6 +375,27 @@ std::vector<Command> IdentityCommands(Flags& flags) {
   return commands;
 }
 
+std::vector<Command> AuthorityCommands(Flags& flags) {
+  using Request = v1::RotateAuthorityRequest;
+  Command show{.name = "authority show", .help = "Who signs certificates, and who else is trusted"};
+  AddOutput(flags.authority_output, {"table", "yaml", "json"}, show);
+  show.run = [&flags](Arguments) { return RunShowAuthority(flags.global, flags.authority_output); };
+  Command add{.name = "authority add",
+              .help = "Make a new certificate authority, which is trusted from now on"};
+  add.run = [&flags](Arguments) { return RunRotateAuthority(flags.global, Request::ADD, false); };
+  Command use{.name = "authority use",
+              .help = "Sign certificates by the new authority; the previous one stays trusted"};
+  use.run = [&flags](Arguments) { return RunRotateAuthority(flags.global, Request::USE, false); };
+  Command retire{.name = "authority retire", .help = "Trust the previous authority no longer"};
+  retire.flags.push_back({.name = "force",
+                          .help = "Also where agents have certificates of it still",
+                          .on = &flags.force_retirement});
+  retire.run = [&flags](Arguments) {
+    return RunRotateAuthority(flags.global, Request::RETIRE, flags.force_retirement);
+  };
+  return {show, add, use, retire};
+}
+
 Command SteerCommand(Flags& flags, const std::string& name, const std::string& help,
                      v1::SteerRolloutRequest::Action action) {
   return {.name = "rollout " + name, .help = help, .run = [&flags, action](Arguments) {
@@ -491,6 +514,7 @@ Program MakeProgram(Flags& flags) {
                       HistoryCommand(flags),  RollbackCommand(flags), ExportCommand(flags),
                       BackupCommand(flags),   RestoreCommand(flags),  AgentsCommand(flags)};
   for (Command& command : IdentityCommands(flags)) program.commands.push_back(std::move(command));
+  for (Command& command : AuthorityCommands(flags)) program.commands.push_back(std::move(command));
   for (Command& command : RolloutCommands(flags)) program.commands.push_back(std::move(command));
   for (Command& command :
        std::vector<Command>{TokenCommand(flags), VersionCommand(flags), KubeconfigCommand(flags)}) {

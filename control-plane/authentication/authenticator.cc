@@ -18,6 +18,10 @@ std::string_view TokenIn(std::string_view authorization) {
 
 }  // namespace
 
+void AddAuthorization(std::string_view value, std::optional<std::string>& shown) {
+  shown = shown.has_value() ? "" : std::string(value);
+}
+
 bool Authenticator::ByToken(const Credentials& credentials) const {
   return tokens_ != nullptr && credentials.authorization.has_value();
 }
@@ -27,7 +31,7 @@ absl::StatusOr<Principal> Authenticator::Identify(const Credentials& credentials
   if (ByToken(credentials)) {
     const std::string_view token = TokenIn(*credentials.authorization);
     if (!token.empty()) return tokens_->Verify(token, now_unix);
-    return absl::UnauthenticatedError("the field authorization must be \"Bearer TOKEN\"");
+    return absl::UnauthenticatedError("the field authorization must be \"Bearer TOKEN\", once");
   }
   if (credentials.certificate.IsUser()) {
     return Principal{.name = credentials.certificate.uri, .groups = {}};
@@ -57,9 +61,10 @@ absl::StatusOr<Principal> Authenticator::User(const Credentials& credentials,
   return principal;
 }
 
-bool Authenticator::WaitForKeys(const absl::Status& refused, std::function<void()> then) const {
+bool Authenticator::WaitForKeys(const absl::Status& refused, const std::string& asker,
+                                std::function<void()> then) const {
   return tokens_ != nullptr && BearerTokens::WantsKeys(refused) &&
-         tokens_->FetchSoon(std::move(then));
+         tokens_->FetchSoon(asker, std::move(then));
 }
 
 }  // namespace apk

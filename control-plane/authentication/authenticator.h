@@ -5,8 +5,10 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "control-plane/access/principal.h"
 #include "control-plane/authentication/bearer_tokens.h"
@@ -20,6 +22,10 @@ struct Credentials {
   PeerCertificate certificate;
   std::optional<std::string> authorization;  // The value of that field.
 };
+
+// A call has one more field "authorization". Two could be read as one token here and as the other
+// one elsewhere: they are none, and a call that shows none is refused where tokens are taken.
+void AddAuthorization(std::string_view value, std::optional<std::string>& shown);
 
 class Authenticator {
  public:
@@ -36,8 +42,9 @@ class Authenticator {
 
   bool takes_tokens() const { return tokens_ != nullptr; }
   // Where User was refused for a key that is not known: true where it is worth asking again once
-  // `then` is called, as it will be, on any thread.
-  bool WaitForKeys(const absl::Status& refused, std::function<void()> then) const;
+  // `then` is called, as it will be, on any thread. `asker`: as ProviderKeys::FetchSoon.
+  bool WaitForKeys(const absl::Status& refused, const std::string& asker,
+                   std::function<void()> then) const;
   const IdentityLedger& ledger() const { return ledger_; }
 
  private:

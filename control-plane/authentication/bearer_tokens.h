@@ -27,7 +27,9 @@ class BearerTokens {
   absl::StatusOr<Principal> Verify(std::string_view token, int64_t now_unix);
   // Of what Verify returned: a key that is not known, which may be a new one. As FetchSoon.
   static bool WantsKeys(const absl::Status& refused);
-  bool FetchSoon(std::function<void()> then) { return keys_.FetchSoon(std::move(then)); }
+  bool FetchSoon(const std::string& asker, std::function<void()> then) {
+    return keys_.FetchSoon(asker, std::move(then));
+  }
 
  private:
   struct Verdict {

@@ -19,6 +19,7 @@ constexpr std::chrono::seconds kLookAtFile{1};
 constexpr std::chrono::seconds kWantedPause{10};
 constexpr std::chrono::seconds kLongestPause{60};
 constexpr size_t kWaitingMax = 1000;
+constexpr std::ptrdiff_t kWaitingOfOneMax = 16;
 constexpr char kDiscovery[] = "/.well-known/openid-configuration";
 
 // Where the issuer says that its keys are (OpenID Connect Discovery 1.0, 4).
@@ -63,12 +64,27 @@ absl::StatusOr<std::unique_ptr<ProviderKeys>> ProviderKeys::Open(const OidcOptio
 }
 
 ProviderKeys::~ProviderKeys() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  changed_.notify_all();
+  Stop();
   thread_.Join();
+}
+
+void ProviderKeys::Stop() {
+  std::unique_lock lock(mutex_);
+  stopping_ = true;
+  changed_.notify_all();
+  Tell(lock);
+  changed_.wait(lock, [this] { return telling_ == 0; });
+}
+
+// REQUIRES: `lock` is held, as it is afterwards.
+void ProviderKeys::Tell(std::unique_lock<std::mutex>& lock) {
+  const std::vector<Waiting> waiting = std::exchange(waiting_, {});
+  ++telling_;
+  lock.unlock();
+  for (const Waiting& one : waiting) one.then();
+  lock.lock();
+  --telling_;
+  changed_.notify_all();
 }
 
 bool ProviderKeys::IsFile() const {
@@ -108,12 +124,15 @@ ProviderKeys::Known ProviderKeys::Current() const {
   return known;
 }
 
-bool ProviderKeys::FetchSoon(std::function<void()> then) {
+bool ProviderKeys::FetchSoon(const std::string& asker, std::function<void()> then) {
   const std::lock_guard lock(mutex_);
   if (stopping_ || waiting_.size() >= kWaitingMax) return false;
   const bool soon = trying_ || Now() - begun_ >= (IsFile() ? kLookAtFile : kWantedPause);
   if (!soon) return false;
-  waiting_.push_back(std::move(then));
+  const auto of_asker = std::count_if(waiting_.begin(), waiting_.end(),
+                                      [&](const Waiting& one) { return one.asker == asker; });
+  if (of_asker >= kWaitingOfOneMax) return false;
+  waiting_.push_back({.asker = asker, .then = std::move(then)});
   due_ = std::min(due_, Now());
   changed_.notify_all();
   return true;
@@ -147,14 +166,8 @@ void ProviderKeys::Run() {
       due_ = Now() + pause_ + std::chrono::milliseconds(random_() % 500);
       pause_ = std::min(pause_ * 2, kLongestPause);
     }
-    const std::vector<std::function<void()>> waiting = std::exchange(waiting_, {});
-    lock.unlock();
-    for (const auto& then : waiting) then();
-    lock.lock();
+    Tell(lock);
   }
-  const std::vector<std::function<void()>> waiting = std::exchange(waiting_, {});
-  lock.unlock();
-  for (const auto& then : waiting) then();
 }
 
 }  // namespace apk

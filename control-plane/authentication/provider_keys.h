@@ -37,8 +37,12 @@ class ProviderKeys {
 
   // A token names a key that is not known: has them fetched now, but not more often than every ten
   // seconds, since anybody can make up a key's name. True where `then` will be called, once, when
-  // that is done, on any thread.
-  bool FetchSoon(std::function<void()> then);
+  // that is done, on any thread. Who waits are so many, and a few of each `asker`: an address, or a
+  // connection.
+  bool FetchSoon(const std::string& asker, std::function<void()> then);
+
+  // Calls whoever waits, and lets nobody wait from now on: what they call may go when it returns.
+  void Stop();
 
  private:
   ProviderKeys(const OidcOptions& options, std::string ca_pem)
@@ -47,6 +51,7 @@ class ProviderKeys {
   absl::StatusOr<std::string> Read() const;  // The document.
   absl::Status Take(const absl::StatusOr<std::string>& document);
   void Run();
+  void Tell(std::unique_lock<std::mutex>& lock);
 
   const OidcOptions options_;
   const std::string ca_pem_;
@@ -62,7 +67,12 @@ class ProviderKeys {
   TimePoint begun_{};              // The last try.
   bool trying_ = false;            // One is under way.
   std::chrono::seconds pause_{1};  // Before the next try after a failure.
-  std::vector<std::function<void()>> waiting_;  // For the next try that begins or is under way.
+  struct Waiting {
+    std::string asker;
+    std::function<void()> then;
+  };
+  std::vector<Waiting> waiting_;  // For the next try that begins or is under way.
+  int telling_ = 0;               // Threads that call them.
   std::minstd_rand random_{std::random_device{}()};  // The thread's.
   Thread thread_;
 };

@@ -97,7 +97,7 @@ v1::ApplyRequest MakeTokenRoute(const DefaultsOptions& options,
   service->set_host(options.token_host);
   service->set_port(options.token_port);
   backend.mutable_spec()->set_protocol("https");
-  backend.mutable_spec()->mutable_tls()->set_certificate_inline(authority.certificate_pem());
+  backend.mutable_spec()->mutable_tls()->set_certificate_inline(authority.trust_pem());
   Add(backend, request);
 
   auto route = NewObject<v1::HTTPRoute>(kOwnNamespace, "token-issuer");
@@ -125,7 +125,7 @@ v1::ApplyRequest MakeTokenRoute(const DefaultsOptions& options,
   spec->set_scopes_claim("scope");
   v1::Jwks* const jwks = spec->mutable_signature_validation()->mutable_jwks();
   jwks->set_url(JwksUrl(options));
-  jwks->mutable_tls()->set_certificate_inline(authority.certificate_pem());
+  jwks->mutable_tls()->set_certificate_inline(authority.trust_pem());
   Add(issuer, request);
   return request;
 }

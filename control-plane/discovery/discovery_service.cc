@@ -242,9 +242,10 @@ class AgentStream final : public Reactor {
   // Who goes back to an older revision is told that it may. Who can't be told takes it for another
   // store's. REQUIRES: mutex_ is held.
   void SayWhetherBack(v1::DiscoveryResponse& response) {
-    const uint64_t withdrawn = cache_.withdrawn_revision();
-    response.set_withdrawn_revision(withdrawn);
-    const bool back = response.revision() < revision_ && revision_ <= withdrawn;
+    const SnapshotCache::Withdrawn withdrawn = cache_.withdrawn();
+    response.set_withdrawn_revision(withdrawn.last);
+    response.set_withdrawn_after(withdrawn.after);
+    const bool back = response.revision() < revision_ && withdrawn.Contains(revision_);
     if (back && !knows_rollouts_) response.clear_store();
     revision_ = response.revision();
   }

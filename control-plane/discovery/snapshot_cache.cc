@@ -117,9 +117,10 @@ SnapshotPtr SnapshotCache::NewestFor(const AgentScope& agent) const {
   return NewestSlices()->For(agent.labels);
 }
 
-uint64_t SnapshotCache::withdrawn_revision() const {
+SnapshotCache::Withdrawn SnapshotCache::withdrawn() const {
   const std::lock_guard lock(mutex_);
-  return targets_.has_value() ? targets_->withdrawn_revision : 0;
+  if (!targets_.has_value()) return {};
+  return {.after = targets_->withdrawn_after, .last = targets_->withdrawn_revision};
 }
 
 void SnapshotCache::OnChange(std::function<void()> changed) {

@@ -30,7 +30,9 @@ struct RolloutTargets {
   SlicesPtr promoted;   // nullptr: it can't be had, and nobody is sent anything in its place.
   SlicesPtr candidate;  // The members'.
   std::shared_ptr<const absl::flat_hash_set<uint64_t>> members;  // By AgentKey; nullptr: none.
-  uint64_t withdrawn_revision = 0;                               // As in DiscoveryResponse.
+  // As in DiscoveryResponse.
+  uint64_t withdrawn_revision = 0;
+  uint64_t withdrawn_after = 0;
 };
 
 class SnapshotCache {
@@ -59,8 +61,13 @@ class SnapshotCache {
   SnapshotPtr For(const AgentScope& agent) const;
   // What is newest for it, held back or not.
   SnapshotPtr NewestFor(const AgentScope& agent) const;
-  // As in DiscoveryResponse.
-  uint64_t withdrawn_revision() const;
+  // As in DiscoveryResponse: those after the first and up to the second.
+  struct Withdrawn {
+    uint64_t after = 0;
+    uint64_t last = 0;
+    bool Contains(uint64_t revision) const { return after < revision && revision <= last; }
+  };
+  Withdrawn withdrawn() const;
 
   // `changed` is called, on any thread, when what is for some agent may be another; it must not
   // wait. nullptr: nobody is told, from the return on.

@@ -17,9 +17,31 @@ namespace {
 constexpr int64_t kDay = 86'400;
 // How long after its end a certificate can be renewed.
 constexpr int64_t kGrace = 30 * kDay;
+// How long those are valid that are issued to a file, at most.
+constexpr int64_t kNamedLife = 366 * kDay;
 // How long an expired token still answers those that it let in.
 constexpr int64_t kTokenKept = kDay;
 constexpr size_t kOutdatedMax = 90;  // At a time.
+
+// Until when it says whose the name is.
+int64_t KeptUntil(const v1::StoredEnrollment& enrollment) {
+  return std::max(enrollment.expires_unix() + kGrace, enrollment.superseded_until_unix());
+}
+
+// Until when there may be certificates of the name that another key's takes the place of.
+int64_t SupersededUntil(const RecordView& records, const std::string& agent,
+                        const std::string& key_hash, int64_t now_unix) {
+  int64_t until = 0;
+  if (const auto before = records.Get<v1::StoredEnrollment>(EnrollmentKey(agent))) {
+    until = before->superseded_until_unix();
+    if (before->key_hash() != key_hash) until = std::max(until, before->expires_unix());
+  }
+  if (const auto named = records.Get<v1::StoredNamedAgent>(NamedKey(agent))) {
+    // There may be a newer one that has not been seen yet.
+    until = std::max({until, named->expires_unix(), now_unix + kNamedLife});
+  }
+  return until;
+}
 
 std::string Date(int64_t unix_time) { return Rfc3339(static_cast<std::time_t>(unix_time)); }
 
@@ -118,7 +140,8 @@ std::string HashOfSecret(const std::string& secret) { return Sha256(secret); }
 
 absl::StatusOr<std::vector<RecordWrite>> AdmitByToken(const RecordView& records,
                                                       const Candidate& candidate, int64_t now_unix,
-                                                      int64_t expires_unix) {
+                                                      int64_t expires_unix,
+                                                      const std::string& authority) {
   auto token = records.Get<v1::StoredJoinToken>(TokenKey(candidate.token.id));
   if (!token.has_value() || !SameSecret(token->secret_hash(), candidate.token.secret)) {
     return absl::UnauthenticatedError(
@@ -160,6 +183,9 @@ absl::StatusOr<std::vector<RecordWrite>> AdmitByToken(const RecordView& records,
     *enrollment.mutable_labels() = token->labels();
   }
   enrollment.set_expires_unix(std::max(expires_unix, enrollment.expires_unix()));
+  enrollment.set_authority(authority);
+  enrollment.set_superseded_until_unix(
+      SupersededUntil(records, candidate.agent, candidate.key_hash, now_unix));
   writes.push_back(PutRecord(EnrollmentKey(candidate.agent), enrollment));
   const std::string named = NamedKey(candidate.agent);  // It is the enrolment's from now on.
   if (records.VersionOf(named) != 0) writes.push_back({.key = named, .value = "", .remove = true});
@@ -169,7 +195,8 @@ absl::StatusOr<std::vector<RecordWrite>> AdmitByToken(const RecordView& records,
 absl::StatusOr<std::vector<RecordWrite>> AdmitByKey(const RecordView& records,
                                                     const std::string& agent,
                                                     const std::string& key_hash, int64_t now_unix,
-                                                    int64_t expires_unix) {
+                                                    int64_t expires_unix,
+                                                    const std::string& authority) {
   auto enrollment = records.Get<v1::StoredEnrollment>(EnrollmentKey(agent));
   const std::string remedy =
       Concat(": have it join again: apkctl agents token create --agent ", agent);
@@ -188,6 +215,7 @@ absl::StatusOr<std::vector<RecordWrite>> AdmitByKey(const RecordView& records,
                                               ", longer ago than it can be renewed", remedy));
   }
   enrollment->set_expires_unix(std::max(expires_unix, enrollment->expires_unix()));
+  enrollment->set_authority(authority);
   return std::vector<RecordWrite>{PutRecord(EnrollmentKey(agent), *enrollment)};
 }
 
@@ -201,7 +229,7 @@ std::vector<RecordWrite> Outdated(const RecordView& records, int64_t now_unix) {
     if (now_unix >= token.expires_unix() + kTokenKept) remove(TokenKey(id));
   }
   for (const auto& [agent, enrollment] : records.Under<v1::StoredEnrollment>(EnrollmentKey(""))) {
-    if (now_unix >= enrollment.expires_unix() + kGrace) remove(EnrollmentKey(agent));
+    if (now_unix >= KeptUntil(enrollment)) remove(EnrollmentKey(agent));
   }
   for (const auto& [agent, named] : records.Under<v1::StoredNamedAgent>(NamedKey(""))) {
     if (now_unix >= named.expires_unix()) remove(NamedKey(agent));

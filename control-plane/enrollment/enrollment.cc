@@ -107,7 +107,7 @@ absl::StatusOr<v1::CreateJoinTokenResponse> Enrollment::CreateToken(
     return absl::ResourceExhaustedError(
         "there are 1000 join tokens: delete some (apkctl agents token delete ID)");
   }
-  ASSIGN_OR_RETURN(const JoinToken token, NewToken(options_.anchor_pem));
+  ASSIGN_OR_RETURN(const JoinToken token, NewToken(options_.trust->Current()->anchor_pem));
   v1::StoredJoinToken stored;
   stored.set_secret_hash(HashOfSecret(token.secret));
   stored.set_agent(request.agent());
@@ -208,13 +208,17 @@ absl::StatusOr<v1::IssuedCertificate> Enrollment::Enroll(const v1::EnrollRequest
   candidate.agent = request.agent();
   candidate.key_hash = key.key_hash;
   candidate.connected = options_.is_connected && options_.is_connected(candidate.agent);
+  const std::shared_ptr<const Trust> trust = options_.trust->Current();
+  const std::string authority = CertificateHash(trust->signer->certificate_pem());
   const int64_t expires = now_unix + options_.certificate_life.count();
-  RETURN_IF_ERROR(ledger_.Change(
-      {TokenKey(candidate.token.id), EnrollmentKey(candidate.agent),
-       RevocationKey(AgentSubject(candidate.agent)), NamedKey(candidate.agent)},
-      [&](const RecordView& view) { return AdmitByToken(view, candidate, now_unix, expires); }));
+  RETURN_IF_ERROR(
+      ledger_.Change({TokenKey(candidate.token.id), EnrollmentKey(candidate.agent),
+                      RevocationKey(AgentSubject(candidate.agent)), NamedKey(candidate.agent)},
+                     [&](const RecordView& view) {
+                       return AdmitByToken(view, candidate, now_unix, expires, authority);
+                     }));
   LogInfo("agent joined", {{"agent", candidate.agent}, {"token", candidate.token.id}});
-  return Issue(key, candidate.agent);
+  return Issue(*trust, key, candidate.agent);
 }
 
 absl::StatusOr<v1::IssuedCertificate> Enrollment::Renew(const v1::RenewRequest& request,
@@ -222,26 +226,29 @@ absl::StatusOr<v1::IssuedCertificate> Enrollment::Renew(const v1::RenewRequest& 
   RETURN_IF_ERROR(CheckOn());
   if (!IsIdentityName(request.agent())) return absl::InvalidArgumentError("agent: not a name");
   ASSIGN_OR_RETURN(const SigningRequest key, ParseSigningRequest(request.certificate_request()));
+  const std::shared_ptr<const Trust> trust = options_.trust->Current();
+  const std::string authority = CertificateHash(trust->signer->certificate_pem());
   const int64_t expires = now_unix + options_.certificate_life.count();
-  RETURN_IF_ERROR(
-      ledger_.Change({EnrollmentKey(request.agent()), RevocationKey(AgentSubject(request.agent()))},
-                     [&](const RecordView& view) {
-                       return AdmitByKey(view, request.agent(), key.key_hash, now_unix, expires);
-                     }));
+  RETURN_IF_ERROR(ledger_.Change(
+      {EnrollmentKey(request.agent()), RevocationKey(AgentSubject(request.agent()))},
+      [&](const RecordView& view) {
+        return AdmitByKey(view, request.agent(), key.key_hash, now_unix, expires, authority);
+      }));
   LogDebug("certificate renewed", {{"agent", request.agent()}});
-  return Issue(key, request.agent());
+  return Issue(*trust, key, request.agent());
 }
 
-absl::StatusOr<v1::IssuedCertificate> Enrollment::Issue(const SigningRequest& key,
+absl::StatusOr<v1::IssuedCertificate> Enrollment::Issue(const Trust& trust,
+                                                        const SigningRequest& key,
                                                         const std::string& agent) const {
   CertificateRequest wanted;
   wanted.common_name = agent.substr(0, 64);  // RFC 5280, ub-common-name; the URI is what counts.
   wanted.client = true;
-  wanted.uri = Concat(kScheme, options_.authority->trust_domain(), "/agent/", agent);
+  wanted.uri = Concat(kScheme, trust.signer->trust_domain(), "/agent/", agent);
   wanted.life = options_.certificate_life;
   v1::IssuedCertificate issued;
-  ASSIGN_OR_RETURN(*issued.mutable_certificate_pem(), options_.authority->IssueFor(key, wanted));
-  issued.set_trust_bundle_pem(options_.trust_bundle_pem);
+  ASSIGN_OR_RETURN(*issued.mutable_certificate_pem(), trust.signer->IssueFor(key, wanted));
+  issued.set_trust_bundle_pem(trust.bundle_pem);
   return issued;
 }
 

@@ -9,21 +9,20 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "apk/v1/enrollment.pb.h"
 #include "apk/v1/identity.pb.h"
-#include "control-plane/identity/certificate_authority.h"
 #include "control-plane/identity/identity_ledger.h"
+#include "control-plane/identity/trust.h"
 
 namespace apk {
 
 struct EnrollmentOptions {
   std::string
       off;  // Why certificates are not issued here, which every call then says; "": they are.
-  const CertificateAuthority* authority = nullptr;  // Where they are.
-  std::string trust_bundle_pem;                     // Who signs the certificates of control planes.
-  std::string anchor_pem;  // That one of them by which this control plane is trusted.
+  std::shared_ptr<const TrustInForce> trust;  // Whoever signs, where they are.
   std::chrono::seconds certificate_life = std::chrono::hours(24);
   // Whether an agent of this name is connected now, by whatever certificate.
   std::function<bool(const std::string&)> is_connected;
@@ -53,7 +52,7 @@ class Enrollment {
 
  private:
   absl::Status CheckOn() const;
-  absl::StatusOr<v1::IssuedCertificate> Issue(const SigningRequest& key,
+  absl::StatusOr<v1::IssuedCertificate> Issue(const Trust& trust, const SigningRequest& key,
                                               const std::string& agent) const;
 
   IdentityLedger& ledger_;

@@ -42,6 +42,7 @@ absl::Status HttpsListener::Listen(const std::string& address, uint16_t port) {
 
 void HttpsListener::Start(Serve serve) {
   serve_ = std::move(serve);
+  shares_->SetPort(port());
   asio::co_spawn(io_, Accept(), asio::detached);
 }
 
@@ -54,16 +55,19 @@ asio::awaitable<void> HttpsListener::Accept() {
       co_await pause.async_wait(kAwait);
       continue;
     }
-    if (connections_ >= connections_max_) continue;
+    boost::system::error_code gone;
+    const tcp::endpoint peer = socket.remote_endpoint(gone);
+    if (gone) continue;
+    std::string address = HostOf(*peer.data());
+    if (!shares_->Take(address)) continue;
     boost::system::error_code ignored;
     socket.set_option(tcp::no_delay(true), ignored);
-    asio::co_spawn(io_, ServeCounted(std::move(socket)), asio::detached);
+    asio::co_spawn(io_, ServeCounted(std::move(socket), std::move(address)), asio::detached);
   }
 }
 
-asio::awaitable<void> HttpsListener::ServeCounted(tcp::socket socket) {
-  ++connections_;
-  const absl::Cleanup served = [this] { --connections_; };
+asio::awaitable<void> HttpsListener::ServeCounted(tcp::socket socket, std::string address) {
+  const absl::Cleanup served = [shares = shares_, &address] { shares->GiveBack(address); };
   co_await serve_(std::move(socket));
 }
 

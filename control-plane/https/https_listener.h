@@ -1,5 +1,6 @@
-// What our HTTPS servers on Beast share: a listener that takes so many connections and no more, and
-// refusals that arrive. Everything runs on the io_context's one thread.
+// What our HTTPS servers on Beast share: a listener that takes so many connections and no more, of
+// which one address gets a part, and refusals that arrive. Everything runs on the io_context's one
+// thread.
 #pragma once
 
 #include <absl/status/status.h>
@@ -15,7 +16,10 @@
 #include <boost/beast/ssl/ssl_stream.hpp>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
+
+#include "control-plane/https/connection_shares.h"
 
 namespace apk {
 
@@ -27,9 +31,9 @@ class HttpsListener {
   // Serves one connection to its end.
   using Serve = std::function<boost::asio::awaitable<void>(boost::asio::ip::tcp::socket)>;
 
-  // `io` outlives it. Connections beyond `connections_max` are closed at once.
-  HttpsListener(boost::asio::io_context& io, size_t connections_max)
-      : io_(io), acceptor_(io), connections_max_(connections_max) {}
+  // `io` outlives it. Connections beyond the limits are closed at once.
+  HttpsListener(boost::asio::io_context& io, const ConnectionLimits& limits)
+      : io_(io), acceptor_(io), shares_(std::make_shared<ConnectionShares>(limits)) {}
 
   // Port 0 takes a free one. UNAVAILABLE where the port is taken.
   absl::Status Listen(const std::string& address, uint16_t port);
@@ -39,12 +43,12 @@ class HttpsListener {
 
  private:
   boost::asio::awaitable<void> Accept();
-  boost::asio::awaitable<void> ServeCounted(boost::asio::ip::tcp::socket socket);
+  boost::asio::awaitable<void> ServeCounted(boost::asio::ip::tcp::socket socket,
+                                            std::string address);
 
   boost::asio::io_context& io_;
   boost::asio::ip::tcp::acceptor acceptor_;
-  const size_t connections_max_;
-  size_t connections_ = 0;
+  const std::shared_ptr<ConnectionShares> shares_;  // The connections', too.
   Serve serve_;
 };
 

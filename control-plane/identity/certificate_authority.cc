@@ -12,6 +12,7 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
+#include <ctime>
 
 #include "common/private_file.h"
 #include "common/status_macros.h"
@@ -21,7 +22,11 @@ namespace apk {
 namespace {
 
 constexpr std::chrono::hours kCaLife{24 * 3650};
+// All have the same: a certificate by which one signs another is "self-issued" then, and the length
+// of paths does not count it (RFC 5280, 4.2.1.9).
+constexpr char kCaName[] = "APK gateway CA";
 constexpr std::chrono::seconds kClocksDiffer{300};
+constexpr char kBeginCertificate[] = "-----BEGIN CERTIFICATE-----";
 constexpr char kRestore[] =
     "restore both from a back-up, or remove the directory to begin with a new authority, which "
     "every agent and user then needs a new certificate of";
@@ -99,6 +104,12 @@ X509Ptr StartCertificate(const std::string& common_name, std::chrono::seconds li
   return certificate;
 }
 
+bool AddCaExtensions(X509* certificate, X509* issuer) {
+  return AddExtension(certificate, issuer, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
+         AddExtension(certificate, issuer, NID_key_usage, "critical,keyCertSign,cRLSign") &&
+         AddExtension(certificate, issuer, NID_subject_key_identifier, "hash");
+}
+
 std::string AlternativeNames(const CertificateRequest& request) {
   std::vector<std::string> names;
   for (const std::string& name : request.dns_names) names.push_back("DNS:" + name);
@@ -134,6 +145,12 @@ absl::StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::Open
   }
   auto authority = std::unique_ptr<CertificateAuthority>(new CertificateAuthority());
   ASSIGN_OR_RETURN(authority->certificate_pem_, ReadFile(certificate_path));
+  // Further ones are those that are trusted beside it.
+  const size_t others = authority->certificate_pem_.find(kBeginCertificate, 1);
+  if (others != std::string::npos) {
+    authority->others_pem_ = authority->certificate_pem_.substr(others);
+    authority->certificate_pem_.resize(others);
+  }
   ASSIGN_OR_RETURN(const std::string key, ReadPrivateFile(key_path));
   if (const absl::Status parsed = authority->Parse(key); !parsed.ok()) {
     return absl::DataLossError(
@@ -150,7 +167,7 @@ absl::StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::Make
 
 absl::StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::FromPem(
     const std::string& pem) {
-  const size_t certificate = pem.find("-----BEGIN CERTIFICATE-----");
+  const size_t certificate = pem.find(kBeginCertificate);
   if (certificate == std::string::npos) return absl::DataLossError("there is no CA certificate");
   auto authority = std::unique_ptr<CertificateAuthority>(new CertificateAuthority());
   authority->certificate_pem_ = pem.substr(certificate);
@@ -183,13 +200,10 @@ absl::Status CertificateAuthority::Parse(const std::string& key_pem) {
 absl::Status CertificateAuthority::Generate() {
   key_ = NewKey();
   if (key_ == nullptr) return OpenSslError("CA key");
-  certificate_ = StartCertificate("APK gateway CA", kCaLife, key_.get());
+  certificate_ = StartCertificate(kCaName, kCaLife, key_.get());
   X509* const certificate = certificate_.get();
   X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
-  if (!AddExtension(certificate, certificate, NID_basic_constraints,
-                    "critical,CA:TRUE,pathlen:0") ||
-      !AddExtension(certificate, certificate, NID_key_usage, "critical,keyCertSign,cRLSign") ||
-      !AddExtension(certificate, certificate, NID_subject_key_identifier, "hash") ||
+  if (!AddCaExtensions(certificate, certificate) ||
       X509_sign(certificate, key_.get(), EVP_sha256()) == 0) {
     return OpenSslError("CA certificate");
   }
@@ -212,7 +226,26 @@ absl::StatusOr<std::string> CertificateAuthority::Sign(EVP_PKEY* key,
       X509_sign(leaf.get(), key_.get(), EVP_sha256()) == 0) {
     return OpenSslError(Concat("certificate for ", request.common_name));
   }
-  return CertificatePem(leaf.get()) + certificate_pem_;
+  return CertificatePem(leaf.get()) + cross_pem_ + certificate_pem_;
+}
+
+void CertificateAuthority::SetOthers(std::string others_pem, std::string cross_pem) {
+  others_pem_ = std::move(others_pem);
+  cross_pem_ = std::move(cross_pem);
+}
+
+absl::StatusOr<std::string> CertificateAuthority::CrossSign(
+    const CertificateAuthority& other) const {
+  const X509Ptr crossed = StartCertificate(kCaName, kCaLife, other.key_.get());
+  X509* const issuer = certificate_.get();
+  X509_set1_notAfter(crossed.get(), X509_get0_notAfter(issuer));
+  X509_set_issuer_name(crossed.get(), X509_get_subject_name(issuer));
+  if (!AddCaExtensions(crossed.get(), issuer) ||
+      !AddExtension(crossed.get(), issuer, NID_authority_key_identifier, "keyid") ||
+      X509_sign(crossed.get(), key_.get(), EVP_sha256()) == 0) {
+    return OpenSslError("the new authority's certificate");
+  }
+  return CertificatePem(crossed.get());
 }
 
 absl::StatusOr<KeyPair> CertificateAuthority::Issue(const CertificateRequest& request) const {
@@ -221,6 +254,16 @@ absl::StatusOr<KeyPair> CertificateAuthority::Issue(const CertificateRequest& re
   KeyPair pair;
   ASSIGN_OR_RETURN(pair.certificate_pem, Sign(key.get(), request));
   pair.key_pem = KeyPem(key.get());
+  return pair;
+}
+
+absl::StatusOr<KeyPair> CertificateAuthority::IssueAnew(const std::string& key_pem,
+                                                        const CertificateRequest& request) const {
+  const KeyPtr key(PEM_read_bio_PrivateKey(OpenPem(key_pem).get(), nullptr, nullptr, nullptr),
+                   &EVP_PKEY_free);
+  if (key == nullptr) return OpenSslError("key");
+  KeyPair pair{.certificate_pem = "", .key_pem = key_pem};
+  ASSIGN_OR_RETURN(pair.certificate_pem, Sign(key.get(), request));
   return pair;
 }
 
@@ -234,6 +277,15 @@ bool ValidForDays(const std::string& certificate_pem, int days) {
   if (certificate == nullptr) return false;
   time_t then = time(nullptr) + 86400L * days;
   return X509_cmp_time(X509_get0_notAfter(certificate.get()), &then) > 0;
+}
+
+int64_t CertificateEnd(const std::string& certificate_pem) {
+  const X509Ptr certificate = ParseCertificate(certificate_pem);
+  tm end{};
+  if (certificate == nullptr || ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &end) != 1) {
+    return 0;
+  }
+  return timegm(&end);
 }
 
 std::string CertificateHash(const std::string& certificate_pem) {

@@ -48,9 +48,19 @@ class CertificateAuthority {
   const std::string& trust_domain() const { return trust_domain_; }
   void SetTrustDomain(std::string trust_domain) { trust_domain_ = std::move(trust_domain); }
   std::string ToPem() const { return key_pem_ + certificate_pem_; }  // Its private key, too.
+  const std::string& key_pem() const { return key_pem_; }
+  // Others that are trusted beside it, and its own certificate as one of them has signed it, which
+  // then comes with what it signs; both may be "".
+  void SetOthers(std::string others_pem, std::string cross_pem);
+  const std::string& others_pem() const { return others_pem_; }
+  std::string trust_pem() const { return certificate_pem_ + others_pem_; }
+  // The other one's certificate, signed by this one.
+  absl::StatusOr<std::string> CrossSign(const CertificateAuthority& other) const;
 
-  // With a key of its own.
+  // With a key of its own, and for one that there is.
   absl::StatusOr<KeyPair> Issue(const CertificateRequest& request) const;
+  absl::StatusOr<KeyPair> IssueAnew(const std::string& key_pem,
+                                    const CertificateRequest& request) const;
   // For a key that somebody else has; the chain as PEM, which ends with the authority. What else
   // the signing request asks for is not heeded.
   absl::StatusOr<std::string> IssueFor(const SigningRequest& key,
@@ -66,12 +76,16 @@ class CertificateAuthority {
   std::string trust_domain_ = std::string(kDefaultTrustDomain);
   std::string certificate_pem_;
   std::string key_pem_;
+  std::string others_pem_;
+  std::string cross_pem_;
   std::shared_ptr<X509> certificate_;
   std::shared_ptr<EVP_PKEY> key_;
 };
 
 // True while the first certificate of the PEM is valid for at least `days` more.
 bool ValidForDays(const std::string& certificate_pem, int days);
+// When the first certificate of the PEM ends, in Unix time; 0 where there is none.
+int64_t CertificateEnd(const std::string& certificate_pem);
 // SHA-256 of the first certificate of the PEM, 64 hex digits; "" where there is none.
 std::string CertificateHash(const std::string& certificate_pem);
 

@@ -158,16 +158,18 @@ absl::Status UseExternal(const ExternalIdentity& files, Identity& identity) {
         "with --ca-key it also signs for agents that join");
   }
   identity.external = true;
-  ASSIGN_OR_RETURN(identity.trust_pem, ReadPem(kCaCertificate, files.ca_certificate, false));
+  Trust trust;
+  ASSIGN_OR_RETURN(trust.bundle_pem, ReadPem(kCaCertificate, files.ca_certificate, false));
   ASSIGN_OR_RETURN(const KeyPair server, ReadServer(files));
-  ASSIGN_OR_RETURN(identity.anchor_pem,
-                   FindAnchor(files, identity.trust_pem, server.certificate_pem));
+  ASSIGN_OR_RETURN(trust.anchor_pem, FindAnchor(files, trust.bundle_pem, server.certificate_pem));
   identity.server = std::make_shared<ServedCertificate>(
-      server, [files, trust_pem = identity.trust_pem](const KeyPair& present) {
+      server, [files, trust_pem = trust.bundle_pem](const KeyPair& present) {
         return ReadOther(files, trust_pem, present);
       });
-  if (files.ca_key.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(identity.external_signer, OpenExternalAuthority(files));
+  if (!files.ca_key.empty()) {
+    ASSIGN_OR_RETURN(trust.signer, OpenExternalAuthority(files));
+  }
+  identity.trust = std::make_shared<TrustInForce>(std::move(trust));
   return absl::OkStatus();
 }
 

@@ -29,11 +29,18 @@ absl::StatusOr<KeyPair> ReadOrIssue(const CertificateAuthority& authority, const
   const absl::StatusOr<std::string> certificate = ReadFile(path + ".crt");
   const absl::StatusOr<std::string> key = ReadPrivateFile(path + ".key");
   // The chain ends with the authority: one of an older authority is of no use.
-  if (certificate.ok() && key.ok() && ValidForDays(*certificate, kRenewDaysBefore) &&
-      certificate->ends_with(authority.certificate_pem())) {
+  const bool valid = certificate.ok() && key.ok() && ValidForDays(*certificate, kRenewDaysBefore);
+  if (valid && certificate->ends_with(authority.certificate_pem())) {
     pair.certificate_pem = *certificate;
     pair.key_pem = *key;
     return pair;
+  }
+  // While it is used, the key stays: who reads the files finds two that belong together.
+  absl::StatusOr<KeyPair> anew = absl::NotFoundError("");
+  if (valid) anew = authority.IssueAnew(*key, request);
+  if (anew.ok()) {
+    RETURN_IF_ERROR(WriteFile(path + ".crt", anew->certificate_pem, 0644));
+    return anew;
   }
   ASSIGN_OR_RETURN(pair, authority.Issue(request));
   RETURN_IF_ERROR(WriteFile(path + ".key", pair.key_pem, 0600));
@@ -68,15 +75,36 @@ CertificateRequest ClientRequest(const CertificateAuthority& authority,
 }
 
 // What the servers show is in memory alone: the files are of the start.
-absl::StatusOr<std::optional<KeyPair>> RenewServer(const CertificateAuthority& authority,
-                                                   const std::vector<std::string>& names,
-                                                   const KeyPair& present) {
-  if (ValidForDays(present.certificate_pem, kRenewDaysBefore)) return std::nullopt;
-  ASSIGN_OR_RETURN(KeyPair next, authority.Issue(ServerRequest(names)));
-  return next;
-}
+class ServerRenewal {
+ public:
+  ServerRenewal(std::shared_ptr<TrustInForce> trust, std::vector<std::string> names)
+      : trust_(std::move(trust)), names_(std::move(names)), of_(trust_->Current()) {}
+
+  absl::StatusOr<std::optional<KeyPair>> operator()(const KeyPair& present) {
+    std::shared_ptr<const Trust> now = trust_->Current();
+    const bool good = ValidForDays(present.certificate_pem, kRenewDaysBefore);
+    if (good && now == of_) return std::nullopt;
+    ASSIGN_OR_RETURN(KeyPair next, now->signer->Issue(ServerRequest(names_)));
+    of_ = std::move(now);
+    return next;
+  }
+
+ private:
+  std::shared_ptr<TrustInForce> trust_;
+  std::vector<std::string> names_;
+  std::shared_ptr<const Trust> of_;  // Whose the present one is.
+};
 
 }  // namespace
+
+Trust TrustIn(std::shared_ptr<const CertificateAuthority> authority) {
+  Trust trust;
+  trust.bundle_pem = authority->trust_pem();
+  trust.anchor_pem = authority->certificate_pem();
+  trust.further_anchors_pem = authority->others_pem();
+  trust.signer = std::move(authority);
+  return trust;
+}
 
 bool HasIdentity(const std::string& data_dir) {
   return FileExists(data_dir + "/pki/ca.crt") || FileExists(data_dir + "/pki/ca.key");
@@ -106,14 +134,14 @@ absl::Status KeepForeignAuthority(const std::string& data_dir,
   RETURN_IF_ERROR(CheckOwnDirectory(directory));
   const std::string path = directory + "/ca.crt";
   const absl::StatusOr<std::string> before = ReadFile(path);
-  if (before.ok() && *before == authority.certificate_pem()) return absl::OkStatus();
+  if (before.ok() && *before == authority.trust_pem()) return absl::OkStatus();
   if (FileExists(directory + "/ca.key")) {
     return absl::FailedPreconditionError(
         Concat(directory,
                " has a certificate authority of its own, which is not that of the store: give "
                "another --data-dir"));
   }
-  return WriteFile(path, authority.certificate_pem(), 0644);
+  return WriteFile(path, authority.trust_pem(), 0644);
 }
 
 absl::StatusOr<Identity> OpenIdentity(const std::string& data_dir,
@@ -127,11 +155,9 @@ absl::StatusOr<Identity> OpenIdentity(const std::string& data_dir,
   // new. Its files are for people to look at: a full disk must not keep the server from starting.
   ASSIGN_OR_RETURN(const KeyPair server, identity.authority->Issue(ServerRequest(names)));
   identity.development_server = server;
-  identity.server = std::make_shared<ServedCertificate>(
-      server, [&authority = *identity.authority, names](const KeyPair& present) {
-        return RenewServer(authority, names, present);
-      });
-  identity.trust_pem = identity.anchor_pem = identity.authority->certificate_pem();
+  identity.trust = std::make_shared<TrustInForce>(TrustIn(identity.authority));
+  identity.server =
+      std::make_shared<ServedCertificate>(server, ServerRenewal(identity.trust, names));
   absl::Status written = WriteFile(directory + "/server.key", server.key_pem, 0600);
   if (written.ok()) {
     written = WriteFile(directory + "/server.crt", server.certificate_pem, 0644);
@@ -142,14 +168,22 @@ absl::StatusOr<Identity> OpenIdentity(const std::string& data_dir,
   return identity;
 }
 
-absl::Status IssueFirstCertificates(const Identity& identity) {
-  const std::string& directory = identity.directory;
-  RETURN_IF_ERROR(ReadOrIssue(*identity.authority, directory + "/admin",
-                              ClientRequest(*identity.authority, {.role = "user", .name = "admin"}))
+absl::Status IssueFirstCertificates(const std::string& directory,
+                                    const CertificateAuthority& authority) {
+  RETURN_IF_ERROR(ReadOrIssue(authority, directory + "/admin",
+                              ClientRequest(authority, {.role = "user", .name = "admin"}))
                       .status());
-  return ReadOrIssue(*identity.authority, directory + "/agent",
-                     ClientRequest(*identity.authority, {.role = "agent", .name = "default"}))
+  return ReadOrIssue(authority, directory + "/agent",
+                     ClientRequest(authority, {.role = "agent", .name = "default"}))
       .status();
+}
+
+absl::Status WriteAuthorityFiles(const std::string& directory,
+                                 const CertificateAuthority& authority) {
+  const std::string key = directory + "/ca.key";
+  if (FileExists(key)) RETURN_IF_ERROR(WriteFile(key, authority.key_pem(), 0600));
+  RETURN_IF_ERROR(WriteFile(directory + "/ca.crt", authority.trust_pem(), 0644));
+  return IssueFirstCertificates(directory, authority);
 }
 
 absl::Status IssueClientCertificate(const CertificateAuthority& authority,
@@ -165,7 +199,7 @@ absl::Status IssueClientCertificate(const CertificateAuthority& authority,
   RETURN_IF_ERROR(CheckLabels(subject.labels));
   ASSIGN_OR_RETURN(const KeyPair pair, authority.Issue(ClientRequest(authority, subject)));
   RETURN_IF_ERROR(MakeDirectory(out, 0700));
-  RETURN_IF_ERROR(WriteFile(Concat(out, "/ca.crt"), authority.certificate_pem(), 0644));
+  RETURN_IF_ERROR(WriteFile(Concat(out, "/ca.crt"), authority.trust_pem(), 0644));
   RETURN_IF_ERROR(WriteFile(Concat(out, "/", name, ".key"), pair.key_pem, 0600));
   return WriteFile(Concat(out, "/", name, ".crt"), pair.certificate_pem, 0644);
 }

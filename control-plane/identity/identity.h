@@ -11,25 +11,20 @@
 
 #include "control-plane/identity/certificate_authority.h"
 #include "control-plane/identity/served_certificate.h"
+#include "control-plane/identity/trust.h"
 
 namespace apk {
 
 struct Identity {
   std::string directory;  // <data-dir>/pki
-  // The built-in one, which signs for development, whoever signs for agents and users.
-  std::unique_ptr<CertificateAuthority> authority;
+  // The built-in one as it was at the start, which signs for development, whoever signs for agents
+  // and users.
+  std::shared_ptr<const CertificateAuthority> authority;
   KeyPair development_server;                 // Of the token issuer.
-  std::shared_ptr<ServedCertificate> server;  // Of the APIs.
-  std::string trust_pem;                      // Who signs the certificates of agents and users.
-  std::string anchor_pem;                     // That one of them by which `server` is trusted.
+  std::shared_ptr<ServedCertificate> server;  // Of the APIs; another one whenever `trust` is.
+  std::shared_ptr<TrustInForce> trust;
   // Where the authority of agents and users is another than the built-in one.
   bool external = false;
-  std::unique_ptr<CertificateAuthority> external_signer;  // nullptr where its key is not here.
-
-  // Who signs for agents that join; nullptr: nobody here.
-  const CertificateAuthority* signer() const {
-    return external ? external_signer.get() : authority.get();
-  }
 };
 
 // Paths of PEM files; "": not given.
@@ -60,9 +55,13 @@ absl::Status KeepForeignAuthority(const std::string& data_dir,
 absl::StatusOr<Identity> OpenIdentity(const std::string& data_dir,
                                       std::unique_ptr<CertificateAuthority> authority,
                                       const std::vector<std::string>& names);
-// Makes those of the user "admin" and of the agent "default" where they are missing or about to
-// expire.
-absl::Status IssueFirstCertificates(const Identity& identity);
+// Makes those of the user "admin" and of the agent "default" where they are missing, about to
+// expire, or an older authority's.
+absl::Status IssueFirstCertificates(const std::string& directory,
+                                    const CertificateAuthority& authority);
+// All of that in <data-dir>/pki that is another authority's; its key where there is one.
+absl::Status WriteAuthorityFiles(const std::string& directory,
+                                 const CertificateAuthority& authority);
 // INVALID_ARGUMENT where it is no name, or there is no external authority that it could be of.
 absl::Status CheckTrustDomain(const ExternalIdentity& files);
 // Has agents, users and the APIs be certified by another authority than the built-in one.

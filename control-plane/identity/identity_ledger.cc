@@ -123,6 +123,12 @@ RecordView IdentityLedger::Known() const {
   return RecordView(known_);
 }
 
+std::string IdentityLedger::ValueOf(const std::string& key) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = known_.find(key);
+  return found == known_.end() || found->second.gone ? "" : found->second.value;
+}
+
 absl::Status IdentityLedger::Load() {
   ASSIGN_OR_RETURN(const AllRecords all, records_.ReadAll());
   {

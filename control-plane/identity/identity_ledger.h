@@ -96,8 +96,9 @@ class IdentityLedger {
   // lock.
   using Decide = std::function<absl::StatusOr<std::vector<RecordWrite>>(const RecordView&)>;
   absl::Status Change(const std::vector<std::string>& keys, const Decide& decide);
-  // What is known here.
+  // What is known here, all of it, and the value of one; "" where there is none.
   RecordView Known() const;
+  std::string ValueOf(const std::string& key) const;
 
   // The name of this agent is known to be its own for as long as its certificate is valid.
   bool IsNoted(const PeerCertificate& agent) const;

@@ -28,4 +28,9 @@ std::shared_ptr<const KeyPair> ServedCertificate::Current() {
   return present_;
 }
 
+void ServedCertificate::AskAgain() {
+  const std::lock_guard lock(mutex_);
+  asked_ = {};
+}
+
 }  // namespace apk

@@ -25,6 +25,8 @@ class ServedCertificate {
 
   // Asks for another one, but not at each connection. Two that differ are two pointers.
   std::shared_ptr<const KeyPair> Current();
+  // The next time it is asked for in any case.
+  void AskAgain();
 
  private:
   const Renew renew_;

@@ -25,7 +25,7 @@ using asio::ip::tcp;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr size_t kHeadBytesMax = 16 * 1024;
 constexpr size_t kBodyBytesMax = 16 * 1024;
-constexpr size_t kConnectionsMax = 256;
+constexpr ConnectionLimits kConnections{.connections = 256, .per_address = 128};
 constexpr std::chrono::seconds kTimeout{10};
 constexpr size_t kDiscardBytesMax = 1024 * 1024;
 
@@ -63,7 +63,7 @@ std::optional<TokenResponse> AnswerTo(Unreadable why) {
 class TokenServer::Server {
  public:
   Server(const TokenIssuer& issuer, asio::ssl::context tls)
-      : issuer_(issuer), tls_(std::move(tls)), listener_(io_, kConnectionsMax) {}
+      : issuer_(issuer), tls_(std::move(tls)), listener_(io_, kConnections) {}
   ~Server() {
     io_.stop();
     thread_.Join();

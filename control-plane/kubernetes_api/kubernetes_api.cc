@@ -182,6 +182,21 @@ ApiReply KubernetesApi::Refuse(const ApiRequest& request, const absl::Status& wh
   return reply;
 }
 
+std::optional<ApiReply> KubernetesApi::JudgeHead(const ApiRequest& request) {
+  if (request.method == "GET") return std::nullopt;
+  const absl::StatusOr<ApiTarget> target = ParseTarget(request.target);
+  if (!target.ok()) return std::nullopt;
+  const absl::StatusOr<ResourcePath> path = ParseResourcePath(*target);
+  if (!path.ok() || path->kind == nullptr) return std::nullopt;
+  const std::string verb = VerbOf(request, *target, *path);
+  if (verb.empty()) return std::nullopt;
+  const absl::Status may = CheckAccess(gate_, request, *path, verb);
+  if (may.ok()) return std::nullopt;
+  ApiReply reply = ErrorReply(may);
+  NoteWrite(gate_, request, *target, *path, verb, reply);
+  return reply;
+}
+
 Answer KubernetesApi::Serve(const ApiRequest& request) {
   const absl::StatusOr<ApiTarget> target = ParseTarget(request.target);
   if (!target.ok()) return ErrorReply(target.status());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <variant>
 
 #include "control-plane/access/gate.h"
@@ -19,7 +20,11 @@ class KubernetesApi {
   KubernetesApi(Configuration& configuration, const Gate& gate)
       : configuration_(configuration), gate_(gate) {}
 
-  // A reply, or a watch whose events are to be sent as they come.
+  // The answer by the head alone, whose body is not there yet, to what the roles don't let the user
+  // change, which is noted; nullopt where the rest is worth reading.
+  std::optional<ApiReply> JudgeHead(const ApiRequest& request);
+
+  // A reply, or a watch whose events are to be sent as they come. It may wait for the store.
   std::variant<ApiReply, std::unique_ptr<Watch>> Serve(const ApiRequest& request);
 
   // The answer to who is not let in at all; it is noted where they would have changed something.

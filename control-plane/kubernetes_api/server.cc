@@ -1,5 +1,6 @@
 // Beast over Asio's TLS stream. Limits: connections, bytes of a request, watches, and the time that
-// each step may take; a client that doesn't read what it is sent is cut off.
+// each step may take; a client that doesn't read what it is sent is cut off. What may wait for the
+// store does so on threads of its own: those that change something wait for each other anyway.
 #include "control-plane/kubernetes_api/server.h"
 
 #include <absl/cleanup/cleanup.h>
@@ -15,6 +16,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
@@ -39,6 +41,8 @@ namespace http = beast::http;
 using asio::ip::tcp;
 
 using Call = Limits::Call;
+using Answer = std::variant<ApiReply, std::unique_ptr<Watch>>;
+using Parser = http::request_parser<http::string_body>;
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr size_t kHeadBytesMax = 32 * 1024;
@@ -48,13 +52,18 @@ constexpr size_t kWatchesMax = 192;  // Of all users.
 constexpr size_t kWarningsMax = 20;
 constexpr size_t kDiscardBytesMax = 8 * 1024 * 1024;
 constexpr std::chrono::seconds kHandshakeTimeout{10};
-constexpr std::chrono::seconds kReadTimeout{100};  // Longer than clients keep what they don't use.
+constexpr std::chrono::seconds kHeadTimeout{10};   // Of whom nothing is known yet.
+constexpr std::chrono::seconds kIdleTimeout{100};  // Longer than clients keep what they don't use.
+constexpr std::chrono::seconds kBodyTimeout{60};
 constexpr std::chrono::seconds kWriteTimeout{60};
 constexpr std::chrono::seconds kEventTimeout{10};  // For about 64 KiB of events.
 constexpr std::chrono::seconds kBookmarkInterval{60};
 constexpr std::chrono::seconds kFarewell{2};
 constexpr std::chrono::seconds kKeysTimeout{12};  // Longer than fetching them takes.
 constexpr std::chrono::milliseconds kLookForKeys{20};
+constexpr size_t kReadersMax = 16;
+constexpr size_t kWritersMax = 4;
+constexpr char kContinue[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
 std::string Text(beast::string_view text) { return std::string(text.data(), text.size()); }
 
@@ -94,23 +103,27 @@ std::string AddressOf(const tcp::socket& socket) {
                 std::to_string(peer.port()));
 }
 
-ApiRequest ToRequest(http::request<http::string_body>& message) {
+// Without its body.
+ApiRequest ToRequest(const http::request<http::string_body>& message) {
   ApiRequest request;
   request.method = Text(message.method_string());
   request.target = Text(message.target());
   request.accept = Text(message[http::field::accept]);
   request.content_type = Text(message[http::field::content_type]);
   request.user_agent = Text(message[http::field::user_agent]);
-  request.body = std::move(message.body());
   return request;
 }
 
-// Two fields could be read as one token here and as the other one elsewhere: they are none.
 void ShowToken(const http::request<http::string_body>& message, Credentials& shown) {
-  const auto [first, last] = message.equal_range(http::field::authorization);
   shown.authorization.reset();
-  if (first == last) return;
-  shown.authorization = std::next(first) == last ? Text(first->value()) : "";
+  const auto [first, last] = message.equal_range(http::field::authorization);
+  for (auto field = first; field != last; ++field) {
+    AddAuthorization({field->value().data(), field->value().size()}, shown.authorization);
+  }
+}
+
+Call CallOf(const ApiRequest& request) {
+  return request.method == "GET" || request.method == "HEAD" ? Call::kRead : Call::kChange;
 }
 
 // What is said to a request that can't be read; nullopt where the connection is at fault.
@@ -138,13 +151,23 @@ struct Connection {
   const std::shared_ptr<asio::ssl::context> tls;  // That it began with.
   HttpsStream stream;
   beast::flat_buffer buffer;
+  std::string address;      // Of the client, without its port.
   Credentials shown;        // The certificate of the connection, the token of the request.
-  std::string watcher;      // Whose watch it is.
+  bool known = false;       // It has been somebody's.
   asio::steady_timer news;  // Cancelled when there may be events, or the client has gone.
   bool gone = false;
 };
 
 using ConnectionPtr = std::shared_ptr<Connection>;
+
+// A request that another thread answers.
+struct Work {
+  Work(asio::io_context& io, ApiRequest asked)
+      : request(std::move(asked)), done(io, asio::steady_timer::time_point::max()) {}
+  ApiRequest request;
+  Answer answer;
+  asio::steady_timer done;  // Cancelled when there is an answer.
+};
 
 // Without `anybody` nobody gets further than the handshake without a certificate.
 absl::StatusOr<asio::ssl::context> MakeTls(const KeyPair& server, const std::string& trust_pem,
@@ -170,7 +193,7 @@ class TlsSource {
     auto source = std::make_unique<TlsSource>();
     source->anybody_ = anybody;
     source->certificate_ = identity.server;
-    source->trust_pem_ = identity.trust_pem;
+    source->trust_ = identity.trust;
     RETURN_IF_ERROR(source->Renew());
     return source;
   }
@@ -184,14 +207,15 @@ class TlsSource {
   absl::Status Renew() {
     std::shared_ptr<const KeyPair> now = certificate_->Current();
     if (now == shown_) return absl::OkStatus();
-    ASSIGN_OR_RETURN(asio::ssl::context tls, MakeTls(*now, trust_pem_, anybody_));
+    ASSIGN_OR_RETURN(asio::ssl::context tls,
+                     MakeTls(*now, trust_->Current()->bundle_pem, anybody_));
     tls_ = std::make_shared<asio::ssl::context>(std::move(tls));
     shown_ = std::move(now);
     return absl::OkStatus();
   }
 
   std::shared_ptr<ServedCertificate> certificate_;
-  std::string trust_pem_;
+  std::shared_ptr<TrustInForce> trust_;
   bool anybody_ = false;
   std::shared_ptr<const KeyPair> shown_;
   std::shared_ptr<asio::ssl::context> tls_;
@@ -208,12 +232,18 @@ class KubernetesServer::Server {
         authenticator_(uses.authenticator),
         limits_(uses.limits),
         tls_(std::move(tls)),
-        listener_(io_, kConnectionsMax) {}
+        listener_(io_,
+                  {.connections = kConnectionsMax,
+                   .per_address = std::min(uses.connections_per_address, kConnectionsMax / 2)}) {}
   ~Server() {
     identities_.Unwatch(judge_);
     feed_.OnAppend(nullptr);
     io_.stop();
     thread_.Join();
+    for (asio::thread_pool* const threads : {&readers_, &writers_}) {
+      threads->stop();  // What they have begun is done.
+      threads->join();
+    }
   }
 
   HttpsListener& listener() { return listener_; }
@@ -250,7 +280,7 @@ class KubernetesServer::Server {
     // It may be told when nobody is here any more.
     const auto fetched = std::make_shared<std::atomic<bool>>(false);
     const std::function<void()> told = [fetched] { fetched->store(true); };
-    if (!authenticator_.WaitForKeys(user.status(), told)) co_return user;
+    if (!authenticator_.WaitForKeys(user.status(), connection->address, told)) co_return user;
     const TimePoint end = Now() + kKeysTimeout;
     while (!fetched->load() && Now() < end) {
       asio::steady_timer pause(io_, kLookForKeys);
@@ -260,6 +290,9 @@ class KubernetesServer::Server {
   }
 
   asio::awaitable<void> Serve(ConnectionPtr connection) {
+    boost::system::error_code gone;
+    const tcp::endpoint peer = connection->lowest().socket().remote_endpoint(gone);
+    connection->address = HostOf(*peer.data());
     connection->lowest().expires_after(kHandshakeTimeout);
     const auto [handshake_error] =
         co_await connection->stream.async_handshake(asio::ssl::stream_base::server, kAwait);
@@ -272,73 +305,118 @@ class KubernetesServer::Server {
   }
 
   asio::awaitable<bool> ServeOne(ConnectionPtr connection) {
-    http::request_parser<http::string_body> parser;
+    Parser parser;
     parser.header_limit(kHeadBytesMax);
     parser.body_limit(kBodyBytesMax);
-    connection->lowest().expires_after(kReadTimeout);
-    const auto [read_error, read] =
-        co_await http::async_read(connection->stream, connection->buffer, parser, kAwait);
-    if (read_error) {
-      std::optional<ApiReply> refusal = AnswerTo(WhyUnreadable(read_error));
-      if (!refusal.has_value()) co_return false;
-      HttpsResponse response = MakeResponse(*std::move(refusal), 11, false);
+    connection->lowest().expires_after(connection->known ? kIdleTimeout : kHeadTimeout);
+    const auto [head_error, head_read] =
+        co_await http::async_read_header(connection->stream, connection->buffer, parser, kAwait);
+    if (head_error) co_return co_await RefuseUnreadable(connection, head_error);
+    ShowToken(parser.get(), connection->shown);
+    const absl::StatusOr<Principal> user = co_await AskIn(connection);
+    ApiRequest request = ToRequest(parser.get());
+    request.address = AddressOf(connection->lowest().socket());
+    if (std::optional<ApiReply> refusal = Judge(*connection, user, request)) {
+      // Who is nobody yet does not keep a connection.
+      const bool stays = parser.is_done() && !absl::IsUnauthenticated(user.status());
+      ApiReply reply = *std::move(refusal);
+      if (stays) co_return co_await Reply(connection, parser.get(), std::move(reply));
+      HttpsResponse response = MakeResponse(std::move(reply), parser.get().version(), false);
       co_await RefuseAndDiscard(&connection->stream, std::move(response), kDiscardBytesMax);
       co_return false;
     }
-    http::request<http::string_body> message = parser.release();
-    const bool wants_more = message.keep_alive();
-    const unsigned version = message.version();
-    const bool is_head = message.method() == http::verb::head;
-    ShowToken(message, connection->shown);
-    const absl::StatusOr<Principal> user = co_await AskIn(connection);
-    std::variant<ApiReply, std::unique_ptr<Watch>> answer =
-        Answer(*connection, user, ToRequest(message));
-    if (auto* const watch = std::get_if<std::unique_ptr<Watch>>(&answer)) {
-      const absl::Cleanup over = [this, &connection] {
-        limits_.End(connection->watcher, Call::kWatch);
-      };
-      co_await ServeWatch(connection, std::move(*watch));
-      co_return false;
+    connection->known = true;
+    const Call call = CallOf(request);
+    absl::Cleanup served = [this, &user, call] { limits_.End(user->name, call); };
+    const boost::system::error_code error = co_await ReadBody(connection, &parser);
+    if (error) co_return co_await RefuseUnreadable(connection, error);
+    request.body = std::move(parser.get().body());
+    asio::thread_pool& threads = call == Call::kRead ? readers_ : writers_;
+    Answer answer = co_await AnswerOf(&threads, std::move(request));
+    auto* const watch = std::get_if<std::unique_ptr<Watch>>(&answer);
+    const absl::Status may = watch == nullptr ? absl::OkStatus() : BeginWatch(user->name);
+    if (watch == nullptr || !may.ok()) {
+      ApiReply reply = may.ok() ? std::get<ApiReply>(std::move(answer)) : ErrorReply(may);
+      co_return co_await Reply(connection, parser.get(), std::move(reply));
     }
-    // Who is nobody yet does not keep a connection.
-    const bool keep_alive = wants_more && !absl::IsUnauthenticated(user.status());
-    HttpsResponse response =
-        MakeResponse(std::move(std::get<ApiReply>(answer)), version, keep_alive);
-    if (is_head) response.body().clear();  // Its length is said all the same.
-    connection->lowest().expires_after(kWriteTimeout);
-    const auto [write_error, written] =
-        co_await http::async_write(connection->stream, response, kAwait);
-    co_return !write_error && keep_alive;
+    std::move(served).Invoke();
+    const absl::Cleanup over = [this, &user] { limits_.End(user->name, Call::kWatch); };
+    co_await ServeWatch(connection, std::move(*watch));
+    co_return false;
   }
 
-  std::variant<ApiReply, std::unique_ptr<Watch>> Answer(Connection& connection,
-                                                        const absl::StatusOr<Principal>& user,
-                                                        ApiRequest request) {
-    request.address = AddressOf(connection.lowest().socket());
+  asio::awaitable<bool> RefuseUnreadable(ConnectionPtr connection,
+                                         boost::system::error_code error) {
+    std::optional<ApiReply> refusal = AnswerTo(WhyUnreadable(error));
+    if (!refusal.has_value()) co_return false;
+    HttpsResponse response = MakeResponse(*std::move(refusal), 11, false);
+    co_await RefuseAndDiscard(&connection->stream, std::move(response), kDiscardBytesMax);
+    co_return false;
+  }
+
+  asio::awaitable<boost::system::error_code> ReadBody(ConnectionPtr connection, Parser* parser) {
+    connection->lowest().expires_after(kBodyTimeout);
+    if (!parser->is_done() && parser->get()[http::field::expect] == "100-continue") {
+      const asio::const_buffer go_on = asio::buffer(kContinue, sizeof kContinue - 1);
+      const auto [error, written] = co_await asio::async_write(connection->stream, go_on, kAwait);
+      if (error) co_return error;
+    }
+    const auto [error, read] =
+        co_await http::async_read(connection->stream, connection->buffer, *parser, kAwait);
+    co_return error;
+  }
+
+  // Whether the connection goes on.
+  asio::awaitable<bool> Reply(ConnectionPtr connection,
+                              const http::request<http::string_body>& message, ApiReply reply) {
+    const bool keep_alive = message.keep_alive();
+    HttpsResponse response = MakeResponse(std::move(reply), message.version(), keep_alive);
+    if (message.method() == http::verb::head) response.body().clear();  // Its length is said.
+    connection->lowest().expires_after(kWriteTimeout);
+    const auto [error, written] = co_await http::async_write(connection->stream, response, kAwait);
+    co_return !error && keep_alive;
+  }
+
+  // By its head, what a request is refused for; nullopt where it may go on, as one of its user's.
+  std::optional<ApiReply> Judge(const Connection& connection, const absl::StatusOr<Principal>& user,
+                                ApiRequest& request) {
     if (!user.ok()) {
       const absl::StatusOr<Principal> refused =
           authenticator_.Identify(connection.shown, std::time(nullptr));
       request.user.name = refused.ok() ? refused->name : connection.shown.certificate.uri;
       return api_.Refuse(request, user.status());
     }
-    const Call call =
-        request.method == "GET" || request.method == "HEAD" ? Call::kRead : Call::kChange;
-    if (const absl::Status may = limits_.Take(user->name, call, Now()); !may.ok()) {
-      return ErrorReply(may);
-    }
     request.user = *user;
-    std::variant<ApiReply, std::unique_ptr<Watch>> answer = api_.Serve(request);
-    if (!std::holds_alternative<std::unique_ptr<Watch>>(answer)) return answer;
+    const Call call = CallOf(request);
+    absl::Status may = limits_.Take(user->name, call, Now());
+    if (may.ok()) {
+      if (std::optional<ApiReply> refusal = api_.JudgeHead(request)) return refusal;
+      may = limits_.Begin(user->name, call, Now());
+    }
+    if (!may.ok()) return ErrorReply(may);
+    limits_.Run(user->name, call);
+    return std::nullopt;
+  }
+
+  asio::awaitable<Answer> AnswerOf(asio::thread_pool* threads, ApiRequest request) {
+    const auto work = std::make_shared<Work>(io_, std::move(request));
+    asio::post(*threads, [this, work] {
+      work->answer = api_.Serve(work->request);
+      asio::post(io_, [work] { work->done.cancel(); });
+    });
+    co_await work->done.async_wait(kAwait);
+    co_return std::move(work->answer);
+  }
+
+  // OK: it counts as one of the user's, until it ends.
+  absl::Status BeginWatch(const std::string& user) {
     if (watching_.size() >= kWatchesMax) {
-      return ErrorReply(absl::ResourceExhaustedError(
-          "there are too many watches of all users together; try again later"));
+      return absl::ResourceExhaustedError(
+          "there are too many watches of all users together; try again later");
     }
-    if (const absl::Status may = limits_.Begin(user->name, Call::kWatch, Now()); !may.ok()) {
-      return ErrorReply(may);
-    }
-    limits_.Run(user->name, Call::kWatch);
-    connection.watcher = user->name;
-    return answer;
+    RETURN_IF_ERROR(limits_.Begin(user, Call::kWatch, Now()));
+    limits_.Run(user, Call::kWatch);
+    return absl::OkStatus();
   }
 
   // Ends with the connection: its framing is all that tells the client of the end.
@@ -404,10 +482,12 @@ class KubernetesServer::Server {
   const Authenticator& authenticator_;
   Limits& limits_;
   int judge_ = 0;
-  asio::io_context io_{1};
+  std::set<Connection*> watching_;
+  asio::io_context io_{1};  // What is left of its connections ends with it.
   const std::unique_ptr<TlsSource> tls_;
   HttpsListener listener_;
-  std::set<Connection*> watching_;
+  asio::thread_pool readers_{kReadersMax};
+  asio::thread_pool writers_{kWritersMax};
   Thread thread_;
 };
 

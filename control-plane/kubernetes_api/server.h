@@ -1,6 +1,7 @@
-// The HTTPS face of the Kubernetes API, on a thread of its own. Clients prove who they are by a
-// user's certificate of the control plane's authority, as apkctl's do, or by a bearer token where
-// those are taken.
+// The HTTPS face of the Kubernetes API: connections on a thread of its own, requests, which may
+// wait for the store, on a few others. Clients prove who they are by a user's certificate of the
+// control plane's authority, as apkctl's do, or by a bearer token where those are taken; of who is
+// nobody, or may not do it, the head of a request is read and no more.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -28,6 +29,7 @@ class KubernetesServer {
     IdentityWatch& identities;
     const Authenticator& authenticator;
     Limits& limits;
+    size_t connections_per_address;  // At most, and at most half of what there may be.
   };
   static absl::StatusOr<std::unique_ptr<KubernetesServer>> Start(const Uses& uses,
                                                                  const Identity& identity,

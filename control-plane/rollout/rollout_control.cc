@@ -188,6 +188,7 @@ RolloutBook::PagePtr RolloutControl::Follow() {
   }
   RolloutTargets targets;
   targets.withdrawn_revision = state.withdrawn_revision();
+  targets.withdrawn_after = state.promoted_revision();
   if (state.promoted_revision() == 0) {  // Until who leads has said what is promoted.
     targets.promoted = snapshots_.Held();
     if (targets.promoted->whole()->version.empty()) targets.promoted = snapshots_.NewestSlices();

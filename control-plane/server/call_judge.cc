@@ -17,10 +17,11 @@ using Call = Limits::Call;
 constexpr std::string_view kDiscovery = "/apk.v1.DiscoveryService/";
 constexpr std::string_view kHealth = "/grpc.health.v1.Health/";
 constexpr std::string_view kOurs = "/apk.v1.";
-constexpr std::array<std::string_view, 12> kReads = {
+constexpr std::array<std::string_view, 13> kReads = {
     "Get",           "List",           "ListRevisions",   "ListAgents",
     "GetServerInfo", "Export",         "GetPolicy",       "GetRollout",
-    "ListRollouts",  "ListJoinTokens", "ListRevocations", "ServerReflectionInfo"};
+    "ListRollouts",  "ListJoinTokens", "ListRevocations", "ServerReflectionInfo",
+    "GetAuthorities"};
 
 // Of a method that users call.
 Call CallOf(std::string_view method) {
@@ -118,7 +119,7 @@ CallJudge JudgeOf(const Authenticator& authenticator, Limits& limits) {
     const auto again = [&authenticator, &limits, method = head.method, shown, answer] {
       answer(Judge(authenticator, limits, method, shown));
     };
-    const bool waits = !status.ok() && authenticator.WaitForKeys(status, again);
+    const bool waits = !status.ok() && authenticator.WaitForKeys(status, head.connection, again);
     if (!waits) answer(status);
   };
 }

@@ -17,7 +17,6 @@
 #include <cstring>
 #include <utility>
 
-#include "common/log.h"
 #include "common/strings.h"
 
 namespace apk {
@@ -28,7 +27,6 @@ constexpr size_t kOtherFiles = 200;  // The store, logs, the other ports.
 constexpr size_t kFewest = 64;
 constexpr std::chrono::milliseconds kPause{100};
 constexpr int kAcceptsInARowMax = 64;
-constexpr std::chrono::seconds kLogPause{10};
 
 absl::Status CantListen(const ListenAddress& address) {
   return absl::UnavailableError(
@@ -88,21 +86,6 @@ int BindTo(const ListenAddress& address) {
   return Bind(V6(v6, address.port), false);
 }
 
-// A client of IPv6 is known by its first 64 bits, the least that a site has.
-std::string HostOf(const SocketAddress& address) {
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  if (address.storage.ss_family == AF_INET) {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address.storage);
-    inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
-  } else {
-    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address.storage);
-    in6_addr host = v6.sin6_addr;
-    if (!IN6_IS_ADDR_V4MAPPED(&host)) std::fill(host.s6_addr + 8, host.s6_addr + 16, uint8_t{0});
-    inet_ntop(AF_INET6, &host, text.data(), text.size());
-  }
-  return text.data();
-}
-
 }  // namespace
 
 void RaiseFileLimit() {
@@ -133,6 +116,7 @@ absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> ConnectionAcceptor::Listen(
   acceptor->port_ = ntohs(bound.storage.ss_family == AF_INET
                               ? reinterpret_cast<const sockaddr_in&>(bound.storage).sin_port
                               : reinterpret_cast<const sockaddr_in6&>(bound.storage).sin6_port);
+  acceptor->shares_.SetPort(acceptor->port_);
   acceptor->poll_ = epoll_create1(EPOLL_CLOEXEC);
   acceptor->stop_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (acceptor->poll_ < 0 || acceptor->stop_ < 0) {
@@ -195,12 +179,12 @@ void ConnectionAcceptor::AcceptSome() {
     if (accepted < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;
     if (accepted < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
     if (accepted < 0) {  // No file descriptor is free, say: that does not pass at once.
-      LogRefusal("", std::strerror(errno));
+      shares_.LogRefusal("", std::strerror(errno));
       return Pause(true);
     }
     const int on = 1;
     setsockopt(accepted, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (Admit(accepted, HostOf(peer))) {
+    if (Admit(accepted, HostOf(*peer.get()))) {
       take_(accepted);
     } else {
       close(accepted);
@@ -209,48 +193,25 @@ void ConnectionAcceptor::AcceptSome() {
 }
 
 bool ConnectionAcceptor::Admit(int socket, const std::string& address) {
-  if (watched_.size() >= limits_.connections) {
-    LogRefusal(address, "there are too many");
-    return false;
-  }
-  const auto found = by_address_.find(address);
-  if (found != by_address_.end() && found->second >= limits_.per_address) {
-    LogRefusal(address, "there are too many of this address (--limit-connections-per-address)");
-    return false;
-  }
+  if (!shares_.Take(address)) return false;
   const int watched = fcntl(socket, F_DUPFD_CLOEXEC, 0);
   if (watched < 0) {
-    LogRefusal(address, std::strerror(errno));
+    shares_.LogRefusal(address, std::strerror(errno));
+    shares_.GiveBack(address);
     return false;
   }
   epoll_event event{.events = 0, .data = {.fd = watched}};  // Its end is always told.
   epoll_ctl(poll_, EPOLL_CTL_ADD, watched, &event);
   watched_[watched] = address;
-  ++by_address_[address];
   return true;
 }
 
 void ConnectionAcceptor::Forget(int watched) {
   const auto found = watched_.find(watched);
   if (found == watched_.end()) return;
-  const auto counted = by_address_.find(found->second);
-  if (--counted->second == 0) by_address_.erase(counted);
+  shares_.GiveBack(found->second);
   watched_.erase(found);
   close(watched);
-}
-
-void ConnectionAcceptor::LogRefusal(const std::string& address, const char* why) {
-  if (Now() - logged_ < kLogPause) {
-    ++left_out_;
-    return;
-  }
-  logged_ = Now();
-  LogWarning("a connection is not taken", {{"port", std::to_string(port_)},
-                                           {"peer", address},
-                                           {"reason", why},
-                                           {"connections", std::to_string(watched_.size())},
-                                           {"left_out", std::to_string(left_out_)}});
-  left_out_ = 0;
 }
 
 }  // namespace apk

@@ -14,14 +14,11 @@
 
 #include "common/clock.h"
 #include "common/thread.h"
+#include "control-plane/https/connection_shares.h"
 #include "control-plane/server/listen_address.h"
 
 namespace apk {
 
-struct ConnectionLimits {
-  size_t connections = 0;
-  size_t per_address = 0;
-};
 // As many connections as the file descriptors of the process allow, each of which takes two; half
 // of them for an address.
 ConnectionLimits AffordableConnections();
@@ -45,16 +42,14 @@ class ConnectionAcceptor {
   uint16_t port() const { return port_; }
 
  private:
-  explicit ConnectionAcceptor(const ConnectionLimits& limits) : limits_(limits) {}
+  explicit ConnectionAcceptor(const ConnectionLimits& limits) : shares_(limits) {}
   void Run();
   void AcceptSome();
   void Pause(bool paused);  // Accepting.
   // False where there is no room for it.
   bool Admit(int socket, const std::string& address);
   void Forget(int watched);
-  void LogRefusal(const std::string& address, const char* why);
 
-  const ConnectionLimits limits_;
   uint16_t port_ = 0;
   int listener_ = -1;
   int poll_ = -1;
@@ -62,11 +57,9 @@ class ConnectionAcceptor {
   Take take_;
   // The thread's. A second descriptor of each connection tells when it has ended.
   std::map<int, std::string> watched_;
-  std::map<std::string, size_t> by_address_;
+  ConnectionShares shares_;
   bool paused_ = false;
   TimePoint paused_until_{};
-  TimePoint logged_{};
-  uint64_t left_out_ = 0;  // Of the log, since then.
   Thread thread_;
 };
 

@@ -31,7 +31,7 @@ std::shared_ptr<grpc::ServerCredentials> Credentials(const Identity& identity,
   ReloadingTls tls;
   tls.judge = options.judge;
   tls.certificate = identity.server;
-  tls.trust_pem = identity.trust_pem;
+  tls.trust = identity.trust;
   tls.clients = GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY;
   if (options.clients == ClientCertificates::kAccepted) {
     tls.clients = GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY;
@@ -39,7 +39,7 @@ std::shared_ptr<grpc::ServerCredentials> Credentials(const Identity& identity,
   if (options.clients == ClientCertificates::kNone) {
     tls.clients = GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE;
     // Who knows no more of the authority than a hash must be shown it.
-    tls.chain_end = identity.anchor_pem;
+    tls.show_anchors = true;
   }
   return ReloadingCredentials(std::move(tls));
 }

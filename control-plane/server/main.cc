@@ -20,6 +20,7 @@
 #include "control-plane/discovery/discovery_service.h"
 #include "control-plane/enrollment/enrollment_service.h"
 #include "control-plane/enrollment/named_agents.h"
+#include "control-plane/identity/authority_rotation.h"
 #include "control-plane/identity/identity_ledger.h"
 #include "control-plane/identity/identity_watch.h"
 #include "control-plane/identity/token_server.h"
@@ -201,14 +202,12 @@ absl::StatusOr<EnrollmentOptions> EnrollmentOf(const Flags& flags, const Identit
   if (flags.enrollment_listen == "off") {
     options.off = "start the control plane with --enrollment-listen, for example 0.0.0.0:7446";
   }
-  options.authority = identity.signer();
-  if (options.authority == nullptr) {
+  options.trust = identity.trust;
+  if (identity.trust->Current()->signer == nullptr) {
     options.off =
         "this control plane has no key of the authority to sign certificates with (--ca-key); get "
         "them from whoever runs the authority";
   }
-  options.trust_bundle_pem = identity.trust_pem;
-  options.anchor_pem = identity.anchor_pem;
   options.is_connected = [&agents](const std::string& id) { return agents.IsConnected(id); };
   constexpr uint32_t kShortestMs = 5'000;
   const std::optional<uint32_t> life = ParseDurationMs(flags.agent_certificate_ttl);
@@ -309,8 +308,9 @@ int Serve(const Flags& flags) {
   absl::StatusOr<Identity> identity =
       OpenIdentity(flags.data_dir, *std::move(authority), flags.advertise);
   if (!identity.ok()) return Fail(identity.status());
-  const absl::Status certified = flags.external.empty() ? IssueFirstCertificates(*identity)
-                                                        : UseExternal(flags.external, *identity);
+  const absl::Status certified =
+      flags.external.empty() ? IssueFirstCertificates(identity->directory, *identity->authority)
+                             : UseExternal(flags.external, *identity);
   if (!certified.ok()) return Fail(certified);
   TokenIssuing tokens;
   if (flags.token_issuer) {
@@ -320,7 +320,9 @@ int Serve(const Flags& flags) {
 
   IdentityLedger ledger(store->records(), flags.external.trust_domain);
   if (const absl::Status loaded = ledger.Load(); !loaded.ok()) return Fail(loaded);
+  AuthorityRotation rotation(ledger, *identity);
   IdentityWatch identities(ledger);
+  identities.Watch([&rotation] { rotation.Follow(); });
   NamedAgents named_agents(ledger);
   const absl::StatusOr<TokenUsers> token_users = OpenTokenUsers(flags.users, !flags.roles.empty());
   if (!token_users.ok()) return Fail(token_users.status());
@@ -345,6 +347,7 @@ int Serve(const Flags& flags) {
   }
   rollout_control.Start();
   if (replica != nullptr) replica->Start();
+  const ConnectionLimits connections = ConnectionsOf(flags.users);
   KubernetesApi kubernetes_api(configuration, gate);
   const absl::StatusOr<std::unique_ptr<KubernetesServer>> kubernetes =
       StartKubernetesServer(flags.kubernetes_listen, *identity,
@@ -352,7 +355,8 @@ int Serve(const Flags& flags) {
                              .feed = feed,
                              .identities = identities,
                              .authenticator = authenticator,
-                             .limits = limits});
+                             .limits = limits,
+                             .connections_per_address = connections.per_address});
   if (!kubernetes.ok()) return Fail(kubernetes.status());
   const std::string kubernetes_address = AddressOf(flags.kubernetes_listen, kubernetes->get());
   const absl::StatusOr<EnrollmentOptions> enrolling = EnrollmentOf(flags, *identity, agents);
@@ -363,18 +367,17 @@ int Serve(const Flags& flags) {
   const Guard guard{gate, authenticator};
   GuardedAdminService guarded_admin(admin, guard);
   BackupService backup(configuration, ledger, guard);
-  IdentityService identity_service(ledger, enrollment, guard);
+  IdentityService identity_service(ledger, enrollment, rotation, guard);
   RolloutService rollout_service(rollout_control, guard);
   DiscoveryService discovery(snapshots, agents, identities, store->id(), [&replica] {
     if (replica != nullptr) replica->ReadSoon();
   });
   EnrollmentService enrollment_service(enrollment);
-  const ConnectionLimits connections = ConnectionsOf(flags.users);
   absl::StatusOr<std::unique_ptr<GrpcServer>> enrollment_server =
       StartEnrollmentServer(flags.enrollment_listen, *identity, enrollment_service, connections);
   if (!enrollment_server.ok()) return Fail(enrollment_server.status());
   const std::vector<grpc::Service*> for_users = {&guarded_admin, &backup, &identity_service,
-                                                   &rollout_service};
+                                                 &rollout_service};
   GrpcServer::Options options;
   options.judge = JudgeOf(authenticator, limits);
   options.counter = [&] { return CounterOf(authenticator, limits); };
@@ -425,6 +428,8 @@ int Serve(const Flags& flags) {
   rollout_control.Stop();
   admin.Shutdown();
   discovery.Shutdown();
+  // While there are servers that who waits for keys can be answered by.
+  if (token_users->keys != nullptr) token_users->keys->Stop();
   if (*enrollment_server != nullptr) (*enrollment_server)->Shutdown();
   if (admin_server != nullptr) admin_server->Shutdown();
   (*server)->Shutdown();

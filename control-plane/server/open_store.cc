@@ -6,6 +6,7 @@
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "common/uuid.h"
+#include "control-plane/identity/authority_rotation.h"
 
 namespace apk {
 namespace {
@@ -119,6 +120,13 @@ absl::Status Store::OpenEtcd(const StoreFlags& flags) {
 }
 
 absl::StatusOr<std::unique_ptr<CertificateAuthority>> Store::Authority() {
+  ASSIGN_OR_RETURN(const auto rotated, ReadAuthorities(records()));
+  if (rotated.has_value()) {
+    const std::string directory = data_dir_ + "/pki";
+    RETURN_IF_ERROR(MakeDirectory(directory, 0700));
+    RETURN_IF_ERROR(CheckOwnDirectory(directory));
+    return SigningAuthority(*rotated);
+  }
   if (etcd_ == nullptr) return OpenAuthority(data_dir_, head_ == 0);
   ASSIGN_OR_RETURN(std::unique_ptr<CertificateAuthority> authority, SharedAuthority());
   RETURN_IF_ERROR(KeepForeignAuthority(data_dir_, *authority));
@@ -166,6 +174,9 @@ absl::StatusOr<std::unique_ptr<CertificateAuthority>> FindAuthority(const StoreF
   ASSIGN_OR_RETURN(const EtcdUrl url, ParseEtcdUrl(flags.store));
   ASSIGN_OR_RETURN(EtcdOptions options, EtcdOptionsOf(flags, url));
   EtcdClient client(std::move(options));
+  EtcdRecords records(client, url.prefix);
+  ASSIGN_OR_RETURN(const auto rotated, ReadAuthorities(records));
+  if (rotated.has_value()) return SigningAuthority(*rotated);
   ASSIGN_OR_RETURN(const std::string pem, SharedSecrets(client, url.prefix).Get(kAuthority));
   return CertificateAuthority::FromPem(pem);
 }

@@ -6,8 +6,11 @@
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 
+#include <cstdint>
 #include <mutex>
 #include <string_view>
+
+#include "control-plane/authentication/authenticator.h"
 
 namespace apk {
 namespace {
@@ -18,10 +21,11 @@ std::string_view ViewOf(const grpc_slice& slice) {
 
 CallHead HeadOf(const grpc_auth_context* context, const grpc_metadata* fields, size_t count) {
   CallHead head;
+  head.connection = std::to_string(reinterpret_cast<uintptr_t>(context));
   for (size_t i = 0; i < count; ++i) {
     const std::string_view name = ViewOf(fields[i].key);
     if (name == ":path") head.method = ViewOf(fields[i].value);
-    if (name == "authorization") head.authorization = ViewOf(fields[i].value);
+    if (name == "authorization") AddAuthorization(ViewOf(fields[i].value), head.authorization);
   }
   grpc_auth_property_iterator found =
       grpc_auth_context_find_properties_by_name(context, GRPC_X509_PEM_CERT_PROPERTY_NAME);
@@ -70,11 +74,15 @@ class ServerTls final : public grpc::ServerCredentials {
     const std::lock_guard lock(mutex_);
     std::shared_ptr<const KeyPair> now = tls_.certificate->Current();
     if (now == shown_) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
+    const std::shared_ptr<const Trust> trust = tls_.trust->Current();
     std::string chain = now->certificate_pem;
-    if (chain.find(tls_.chain_end) == std::string::npos) chain += tls_.chain_end;
+    if (tls_.show_anchors) {
+      if (chain.find(trust->anchor_pem) == std::string::npos) chain += trust->anchor_pem;
+      chain += trust->further_anchors_pem;
+    }
     const grpc_ssl_pem_key_cert_pair pair{.private_key = now->key_pem.c_str(),
                                           .cert_chain = chain.c_str()};
-    *config = grpc_ssl_server_certificate_config_create(tls_.trust_pem.c_str(), &pair, 1);
+    *config = grpc_ssl_server_certificate_config_create(trust->bundle_pem.c_str(), &pair, 1);
     shown_ = std::move(now);
     return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
   }

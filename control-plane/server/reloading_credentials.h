@@ -12,14 +12,16 @@
 #include <string>
 
 #include "control-plane/identity/served_certificate.h"
+#include "control-plane/identity/trust.h"
 
 namespace apk {
 
 // How a call begins, before anything of its message is read.
 struct CallHead {
-  std::string method;           // "/apk.v1.AdminService/Apply"
-  std::string certificate_pem;  // "": the connection has none.
-  std::optional<std::string> authorization;
+  std::string method;                        // "/apk.v1.AdminService/Apply"
+  std::string certificate_pem;               // "": the connection has none.
+  std::optional<std::string> authorization;  // As Credentials has it.
+  std::string connection;                    // Another one while another connection lasts.
 };
 // OK lets it begin; anything else is its answer. Called on threads that must not wait; it answers
 // once, at once or later on any thread.
@@ -28,8 +30,9 @@ using CallJudge = std::function<void(const CallHead&, const CallAnswer&)>;
 
 struct ReloadingTls {
   std::shared_ptr<ServedCertificate> certificate;
-  std::string chain_end;  // PEM, shown behind the certificate's chain where that does not have it.
-  std::string trust_pem;  // Who signs clients' certificates.
+  // Who signs clients' certificates. That another one does shows with another certificate.
+  std::shared_ptr<TrustInForce> trust;
+  bool show_anchors = false;  // Behind the certificate's chain, where that does not have them.
   grpc_ssl_client_certificate_request_type clients;
   CallJudge judge;  // May be empty: all calls begin.
 };

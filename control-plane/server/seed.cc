@@ -129,23 +129,35 @@ class Seeder {
     if (backend.spec().services_size() != 1) return false;
     v1::BackendService* const service = backend.mutable_spec()->mutable_services(0);
     const DefaultsOptions& now = options_.defaults;
-    const bool same = service->host() == now.token_host && service->port() == now.token_port;
-    if (same || !IsOwn(service->host())) return false;
+    const bool ours = service->host() == now.token_host && service->port() == now.token_port;
+    if (!ours && !IsOwn(service->host())) return false;
     service->set_host(now.token_host);
     service->set_port(now.token_port);
+    return Trust(*backend.mutable_spec()->mutable_tls()) || !ours;
+  }
+
+  // The authority may have been rotated since.
+  template <class Tls>
+  bool Trust(Tls& tls) const {
+    const std::string now = authority_.trust_pem();
+    if (tls.certificate_inline() == now || tls.certificate_inline().empty()) return false;
+    tls.set_certificate_inline(now);
     return true;
   }
 
   bool Readdress(v1::TokenIssuer& issuer) const {
     const std::string wanted = JwksUrl(options_.defaults);
-    const std::string& url = issuer.spec().signature_validation().jwks().url();
-    if (url == wanted || !url.starts_with(kScheme)) return false;
+    v1::Jwks& jwks = *issuer.mutable_spec()->mutable_signature_validation()->mutable_jwks();
+    const std::string& url = jwks.url();
+    if (url == wanted) return Trust(*jwks.mutable_tls());
+    if (!url.starts_with(kScheme)) return false;
     const std::string_view rest = std::string_view(url).substr(kScheme.size());
     const std::string_view authority = rest.substr(0, rest.find('/'));
     std::string_view host = authority.substr(0, authority.rfind(':'));
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     if (!IsOwn(host) || rest.substr(authority.size()) != kJwksPath) return false;
-    issuer.mutable_spec()->mutable_signature_validation()->mutable_jwks()->set_url(wanted);
+    jwks.set_url(wanted);
+    Trust(*jwks.mutable_tls());
     return true;
   }
 

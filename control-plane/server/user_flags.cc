@@ -47,7 +47,8 @@ void AddLimitFlags(CLI::App& app, UserFlags& flags) {
       "Applies of one user at a time; up to 64 MiB of each are kept in memory");
   add("--limit-watches", limits.watches, "Watches of one user at a time");
   add("--limit-connections-per-address", flags.connections_per_address,
-      "Connections to a gRPC port from one address; 0 for half of those that there may be");
+      "Connections to a gRPC port, and to that of the Kubernetes API, from one address; 0 for half "
+      "of those that there may be");
 }
 
 }  // namespace

@@ -40,6 +40,9 @@ void* aligned_alloc(size_t alignment, size_t size) {
 void* memalign(size_t alignment, size_t size) {
   return Counted(mi_malloc_aligned(size, alignment), size);
 }
+void* valloc(size_t size) { return Counted(mi_valloc(size), size); }
+void* pvalloc(size_t size) { return Counted(mi_pvalloc(size), size); }
+size_t malloc_usable_size(void* block) { return mi_usable_size(block); }
 int posix_memalign(void** block, size_t alignment, size_t size) {
   const int error = mi_posix_memalign(block, alignment, size);
   if (error == 0) Counted(*block, size);

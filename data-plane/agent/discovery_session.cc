@@ -23,9 +23,12 @@ v1::DiscoveryRequest DiscoverySession::Hello(const v1::AgentInfo& agent) const {
 }
 
 bool DiscoverySession::IsOlder(const v1::DiscoveryResponse& response) const {
-  return !version_.empty() && !response.held_wanted() && !store_.empty() &&
-         response.store() == store_ && response.revision() < revision_ &&
-         revision_ > response.withdrawn_revision();
+  const bool lower = !version_.empty() && !response.held_wanted() && !store_.empty() &&
+                     response.store() == store_ && response.revision() < revision_;
+  const bool withdrawn = response.withdrawn_after() < revision_ &&
+                         revision_ <= response.withdrawn_revision() &&
+                         response.withdrawn_after() <= response.revision();
+  return lower && !withdrawn;
 }
 
 v1::DiscoveryRequest DiscoverySession::Answer(const v1::DiscoveryResponse& response,

@@ -21,7 +21,7 @@ class ResponseParts {
 
  private:
   const size_t bytes_max_;
-  size_t bytes_ = 0;  // Of the parts so far, unpacked.
+  size_t bytes_ = 0;  // Of the parts so far, unpacked, and for each of them and of their resources.
   google::protobuf::RepeatedPtrField<v1::SnapshotResource> resources_;
 };
 

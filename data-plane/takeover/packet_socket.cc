@@ -21,7 +21,7 @@ namespace {
 
 constexpr size_t kPacketBytesMax = 64 * 1024;
 constexpr int kBacklog = 8;
-constexpr timeval kSend{.tv_sec = 5, .tv_usec = 0};  // For a peer that does not read.
+constexpr timeval kSend{.tv_sec = 5, .tv_usec = 0};  // For a peer that does not read, or accept.
 
 absl::Status SystemError(const std::string& what) {
   return absl::UnavailableError(Concat(what, ": ", std::strerror(errno)));
@@ -94,12 +94,14 @@ absl::StatusOr<Descriptor> PacketSocket::Listen(const std::string& path) {
 absl::StatusOr<PacketSocket> PacketSocket::Connect(const std::string& path) {
   const absl::StatusOr<sockaddr_un> address = AddressOf(path);
   if (!address.ok()) return address.status();
-  Descriptor socket = NewSocket();
+  PacketSocket socket(NewSocket());  // What limits sending limits waiting to be accepted, too.
   const auto* const there = reinterpret_cast<const sockaddr*>(&*address);
-  if (!socket || connect(socket.get(), there, sizeof *address) != 0) {
-    return SystemError(Concat("can't connect to ", path));
-  }
-  return PacketSocket(std::move(socket));
+  int connected;
+  do {
+    connected = connect(socket.descriptor_.get(), there, sizeof *address);
+  } while (connected != 0 && errno == EINTR);
+  if (connected != 0) return SystemError(Concat("can't connect to ", path));
+  return socket;
 }
 
 absl::Status PacketSocket::Send(const v1::TakeOverMessage& message,

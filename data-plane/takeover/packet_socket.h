@@ -23,7 +23,7 @@ class PacketSocket {
 
   // Listens at the path, in place of whoever did before.
   static absl::StatusOr<Descriptor> Listen(const std::string& path);
-  // UNAVAILABLE where nobody listens.
+  // UNAVAILABLE where nobody listens, or accepts in time.
   static absl::StatusOr<PacketSocket> Connect(const std::string& path);
 
   struct Packet {

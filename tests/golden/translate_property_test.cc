@@ -14,6 +14,7 @@
 #include "apk/v1/gateway.pb.h"
 #include "apk/v1/policies.pb.h"
 #include "common/strings.h"
+#include "control-plane/translation/translator.h"
 #include "tests/golden/golden_case.h"
 
 namespace apk::golden {
@@ -50,6 +51,29 @@ TEST_P(TranslateProperty, OrderOfInsertionDoesNotMatter) {
     const Translation actual = Translate(shuffled, fleet_, 7, kNow);
     ASSERT_EQ(expected.snapshot.SerializeAsString(), actual.snapshot.SerializeAsString());
     ASSERT_EQ(Print(expected), Print(actual));
+  }
+}
+
+// A thousand of them over all files: in one go, and by a translator that has seen a part before.
+TEST_P(TranslateProperty, NoOrderOfChangesMakesOtherBytes) {
+  const size_t rounds = 1000 / AllCases().size() + 1;
+  const auto bytes = [](const Translator::Result& result) {
+    return result.snapshot->whole()->ToProto().SerializeAsString();
+  };
+  const std::string expected = bytes(Translator().Translate(resources_, fleet_, 7, kNow));
+  std::vector<ResourcePtr> objects;
+  for (const auto& [key, object] : resources_.resources()) objects.push_back(object);
+  std::mt19937 random(2);
+  for (size_t round = 0; round < rounds; ++round) {
+    std::shuffle(objects.begin(), objects.end(), random);
+    Translator translator;
+    ResourceSet resources;
+    const size_t first = random() % (objects.size() + 1);
+    for (size_t i = 0; i < objects.size(); ++i) {
+      if (i == first) translator.Translate(resources, fleet_, 6, kNow);
+      resources.Put(objects[i]);
+    }
+    ASSERT_EQ(expected, bytes(translator.Translate(resources, fleet_, 7, kNow))) << round;
   }
 }
 

@@ -18,11 +18,13 @@ import yaml
 import certificates
 import harness
 import prometheus
+from etcd_cluster import ETCD
 
 DEPLOY = harness.ROOT / "deploy"
 PAGES = [*sorted((DEPLOY / "docs").glob("*.md")), DEPLOY / "kubernetes/README.md"]
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 PROGRAMS = ("apk-control-plane", "apk-data-plane", "apk-inspector", "apk-sample-backend", "apkctl")
+KUBECTL = sorted((harness.ROOT / "build/kubectl").glob("*/kubectl"))
 FLAG = re.compile(r"--[a-z][a-z0-9-]*")
 
 
@@ -250,16 +252,19 @@ CONTAINER = {
     "volumeMounts": [{"name": 0, "mountPath": 0, "readOnly": 0}]}
 POD = {"metadata": METADATA, "spec": {
     "automountServiceAccountToken": 0, "terminationGracePeriodSeconds": 0, "containers": [CONTAINER],
+    "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+        {"topologyKey": 0, "labelSelector": SELECTOR}]}},
     "securityContext": {"runAsNonRoot": 0, "runAsUser": 0, "runAsGroup": 0, "fsGroup": 0, "fsGroupChangePolicy": 0,
                         "seccompProfile": {"type": 0}},
     "volumes": [{"name": 0, "emptyDir": {"medium": 0, "sizeLimit": 0}, "secret": {"secretName": 0, "defaultMode": 0}}]}}
 SCHEMAS = {
     ("v1", "Namespace"): {},
     ("v1", "ConfigMap"): {"data": 0},
-    ("v1", "Service"): {"spec": {"type": 0, "externalTrafficPolicy": 0, "selector": 0,
+    ("v1", "Service"): {"spec": {"type": 0, "externalTrafficPolicy": 0, "selector": 0, "clusterIP": 0,
+                                 "publishNotReadyAddresses": 0,
                                  "ports": [{"name": 0, "port": 0, "targetPort": 0}]}},
     ("apps/v1", "StatefulSet"): {"spec": {
-        "serviceName": 0, "replicas": 0, "selector": SELECTOR, "template": POD,
+        "serviceName": 0, "replicas": 0, "podManagementPolicy": 0, "selector": SELECTOR, "template": POD,
         "volumeClaimTemplates": [{"metadata": METADATA, "spec": {"accessModes": 0,
                                                                  "resources": {"requests": {"storage": 0}}}}]}},
     ("apps/v1", "DaemonSet"): {"spec": {
@@ -344,6 +349,100 @@ class Kubernetes(unittest.TestCase):
                     drain = int(next(o for o in self.objects if o["kind"] == "ConfigMap")["data"]["drain-seconds"])
                     sleep = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
                     self.assertGreater(pod["terminationGracePeriodSeconds"], drain + sleep)
+
+
+@unittest.skipUnless(KUBECTL, "no kubectl: tests/run fetches it where npm reaches a registry")
+class KubernetesWithEtcd(Kubernetes):
+    """The same of what kubectl makes of the variant with etcd."""
+
+    def setUp(self):
+        self.folder = DEPLOY / "kubernetes-etcd"
+        self.kustomization = yaml.safe_load((self.folder / "kustomization.yaml").read_text())
+        self.objects = list(yaml.safe_load_all(run(KUBECTL[-1], "kustomize", self.folder).stdout))
+
+    def test_all_files_are_listed(self):
+        files = {file.name for file in self.folder.glob("*.yaml")} - {"kustomization.yaml"}
+        patches = {patch["path"] for patch in self.kustomization["patches"]}
+        self.assertEqual(files | {"../kubernetes"}, set(self.kustomization["resources"]) | patches)
+
+    def command(self, name):
+        one = next(one for one in self.objects if one["kind"] == "StatefulSet" and one["metadata"]["name"] == name)
+        flags = dict(word.partition("=")[::2] for word in one["spec"]["template"]["spec"]["containers"][0]["command"])
+        return one["spec"]["replicas"], flags
+
+    def test_all_members_are_named(self):
+        members, etcd = self.command("apk-etcd")
+        names = [f"apk-etcd-{number}.apk-etcd.apk.svc" for number in range(members)]
+        self.assertEqual(etcd["--initial-cluster"],
+                         ",".join(f"{name.split('.')[0]}=https://{name}:2380" for name in names))
+        replicas, control_plane = self.command("apk-control-plane")
+        self.assertEqual(replicas, 3)
+        self.assertEqual(control_plane["--store"], f"etcd://{','.join(f'{name}:2379' for name in names)}/apk")
+
+    def test_its_control_plane_has_the_flags_of_the_other(self):
+        alone = next(one for one in yaml.safe_load_all((DEPLOY / "kubernetes/control-plane.yaml").read_text())
+                     if one["kind"] == "StatefulSet")["spec"]["template"]["spec"]["containers"][0]["command"]
+        _, flags = self.command("apk-control-plane")
+        self.assertEqual({flag: value for flag, value in flags.items() if not flag.startswith("--store")},
+                         dict(word.partition("=")[::2] for word in alone))
+
+    @unittest.skipUnless(os.access(ETCD, os.X_OK), "etcd is not installed")
+    def test_flags_of_etcd_exist(self):
+        known = set(FLAG.findall(run(ETCD, "--help").stdout))
+        _, flags = self.command("apk-etcd")
+        self.assertLessEqual({flag for flag in flags if flag.startswith("--")}, known)
+
+
+@unittest.skipUnless(os.access(ETCD, os.X_OK), "etcd is not installed")
+class EtcdOfSystemd(unittest.TestCase):
+    """etcd.env and the certificates of etcd-certificates, on three addresses instead of hosts."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="apk-etcd-")
+        self.addCleanup(directory.cleanup)
+        self.directory = pathlib.Path(directory.name)
+        self.pki = self.directory / "pki"
+        self.hosts = {f"node-{number}": f"127.0.0.{number}" for number in (1, 2, 3)}
+        self.client, self.peer = harness.free_port(), harness.free_port()
+        run(DEPLOY / "etcd-certificates", self.pki, *(f"{name}={name},{address}" for name, address in
+                                                      self.hosts.items()))
+
+    def environment(self, node):
+        """What etcd.env says, for this node and our ports."""
+        text = re.sub(r"(?m)^#.*\n", "", (DEPLOY / "systemd/etcd.env").read_text())
+        values = dict(line.split("=", 1) for line in text.splitlines())
+        for name, value in values.items():
+            if name != "ETCD_INITIAL_CLUSTER":
+                value = value.replace("node-1", node).replace("0.0.0.0", node)
+            value = value.replace("/etc/etcd/pki", str(self.pki)).replace("/var/lib", str(self.directory / node))
+            if "URLS" in name or name == "ETCD_INITIAL_CLUSTER":
+                for host, address in self.hosts.items():
+                    value = value.replace(f"//{host}:", f"//{address}:")
+                value = value.replace(":2379", f":{self.client}").replace(":2380", f":{self.peer}")
+            values[name] = value
+        return values
+
+    def test_control_planes_come_by_their_certificate_and_nobody_without(self):
+        for node in self.hosts:
+            with open(self.directory / f"{node}.log", "wb") as log:
+                process = subprocess.Popen([ETCD, "--logger", "zap", "--log-level", "error"], stdout=log, stderr=log,
+                                           env={**os.environ, **self.environment(node)})
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+        shown = ("--cert", self.pki / "control-plane.crt", "--key", self.pki / "control-plane.key")
+
+        def healthy(address, *certificate):
+            said = run("curl", "-sS", "--max-time", "5", "--cacert", self.pki / "ca.crt", *certificate,
+                       f"https://{address}:{self.client}/health", check=False)
+            return '"health":"true"' in said.stdout
+        for address in self.hosts.values():
+            harness.eventually(lambda: healthy(address, *shown), "the member is one of the cluster")
+            self.assertFalse(healthy(address))
+        members = ",".join(f"{address}:{self.client}" for address in self.hosts.values())
+        with harness.Gateway(agents=0, control_plane_flags=(
+                "--store", f"etcd://{members}/apk", "--store-ca", self.pki / "ca.crt", "--store-cert",
+                self.pki / "control-plane.crt", "--store-key", self.pki / "control-plane.key")) as gateway:
+            self.assertIn("default", gateway.apkctl("get", "ns").stdout)
 
 
 class Pages(unittest.TestCase):

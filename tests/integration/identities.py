@@ -1,9 +1,11 @@
 """Control planes that let agents join, and the agents, users and certificates of a test."""
 import json
+import os
 import pathlib
 import shutil
 import subprocess
 import tempfile
+import threading
 import unittest
 
 import harness
@@ -12,6 +14,9 @@ from harness import BIN, PATIENCE, eventually, free_port
 
 ROUTE = harness.route("web", "  - matches: [{path: {type: PathPrefix, value: /}}]\n"
                              f"    backendRefs: [{harness.reference('web')}]\n")
+
+# Seconds that certificates are valid where they are to be renewed.
+LIFE = float(os.environ.get("APK_CERTIFICATE_LIFE", "8"))
 
 
 class Installation:
@@ -121,6 +126,45 @@ class Installation:
             if self.etcd:
                 self.etcd.close()
             shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Requests:
+    """One after the other until they are stopped; remembers what was answered."""
+
+    def __init__(self, installation):
+        self.statuses = []
+        self._stopping = threading.Event()
+        self._installation = installation
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        while not self._stopping.wait(0.02):
+            try:
+                self.statuses.append(self._installation.ask())
+            except OSError as error:
+                self.statuses.append(repr(error))
+
+    def stop(self):
+        self._stopping.set()
+        self._thread.join()
+        return self.statuses
+
+
+class WithShortCertificates(unittest.TestCase):
+    """An installation for each test, of two control planes where `etcd` is true, whose agents renew their certificates
+    every few seconds and serve ROUTE. `other` is the control plane where what is done at the first one must show."""
+    etcd = False
+
+    def setUp(self):
+        self.backend = harness.FakeBackend()
+        self.addCleanup(self.backend.close)
+        self.all = Installation(control_planes=2 if self.etcd else 1, etcd=self.etcd,
+                                flags=("--agent-certificate-ttl", f"{LIFE:.0f}s"))
+        self.addCleanup(self.all.close)
+        self.other = 2 if self.etcd else 1
+        self.all.apkctl("apply", "-f", "-", stdin=harness.plain_gateway(self.all.port)
+                        + harness.backend("web", self.backend.port) + ROUTE)
 
 
 class WithBackend(unittest.TestCase):

@@ -1,9 +1,11 @@
 """Bearer tokens of an identity provider: who they are, what they may, and when that ends."""
+import contextlib
 import hashlib
 import hmac
 import json
 import os
 import pathlib
+import socket
 import ssl
 import subprocess
 import tempfile
@@ -222,6 +224,67 @@ class Tokens(Oidc):
                 capture_output=True)
             self.assertEqual(answer.stdout, b"", method)
             self.assertNotIn("grpc-status: 0", answer.stderr.decode(), method)
+
+    def test_two_tokens_are_none(self):
+        ann, eve = self.provider.token(), self.provider.token("eve@example.org", ["readers"])
+        for first, second in ((ann, eve), (eve, ann), (ann, ann)):
+            context = ssl.create_default_context(cafile=str(self.gateway.data / "pki/ca.crt"))
+            connection = harness.http_client(self.gateway.kubernetes_port, context)
+            self.addCleanup(connection.close)
+            connection.putrequest("GET", "/api/v1/namespaces/shop/configmaps")
+            for token in (first, second):
+                connection.putheader("Authorization", f"Bearer {token}")
+            connection.endheaders()
+            self.assertEqual(connection.getresponse().status, 401)
+            called = subprocess.run(
+                ["curl", "-sS", "--http2", "--max-time", "10", "--cacert", str(self.gateway.data / "pki/ca.crt"), "-H",
+                 "content-type: application/grpc", "-H", "te: trailers", "-H", f"authorization: Bearer {first}", "-H",
+                 f"authorization: Bearer {second}", "--data-binary", "@-", "-D", "/dev/stderr",
+                 f"https://127.0.0.1:{self.gateway.grpc_port}/apk.v1.AdminService/GetServerInfo"],
+                input=b"\0\0\0\0\0", capture_output=True)
+            self.assertEqual(called.stdout, b"")
+            self.assertNotIn("grpc-status: 0", called.stderr.decode())
+
+    def raw(self, text, source="127.0.0.1", token=None):
+        """A TLS connection without a certificate on which `text` has been said."""
+        context = ssl.create_default_context(cafile=str(self.gateway.data / "pki/ca.crt"))
+        plain = socket.create_connection(("127.0.0.1", self.gateway.kubernetes_port), timeout=harness.PATIENCE,
+                                         source_address=(source, 0))
+        connection = context.wrap_socket(plain, server_hostname="localhost")
+        self.addCleanup(connection.close)
+        if token:
+            text = text.replace("\r\n\r\n", f"\r\nAuthorization: Bearer {token}\r\n\r\n")
+        connection.sendall(text.encode())
+        return connection
+
+    def test_strangers_at_one_address_do_not_keep_others_out_of_the_https_port(self):
+        with contextlib.ExitStack() as held:
+            for _ in range(300):  # More than there may be in all.
+                held.enter_context(socket.create_connection(("127.0.0.1", self.gateway.kubernetes_port),
+                                                            timeout=harness.PATIENCE))
+            eventually(lambda: "--limit-connections-per-address" in self.gateway.control_plane.tail(),
+                       "connections are refused")
+            asked = self.raw("GET /version HTTP/1.1\r\nHost: a\r\n\r\n", "127.0.0.2", self.provider.token())
+            self.assertIn(b" 200 OK", asked.recv(4096))
+
+    def test_who_says_nothing_is_not_waited_for_long(self):
+        begin = time.monotonic()
+        silent, slow = self.raw(""), self.raw("GET /version HTTP/1.1\r\nHo")
+        self.assertEqual((silent.recv(1), slow.recv(1)), (b"", b""))
+        self.assertLess(time.monotonic() - begin, 25)
+
+    def test_the_body_is_read_of_those_alone_who_may(self):
+        head = ("POST /api/v1/namespaces/{}/configmaps HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                "Content-Length: {}\r\nExpect: 100-continue\r\n\r\n")
+        self.assertIn(b" 401 ", self.raw(head.format("shop", 3_000_000)).recv(4096))
+        self.assertIn(b" 401 ", self.raw(head.format("shop", 3_000_000), token="made-up").recv(4096))
+        ann = self.provider.token()
+        self.assertIn(b" 403 ", self.raw(head.format("bakery", 3_000_000), token=ann).recv(4096))
+        body = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "awaited"}}).encode()
+        good = self.raw(head.format("shop", len(body)), token=ann)
+        self.assertEqual(good.recv(4096), b"HTTP/1.1 100 Continue\r\n\r\n")
+        good.sendall(body)
+        self.assertIn(b" 201 Created", good.recv(4096))
 
     def test_agents_come_in_beside_it(self):
         eventually(lambda: self.gateway.fleet()["agents"][0]["upToDate"], "the agent runs the newest snapshot")

@@ -1,16 +1,14 @@
 """Certificates are renewed long before they end, and nobody notices: not the stream, not the requests."""
 import os
 import subprocess
-import threading
 import time
 import unittest
 
 import harness
+import identities
 from etcd_cluster import ETCD
 from harness import eventually
-from identities import ROUTE, Installation
-
-LIFE = float(os.environ.get("APK_CERTIFICATE_LIFE", "8"))
+from identities import LIFE, Requests
 
 
 def serial(path):
@@ -18,42 +16,8 @@ def serial(path):
                           text=True).stdout
 
 
-class Requests:
-    """One after the other until they are stopped; remembers what was answered."""
-
-    def __init__(self, installation):
-        self.statuses = []
-        self._stopping = threading.Event()
-        self._installation = installation
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self):
-        while not self._stopping.wait(0.02):
-            try:
-                self.statuses.append(self._installation.ask())
-            except OSError as error:
-                self.statuses.append(repr(error))
-
-    def stop(self):
-        self._stopping.set()
-        self._thread.join()
-        return self.statuses
-
-
-class Renewal(unittest.TestCase):
+class Renewal(identities.WithShortCertificates):
     """With the embedded store."""
-    etcd = False
-
-    def setUp(self):
-        self.backend = harness.FakeBackend()
-        self.addCleanup(self.backend.close)
-        self.all = Installation(control_planes=2 if self.etcd else 1, etcd=self.etcd,
-                                flags=("--agent-certificate-ttl", f"{LIFE:.0f}s"))
-        self.addCleanup(self.all.close)
-        self.other = 2 if self.etcd else 1
-        self.all.apkctl("apply", "-f", "-", stdin=harness.plain_gateway(self.all.port)
-                        + harness.backend("web", self.backend.port) + ROUTE)
 
     def join(self, name):
         self.all.start_agent(name, "--join-token", self.all.token(), wait=True)

@@ -323,6 +323,21 @@ class Rollouts(unittest.TestCase):
 
 
 class Roles(unittest.TestCase):
+    def refusals_are_for_who_may_read_there(self, fleet, users):
+        with socket.socket() as holder:
+            holder.bind(("127.0.0.1", 0))  # Of the canary alone.
+            holder.listen()
+            taken = str(holder.getsockname()[1])
+            fleet.apply(plain_gateway(taken, "second"), settle=False)
+            fleet.ended("Failed")
+            for arguments in (("status",), ("status", "-o", "json"), ("history",)):
+                for name in ("ann", "eve"):
+                    self.assertIn("second", users[name].apkctl("rollout", *arguments).stdout, arguments)
+                told = users["bob"].apkctl("rollout", *arguments).stdout
+                self.assertIn("agents refuse it", told)
+                self.assertNotIn("second", told)
+                self.assertNotIn(taken, told)
+
     def test_who_may_steer(self):
         roles = ("bindings:\n- {role: admin, users: [admin]}\n- {role: editor, users: [ann], namespaces: [\"*\"]}\n"
                  "- {role: editor, users: [bob], namespaces: [shop]}\n- {role: viewer, users: [eve]}\n")
@@ -345,6 +360,7 @@ class Roles(unittest.TestCase):
             self.assertIn("forbidden", users["ann"].apkctl("rollout", "policy", "remove", "--force").stderr)
             self.assertEqual(users["ann"].apkctl("rollout", "pause").returncode, 0)
             self.assertEqual(users["ann"].apkctl("rollout", "abort").returncode, 0)
+            self.refusals_are_for_who_may_read_there(fleet, users)
             entries = [json.loads(line) for line in audit.read_text().splitlines()]
             noted = [(entry["user"].rsplit("/", 1)[1], entry["verb"], entry["result"]) for entry in entries
                      if entry.get("objects", [{}])[0].get("kind") in ("Rollout", "RolloutPolicy")]

@@ -13,8 +13,10 @@ class User:
     def __init__(self, gateway, name):
         self.gateway, self.name = gateway, name
         self.directory = pathlib.Path(gateway.directory) / f"user-{name}"
+        flags = list(gateway.control_plane_flags)
+        store = flags[flags.index("--store"):][:2] if "--store" in flags else []
         subprocess.run([str(harness.BIN / "apk-control-plane"), "issue-certificate", "--data-dir", str(gateway.data),
-                        "--user", name, "--out", str(self.directory)], check=True, capture_output=True)
+                        *store, "--user", name, "--out", str(self.directory)], check=True, capture_output=True)
         self.certificate, self.key = self.directory / f"{name}.crt", self.directory / f"{name}.key"
         self.config = self.directory / "apkctl.yaml"
         self.config.write_text(

@@ -2,11 +2,15 @@
 #include "control-plane/authentication/provider_keys.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <utility>
 
 namespace apk {
 namespace {
@@ -51,7 +55,7 @@ TEST_F(ProviderKeysTest, AnotherFileIsReadAndAWrongOneLeavesTheKeysAsTheyAre) {
     // What is asked for soon is told of when it is done.
     while (!holds((*keys)->Current())) {
       std::promise<void> told;
-      if ((*keys)->FetchSoon([&told] { told.set_value(); })) told.get_future().wait();
+      if ((*keys)->FetchSoon("a", [&told] { told.set_value(); })) told.get_future().wait();
     }
   };
   Write(Jwks("two"));
@@ -60,6 +64,59 @@ TEST_F(ProviderKeysTest, AnotherFileIsReadAndAWrongOneLeavesTheKeysAsTheyAre) {
   until([](const ProviderKeys::Known& known) { return !known.trouble.empty(); });
   EXPECT_EQ((*keys)->Current().keys->keys.at(0).id, "two");
   EXPECT_EQ((*keys)->Current().version, 2u);
+}
+
+// A provider that takes connections and never answers.
+class Silent {
+ public:
+  Silent() : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    bind(socket_, reinterpret_cast<const sockaddr*>(&address), size);
+    listen(socket_, 8);
+    getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size);
+    url_ = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/";
+  }
+  ~Silent() { Close(); }
+  void Close() {
+    if (socket_ >= 0) close(std::exchange(socket_, -1));
+  }
+  const std::string& url() const { return url_; }
+
+ private:
+  int socket_;
+  std::string url_;
+};
+
+TEST_F(ProviderKeysTest, OneAskerDoesNotTakeAllPlaces) {
+  Silent provider;
+  options_.jwks = provider.url();
+  auto keys = ProviderKeys::Open(options_);
+  ASSERT_TRUE(keys.ok()) << keys.status();
+  int waiting = 0;
+  for (int i = 0; i < 100; ++i) waiting += (*keys)->FetchSoon("stranger", [] {}) ? 1 : 0;
+  EXPECT_EQ(waiting, 16);
+  EXPECT_TRUE((*keys)->FetchSoon("another", [] {}));
+  provider.Close();
+}
+
+TEST_F(ProviderKeysTest, WhoWaitsIsToldWhenItStopsAndNobodyAfterwards) {
+  Silent provider;
+  options_.jwks = provider.url();
+  auto keys = ProviderKeys::Open(options_);
+  ASSERT_TRUE(keys.ok()) << keys.status();
+  int told = 0;
+  for (const char* const asker : {"a", "b", "c"}) {
+    ASSERT_TRUE((*keys)->FetchSoon(asker, [&told] { ++told; }));
+  }
+  (*keys)->Stop();
+  EXPECT_EQ(told, 3);
+  EXPECT_FALSE((*keys)->FetchSoon("d", [&told] { ++told; }));
+  provider.Close();
+  keys->reset();
+  EXPECT_EQ(told, 3);
 }
 
 }  // namespace

@@ -184,7 +184,7 @@ TEST_F(HeldBackTest, MembersGetTheCandidate) {
   EXPECT_EQ(VersionFor("a"), candidate->For(kEurope)->version);
   EXPECT_EQ(VersionFor("b"), first_);
   EXPECT_EQ(cache_.NewestFor({.id = "a", .labels = kEurope}), cache_.NewestSlices()->For(kEurope));
-  EXPECT_EQ(cache_.withdrawn_revision(), 7u);
+  EXPECT_EQ(cache_.withdrawn().last, 7u);
   EXPECT_EQ(changes_, 3);
   cache_.SetTargets({.promoted = nullptr, .candidate = nullptr, .members = nullptr});
   EXPECT_EQ(VersionFor("a"), "");  // It keeps what it has.

@@ -182,5 +182,41 @@ TEST_F(AdmissionTest, ForgetsTokensAndAgentsThatAreLongPast) {
   EXPECT_EQ(Outdated(RecordView(records_), kEnds + 31 * kDay).size(), 2u);
 }
 
+TEST_F(AdmissionTest, WhatMakesAnOlderCertificateCountNoLongerStaysUntilThatHasEnded) {
+  constexpr int64_t kNamedEnds = kNow + 500 * kDay;
+  v1::StoredNamedAgent named;
+  named.set_expires_unix(kNamedEnds);
+  Put(PutRecord(NamedKey("n"), named));
+  token_.set_agent("n");
+  ASSERT_TRUE(Admit().ok());
+  records_.erase(NamedKey("n"));
+  // By a further token, for another key, which does not forget it.
+  token_.clear_uses();
+  candidate_.key_hash = "other";
+  ASSERT_TRUE(Admit().ok());
+  ASSERT_TRUE(Renew("other", kNow + 1).ok());
+  const auto goes = [this](int64_t now) {
+    for (const RecordWrite& write : Outdated(RecordView(records_), now)) {
+      if (write.key == EnrollmentKey("n")) return true;
+    }
+    return false;
+  };
+  EXPECT_FALSE(goes(kNow + 100 * kDay));
+  EXPECT_FALSE(goes(kNamedEnds - 1));
+  EXPECT_TRUE(goes(kNamedEnds));
+}
+
+TEST_F(AdmissionTest, AKeyWithALongerLifeStaysSupersededToItsEnd) {
+  token_.set_agent("n");
+  const auto first = AdmitByToken(View(), candidate_, kNow, kNow + 300 * kDay);
+  ASSERT_TRUE(first.ok());
+  for (const RecordWrite& write : *first) Put(write);
+  candidate_.key_hash = "other";
+  ASSERT_TRUE(Admit().ok());
+  EXPECT_EQ(Enrollment().key_hash(), "other");
+  EXPECT_EQ(Enrollment().expires_unix(), kEnds);
+  EXPECT_EQ(Enrollment().superseded_until_unix(), kNow + 300 * kDay);
+}
+
 }  // namespace
 }  // namespace apk

@@ -20,8 +20,7 @@ class EnrollmentTest : public testing::Test {
  protected:
   EnrollmentOptions Options() const {
     EnrollmentOptions options;
-    options.authority = authority_.get();
-    options.anchor_pem = options.trust_bundle_pem = authority_->certificate_pem();
+    options.trust = std::make_shared<TrustInForce>(TrustIn(authority_));
     return options;
   }
   static v1::EnrollRequest Request(const std::string& token, const std::string& agent) {
@@ -32,7 +31,8 @@ class EnrollmentTest : public testing::Test {
     return request;
   }
 
-  const std::unique_ptr<CertificateAuthority> authority_ = *CertificateAuthority::MakeUnsaved();
+  const std::shared_ptr<const CertificateAuthority> authority_ =
+      *CertificateAuthority::MakeUnsaved();
   MemoryRecords records_;
   IdentityLedger ledger_{records_};
 };

@@ -179,7 +179,7 @@ TEST_F(RolloutControlTest, OneThatRefusesBringsItBackAndTheConditionsSaySo) {
   EXPECT_EQ(TargetOf("b"), before);
   const v1::RolloutStatus status = plane_->control.Status();
   EXPECT_EQ(status.rollout().state(), "Failed");
-  EXPECT_EQ(plane_->snapshots.withdrawn_revision(), status.rollout().revision());
+  EXPECT_EQ(plane_->snapshots.withdrawn().last, status.rollout().revision());
   const auto condition = [&] {
     const auto resources = plane_->configuration.Current().resources;
     const auto* const gateway = resources->Find<v1::Gateway>("default", "second");

@@ -54,5 +54,21 @@ TEST(ResponseParts, WhatIsDamagedOrTooLargeIsNotTaken) {
   EXPECT_TRUE(absl::IsDataLoss(parts.Add(part).status()));
 }
 
+TEST(ResponseParts, ManyThatAreEmptyAreTooManyAsWell) {
+  v1::DiscoveryResponse part;
+  part.set_more_follows(true);
+  ResponseParts parts(100'000);
+  absl::Status status;
+  int taken = 0;
+  for (; status.ok() && taken < 10'000; ++taken) status = parts.Add(part).status();
+  EXPECT_TRUE(absl::IsDataLoss(status)) << taken;
+  for (int i = 0; i < 1000; ++i) part.add_resources();
+  EXPECT_TRUE(absl::IsDataLoss(ResponseParts(100'000).Add(part).status()));
+  v1::SnapshotResources resources;
+  resources.mutable_resources()->Swap(part.mutable_resources());
+  part.set_resources_zlib(Compress(resources.SerializeAsString()));
+  EXPECT_TRUE(absl::IsDataLoss(ResponseParts(100'000).Add(part).status()));
+}
+
 }  // namespace
 }  // namespace apk

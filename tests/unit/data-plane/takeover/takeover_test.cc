@@ -8,6 +8,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <filesystem>
 
+#include "data-plane/takeover/packet_socket.h"
 #include "data-plane/takeover/predecessor.h"
 #include "data-plane/takeover/successor_door.h"
 
@@ -153,6 +154,19 @@ TEST(TicketKeyMessages, GoAndCome) {
   EXPECT_EQ(decoded->previous->name, state.previous->name);
   EXPECT_EQ(decoded->age, std::chrono::hours(1));
   EXPECT_FALSE(DecodeTicketKeys({}).has_value());
+}
+
+TEST_F(TakeoverTest, AnAgentThatAcceptsNobodyIsNotWaitedForWithoutEnd) {
+  const auto listening = PacketSocket::Listen(TakeOverPath(directory_));
+  ASSERT_TRUE(listening.ok());
+  std::vector<PacketSocket> waiting;
+  absl::Status status;
+  while (status.ok() && waiting.size() < 100) {
+    auto connected = PacketSocket::Connect(TakeOverPath(directory_));
+    status = connected.status();
+    if (connected.ok()) waiting.push_back(*std::move(connected));
+  }
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
 }
 
 }  // namespace
