@@ -73,6 +73,7 @@ absl::Status Configuration::Load() {
     revision_ = state.revision;
     resources_ = std::make_shared<const ResourceSet>(std::move(state.resources));
   }
+  loaded_ = true;
   feed_.BeginAfter(revision_);
   Staged staged = Candidate();
   Restate(staged);
@@ -82,11 +83,35 @@ absl::Status Configuration::Load() {
   return absl::OkStatus();
 }
 
+// Statuses are of what is stored, the snapshot is without what is held back of that. REQUIRES:
+// writing_ is held.
+Translator::Result Configuration::Translate(ResourceSet resources, const FleetReport& fleet,
+                                            uint64_t revision) {
+  const std::string now = Rfc3339Now();
+  if (held_.empty()) {
+    held_translator_.reset();
+    return translator_.Translate(std::move(resources), fleet, revision, now);
+  }
+  ResourceSet accepted = resources;
+  SlicesPtr served;
+  if (HoldBackIn(accepted, held_).empty()) {
+    held_translator_.reset();
+  } else {
+    if (!held_translator_.has_value()) held_translator_.emplace();
+    served = held_translator_->Translate(std::move(accepted), fleet, revision, now).snapshot;
+  }
+  Translator::Result result =
+      translator_.Translate(std::move(resources), fleet, revision, now, served);
+  if (served != nullptr) result.snapshot = std::move(served);
+  result.snapshot = result.snapshot->Holding(IdsOf(held_));
+  return result;
+}
+
 // Translates the candidate and takes the new statuses into it. REQUIRES: writing_ is held.
 void Configuration::Restate(Staged& staged) {
   staged.fleet = agents_.Report();
-  Translator::Result translated = translator_.Translate(std::move(staged.resources), *staged.fleet,
-                                                        staged.revision, Rfc3339Now());
+  Translator::Result translated =
+      Translate(std::move(staged.resources), *staged.fleet, staged.revision);
   for (ResourcePtr& object : translated.status_updates) {
     const ResourceKey key = KeyOf(*object);
     const bool status_only = !staged.operations.contains(key);

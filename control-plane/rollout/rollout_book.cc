@@ -1,4 +1,4 @@
-// Three records, which are read together and written together.
+// Four records, which are read together and written together.
 #include "control-plane/rollout/rollout_book.h"
 
 #include <algorithm>
@@ -15,12 +15,14 @@ namespace {
 constexpr int kAttempts = 10;
 constexpr int kHistoryMax = 50;
 constexpr char kPrefix[] = "rollout/";
-const std::array<std::string, 3> kKeys = {"rollout/policy", "rollout/state", "rollout/history"};
+const std::array<std::string, 4> kKeys = {"rollout/policy", "rollout/state", "rollout/history",
+                                          "rollout/held"};
 
 google::protobuf::Message& PartOf(RolloutPage& page, size_t index) {
   if (index == 0) return page.policy;
   if (index == 1) return page.state;
-  return page.history;
+  if (index == 2) return page.history;
+  return page.held;
 }
 
 }  // namespace
@@ -99,6 +101,7 @@ absl::Status RolloutBook::Write(const RolloutPage& page, const RolloutChange& ch
       write(2, history);
     }
   }
+  if (change.held.has_value()) write(3, *change.held);
   if (writes.empty()) return absl::OkStatus();
   const absl::Status written = records_.Write(writes);
   if (!written.ok() && !absl::IsAborted(written)) return written;

@@ -21,7 +21,8 @@ struct RolloutPage {
   v1::StoredRolloutPolicy policy;
   v1::StoredRollout state;
   v1::StoredRolloutHistory history;
-  std::array<int64_t, 3> versions{};  // Of the records, in this order; 0: there is none.
+  v1::StoredHeld held;
+  std::array<int64_t, 4> versions{};  // Of the records, in this order; 0: there is none.
 
   bool has_policy() const { return policy.policy().stages_size() > 0; }
 };
@@ -30,6 +31,7 @@ struct RolloutPage {
 struct RolloutChange {
   std::optional<v1::StoredRolloutPolicy> policy;  // Without stages: there is none from then on.
   std::optional<v1::StoredRollout> state;         // One that ends goes into the history.
+  std::optional<v1::StoredHeld> held{};
 };
 
 class RolloutBook {
@@ -66,7 +68,7 @@ class RolloutBook {
   Records& records_;
   mutable std::mutex mutex_;
   PagePtr page_ = std::make_shared<const RolloutPage>();
-  std::array<int64_t, 3> seen_{};  // As versions, but of one that is gone: when it was seen to be.
+  std::array<int64_t, 4> seen_{};  // As versions, but of one that is gone: when it was seen to be.
 
   std::mutex listener_mutex_;  // Held while it runs, so that setting another is a full stop.
   std::function<void()> changed_;
