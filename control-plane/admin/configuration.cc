@@ -74,6 +74,7 @@ absl::Status Configuration::Load() {
     resources_ = std::make_shared<const ResourceSet>(std::move(state.resources));
   }
   loaded_ = true;
+  quota_.Count(*resources_);
   feed_.BeginAfter(revision_);
   Staged staged = Candidate();
   Restate(staged);
@@ -154,6 +155,9 @@ void Configuration::Publish(const Staged& staged) {
 // Makes it what is in force. REQUIRES: writing_ is held.
 void Configuration::Show(const Staged& staged, std::vector<Change> changes) {
   if (before_show_) before_show_();
+  for (const Change& change : changes) {
+    quota_.Note(change.before, change.type == v1::WatchEvent::DELETED ? nullptr : change.object);
+  }
   {
     const std::lock_guard lock(mutex_);
     revision_ = staged.revision;
@@ -262,6 +266,7 @@ absl::StatusOr<v1::ApplyResponse> Configuration::ApplyBeside(
   if (request.has_prune()) {
     RETURN_IF_ERROR(Prune(request.prune(), selector, may_delete, staged, response));
   }
+  RETURN_IF_ERROR(quota_.Check(*resources_, staged.operations));
   if (!staged.operations.empty()) Restate(staged);
   if (!request.dry_run() && !staged.operations.empty()) {
     RETURN_IF_ERROR(Commit(staged, author, false));

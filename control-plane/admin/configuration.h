@@ -25,6 +25,7 @@
 #include "apk/v1/backup.pb.h"
 #include "common/thread.h"
 #include "control-plane/admin/change_feed.h"
+#include "control-plane/admin/quota.h"
 #include "control-plane/backup/backup_file.h"
 #include "control-plane/discovery/agent_registry.h"
 #include "control-plane/discovery/snapshot_cache.h"
@@ -47,6 +48,8 @@ class Configuration {
   // Takes in what others appended to the log since. FAILED_PRECONDITION where the log is another
   // than before.
   absl::Status CatchUp();
+  // How much may be in one namespace. Before the configuration is loaded.
+  void LimitNamespaces(const QuotaOptions& options) { quota_.Limit(options); }
   // Called before each snapshot is published, with no other under way, where others write to the
   // store, too: it must not come back to this. Before the configuration is loaded.
   void BeforeShow(std::function<void()> before) { before_show_ = std::move(before); }
@@ -159,6 +162,7 @@ class Configuration {
 
   std::mutex writing_;  // Over the log, the translator, and changing what is in force.
   Translator translator_;
+  NamespaceQuota quota_;
   std::vector<HeldObject> held_;
   std::optional<Translator> held_translator_;  // Of what agents get; while something is held back.
   bool loaded_ = false;

@@ -331,6 +331,7 @@ int Serve(const Flags& flags) {
   ChangeFeed feed;
   RolloutBook rollouts(store->records());
   Configuration configuration(store->log(), snapshots, agents, feed);
+  configuration.LimitNamespaces(flags.users.quota);
   RolloutControl rollout_control(rollouts, configuration, snapshots, agents);
   std::unique_ptr<Replica> replica;
   if (store->etcd_log() != nullptr) {
@@ -374,7 +375,7 @@ int Serve(const Flags& flags) {
       StartEnrollmentServer(flags.enrollment_listen, *identity, enrollment_service, connections);
   if (!enrollment_server.ok()) return Fail(enrollment_server.status());
   const std::vector<grpc::Service*> for_users = {&guarded_admin, &backup, &identity_service,
-                                                   &rollout_service};
+                                                 &rollout_service};
   GrpcServer::Options options;
   options.judge = JudgeOf(authenticator, limits);
   options.counter = [&] { return CounterOf(authenticator, limits); };
