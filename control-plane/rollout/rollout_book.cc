@@ -126,4 +126,39 @@ absl::Status RolloutBook::Change(
   return written;
 }
 
+std::vector<std::pair<std::string, std::string>> RolloutBook::Export() const {
+  const PagePtr page = Now();
+  std::vector<std::pair<std::string, std::string>> exported;
+  if (page->has_policy()) exported.emplace_back(kKeys[0], page->policy.SerializeAsString());
+  v1::StoredHeld held;
+  held.set_last_id(page->held.last_id());
+  for (const v1::StoredHeldObject& object : page->held.objects()) {
+    if (!object.lifted()) *held.add_objects() = object;
+  }
+  if (!held.objects().empty()) exported.emplace_back(kKeys[3], held.SerializeAsString());
+  return exported;
+}
+
+RolloutPage PageOf(const std::vector<std::pair<std::string, std::string>>& exported) {
+  RolloutPage page;
+  for (const auto& [key, value] : exported) {
+    if (key == kKeys[0]) page.policy.ParseFromString(value);
+    if (key == kKeys[3]) page.held.ParseFromString(value);
+  }
+  return page;
+}
+
+absl::Status ImportRollouts(Records& records,
+                            const std::vector<std::pair<std::string, std::string>>& exported) {
+  const RolloutPage page = PageOf(exported);
+  std::vector<RecordWrite> writes;
+  if (page.has_policy()) {
+    writes.push_back({.key = kKeys[0], .value = page.policy.SerializeAsString()});
+  }
+  if (!page.held.objects().empty()) {
+    writes.push_back({.key = kKeys[3], .value = page.held.SerializeAsString()});
+  }
+  return writes.empty() ? absl::OkStatus() : records.Write(writes);
+}
+
 }  // namespace apk

@@ -10,6 +10,8 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "apk/v1/store.pb.h"
 #include "control-plane/store/records.h"
@@ -56,6 +58,10 @@ class RolloutBook {
   absl::Status Change(
       const std::function<absl::StatusOr<RolloutChange>(const RolloutPage&)>& decide);
 
+  // What a backup has of it: the policy, and what is held back. What a rollout is at is none of it:
+  // agents are wherever they are by then.
+  std::vector<std::pair<std::string, std::string>> Export() const;
+
   // Called, on any thread, when it may be another; it must not wait for long, nor change it.
   // nullptr: nobody is told, from the return on.
   void OnChange(std::function<void()> changed);
@@ -73,5 +79,11 @@ class RolloutBook {
   std::mutex listener_mutex_;  // Held while it runs, so that setting another is a full stop.
   std::function<void()> changed_;
 };
+
+// What Export gave, as far as it can be read; otherwise empty.
+RolloutPage PageOf(const std::vector<std::pair<std::string, std::string>>& exported);
+// Into a store that has none of it.
+absl::Status ImportRollouts(Records& records,
+                            const std::vector<std::pair<std::string, std::string>>& exported);
 
 }  // namespace apk

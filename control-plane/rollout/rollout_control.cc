@@ -378,6 +378,26 @@ absl::StatusOr<v1::RolloutPolicy> RolloutControl::SetPolicy(
       "the policy is stored, and in force as soon as one of the control planes leads the others");
 }
 
+absl::Status RolloutControl::RestoreHeld(const RolloutPage& backup) {
+  if (backup.held.objects().empty()) return absl::OkStatus();
+  const absl::Status restored =
+      book_.Change([&backup](const RolloutPage& page) -> absl::StatusOr<RolloutChange> {
+        RolloutChange change{.policy = {}, .state = {}};
+        if (page.held.objects().empty()) change.held = backup.held;
+        return change;
+      });
+  // The objects that come next must not get to anybody before.
+  if (restored.ok()) configuration_.HoldBack(InForce(book_.Now()->held));
+  return restored;
+}
+
+absl::Status RolloutControl::RestorePolicy(const RolloutPage& backup, const std::string& author) {
+  if (!backup.has_policy() || book_.Now()->has_policy()) return absl::OkStatus();
+  v1::SetRolloutPolicyRequest request;
+  *request.mutable_policy() = backup.policy.policy();
+  return SetPolicy(request, author).status();
+}
+
 v1::RolloutStatus RolloutControl::Status() {
   const RolloutBook::PagePtr page = book_.Now();
   v1::RolloutStatus status = StatusOf(page->state, page->has_policy(), View(*page));

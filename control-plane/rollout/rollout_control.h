@@ -47,6 +47,10 @@ class RolloutControl {
   // Returns when it is in force.
   absl::StatusOr<v1::RolloutPolicy> SetPolicy(const v1::SetRolloutPolicyRequest& request,
                                               const std::string& author);
+  // What a backup had, where there is nothing of the kind yet: what is held back before its objects
+  // are restored, the policy after that, so that they are what all agents get.
+  absl::Status RestoreHeld(const RolloutPage& backup);
+  absl::Status RestorePolicy(const RolloutPage& backup, const std::string& author);
   v1::RolloutStatus Status();
   v1::ListRolloutsResponse History() const;
   absl::StatusOr<v1::RolloutStatus> Steer(const v1::SteerRolloutRequest& request,

@@ -363,7 +363,7 @@ int Serve(const Flags& flags) {
                      kubernetes_address);
   const Guard guard{gate, authenticator};
   GuardedAdminService guarded_admin(admin, guard);
-  BackupService backup(configuration, ledger, guard);
+  BackupService backup(configuration, ledger, rollouts, rollout_control, guard);
   IdentityService identity_service(ledger, enrollment, guard);
   RolloutService rollout_service(rollout_control, guard);
   DiscoveryService discovery(snapshots, agents, identities, store->id(), [&replica] {

@@ -227,5 +227,25 @@ TEST_F(QuarantineTest, TwoControlPlanesWithTheSameStoreMakeTheSame) {
   EXPECT_EQ((*made)->whole()->version, plane_->snapshots.Newest()->version);
 }
 
+TEST_F(QuarantineTest, ANewControlPlaneTakesWhatABackupHas) {
+  SetPolicy("tier=canary", "");
+  RefuseBadPort(true);
+  ApplyAll({MakeGateway("bad", kBadPort), MakeGateway("good", 8081)});
+  ASSERT_TRUE(AllServe("good", 8081));
+  ASSERT_TRUE(IsHeld("bad"));
+  const RolloutPage page = PageOf(plane_->book.Export());
+  plane_.reset();
+  std::filesystem::remove_all(directory_);
+  std::filesystem::create_directory(directory_);
+  Restart();
+  ASSERT_TRUE(plane_->control.RestoreHeld(page).ok());
+  ApplyFirst();
+  ApplyAll({MakeGateway("bad", kBadPort), MakeGateway("good", 8081)});
+  EXPECT_FALSE(Has(*plane_->snapshots.Newest(), "bad", kBadPort));
+  ASSERT_TRUE(plane_->control.RestorePolicy(page, kAuthor).ok());
+  EXPECT_TRUE(plane_->control.Status().has_policy());
+  EXPECT_EQ(plane_->control.Status().promoted_revision(), plane_->configuration.Current().revision);
+}
+
 }  // namespace
 }  // namespace apk

@@ -65,10 +65,7 @@ class RolloutControlTest : public testing::Test {
     char pattern[] = "/tmp/apk-rollout-XXXXXX";
     directory_ = mkdtemp(pattern);
     Restart();
-    Apply(Make<v1::Namespace>("v1", "default"));
-    auto of_ours = Make<v1::GatewayClass>("gateway.networking.k8s.io/v1", "apk");
-    of_ours.mutable_spec()->set_controller_name("apk.dev/gateway-controller");
-    Apply(of_ours);
+    ApplyFirst();
     Apply(MakeGateway("first", 8080));
     for (const char* const id : {"canary", "b", "c"}) Connect(id);
     Obey();
@@ -83,6 +80,13 @@ class RolloutControlTest : public testing::Test {
     plane_ = std::make_unique<ControlPlane>(directory_);
   }
 
+  // What everything else needs.
+  void ApplyFirst() {
+    Apply(Make<v1::Namespace>("v1", "default"));
+    auto of_ours = Make<v1::GatewayClass>("gateway.networking.k8s.io/v1", "apk");
+    of_ours.mutable_spec()->set_controller_name("apk.dev/gateway-controller");
+    Apply(of_ours);
+  }
   void Apply(const google::protobuf::Message& object) {
     v1::ApplyRequest request;
     request.add_objects()->PackFrom(object);
