@@ -50,6 +50,7 @@ grpc::Status BackupService::Backup(grpc::ServerContext* context, const v1::Backu
   // What others have been told is stored must be in it.
   absl::Status current = configuration_.CatchUp();
   current.Update(ledger_.Load());
+  current.Update(rollouts_.Load());
   if (!current.ok()) return change.End(ToGrpc(current), 0, {});
   const Configuration::View view = configuration_.Current();
   apk::Backup backup;
@@ -58,6 +59,7 @@ grpc::Status BackupService::Backup(grpc::ServerContext* context, const v1::Backu
   backup.program_version = APK_VERSION;
   backup.resources = *view.resources;
   backup.identities = ledger_.Export();
+  backup.rollouts = rollouts_.Export();
   const std::string file = WriteBackup(backup);
   v1::BackupResponse piece;
   for (size_t sent = 0; sent < file.size(); sent += kPieceBytes) {
@@ -92,12 +94,22 @@ grpc::Status BackupService::Restore(grpc::ServerContext* context,
   GuardedRequest change(guard_, *context, "restore", options.dry_run());
   if (const grpc::Status begun = begin(change); !begun.ok()) return begun;
   const absl::StatusOr<apk::Backup> backup = ReadBackup(file);
+  // With force the control plane that runs knows better, as of who has joined.
+  const bool whole = backup.ok() && !options.force() && !options.dry_run();
+  const RolloutPage page = whole ? PageOf(backup->rollouts) : RolloutPage();
+  if (whole) {
+    const absl::Status held = rollout_control_.RestoreHeld(page);
+    if (!held.ok()) return change.End(ToGrpc(held), 0, {});
+  }
   grpc::Status status =
       backup.ok() ? Take(configuration_.Restore(*backup, options, change.user().name), response)
                   : ToGrpc(backup.status());
   // A control plane that is new must know who was shut out; one that is not knows better.
-  if (status.ok() && !options.force() && !options.dry_run()) {
+  if (status.ok() && whole) {
     status = ToGrpc(ledger_.Import(backup->identities));
+    if (status.ok()) {
+      status = ToGrpc(rollout_control_.RestorePolicy(page, change.user().name));
+    }
   }
   return change.End(status, response->revision(), response->results());
 }

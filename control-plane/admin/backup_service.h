@@ -4,14 +4,20 @@
 #include "apk/v1/backup.grpc.pb.h"
 #include "control-plane/admin/configuration.h"
 #include "control-plane/admin/guard.h"
+#include "control-plane/rollout/rollout_control.h"
 
 namespace apk {
 
 class BackupService final : public v1::BackupService::Service {
  public:
-  // Both outlive it.
-  BackupService(Configuration& configuration, IdentityLedger& ledger, const Guard& guard)
-      : configuration_(configuration), ledger_(ledger), guard_(guard) {}
+  // All outlive it.
+  BackupService(Configuration& configuration, IdentityLedger& ledger, RolloutBook& rollouts,
+                RolloutControl& rollout_control, const Guard& guard)
+      : configuration_(configuration),
+        ledger_(ledger),
+        rollouts_(rollouts),
+        rollout_control_(rollout_control),
+        guard_(guard) {}
 
   grpc::Status Export(grpc::ServerContext* context, const v1::ExportRequest* request,
                       grpc::ServerWriter<v1::ExportResponse>* writer) override;
@@ -25,6 +31,8 @@ class BackupService final : public v1::BackupService::Service {
 
   Configuration& configuration_;
   IdentityLedger& ledger_;
+  RolloutBook& rollouts_;
+  RolloutControl& rollout_control_;
   const Guard guard_;
 };
 

@@ -73,6 +73,8 @@ absl::Status Configuration::Load() {
     revision_ = state.revision;
     resources_ = std::make_shared<const ResourceSet>(std::move(state.resources));
   }
+  loaded_ = true;
+  quota_.Count(*resources_);
   feed_.BeginAfter(revision_);
   Staged staged = Candidate();
   Restate(staged);
@@ -82,11 +84,35 @@ absl::Status Configuration::Load() {
   return absl::OkStatus();
 }
 
+// Statuses are of what is stored, the snapshot is without what is held back of that. REQUIRES:
+// writing_ is held.
+Translator::Result Configuration::Translate(ResourceSet resources, const FleetReport& fleet,
+                                            uint64_t revision) {
+  const std::string now = Rfc3339Now();
+  if (held_.empty()) {
+    held_translator_.reset();
+    return translator_.Translate(std::move(resources), fleet, revision, now);
+  }
+  ResourceSet accepted = resources;
+  SlicesPtr served;
+  if (HoldBackIn(accepted, held_).empty()) {
+    held_translator_.reset();
+  } else {
+    if (!held_translator_.has_value()) held_translator_.emplace();
+    served = held_translator_->Translate(std::move(accepted), fleet, revision, now).snapshot;
+  }
+  Translator::Result result =
+      translator_.Translate(std::move(resources), fleet, revision, now, served);
+  if (served != nullptr) result.snapshot = std::move(served);
+  result.snapshot = result.snapshot->Holding(IdsOf(held_));
+  return result;
+}
+
 // Translates the candidate and takes the new statuses into it. REQUIRES: writing_ is held.
 void Configuration::Restate(Staged& staged) {
   staged.fleet = agents_.Report();
-  Translator::Result translated = translator_.Translate(std::move(staged.resources), *staged.fleet,
-                                                        staged.revision, Rfc3339Now());
+  Translator::Result translated =
+      Translate(std::move(staged.resources), *staged.fleet, staged.revision);
   for (ResourcePtr& object : translated.status_updates) {
     const ResourceKey key = KeyOf(*object);
     const bool status_only = !staged.operations.contains(key);
@@ -129,6 +155,9 @@ void Configuration::Publish(const Staged& staged) {
 // Makes it what is in force. REQUIRES: writing_ is held.
 void Configuration::Show(const Staged& staged, std::vector<Change> changes) {
   if (before_show_) before_show_();
+  for (const Change& change : changes) {
+    quota_.Note(change.before, change.type == v1::WatchEvent::DELETED ? nullptr : change.object);
+  }
   {
     const std::lock_guard lock(mutex_);
     revision_ = staged.revision;
@@ -237,6 +266,7 @@ absl::StatusOr<v1::ApplyResponse> Configuration::ApplyBeside(
   if (request.has_prune()) {
     RETURN_IF_ERROR(Prune(request.prune(), selector, may_delete, staged, response));
   }
+  RETURN_IF_ERROR(quota_.Check(*resources_, staged.operations));
   if (!staged.operations.empty()) Restate(staged);
   if (!request.dry_run() && !staged.operations.empty()) {
     RETURN_IF_ERROR(Commit(staged, author, false));

@@ -25,9 +25,11 @@
 #include "apk/v1/backup.pb.h"
 #include "common/thread.h"
 #include "control-plane/admin/change_feed.h"
+#include "control-plane/admin/quota.h"
 #include "control-plane/backup/backup_file.h"
 #include "control-plane/discovery/agent_registry.h"
 #include "control-plane/discovery/snapshot_cache.h"
+#include "control-plane/resources/held_objects.h"
 #include "control-plane/resources/label_selector.h"
 #include "control-plane/store/log.h"
 #include "control-plane/translation/translator.h"
@@ -46,12 +48,19 @@ class Configuration {
   // Takes in what others appended to the log since. FAILED_PRECONDITION where the log is another
   // than before.
   absl::Status CatchUp();
+  // How much may be in one namespace. Before the configuration is loaded.
+  void LimitNamespaces(const QuotaOptions& options) { quota_.Limit(options); }
   // Called before each snapshot is published, with no other under way, where others write to the
   // store, too: it must not come back to this. Before the configuration is loaded.
   void BeforeShow(std::function<void()> before) { before_show_ = std::move(before); }
   // What agents got, or would have got, of an older revision. NOT_FOUND where the store has
   // forgotten it.
-  absl::StatusOr<SlicesPtr> SnapshotAt(uint64_t revision);
+  absl::StatusOr<SlicesPtr> SnapshotAt(uint64_t revision, const std::vector<HeldObject>& held);
+  // The objects of it.
+  absl::StatusOr<ResourceSet> ResourcesAt(uint64_t revision);
+  // What agents are not given from now on: what they run by it is published, under the revision
+  // that is in force.
+  void HoldBack(std::vector<HeldObject> held);
 
   // Whether conditions that follow from what agents report are written here; one of several control
   // planes does. True at first.
@@ -138,6 +147,7 @@ class Configuration {
   void TranslateForeign(Staged& staged);
   void PublishStatuses(Staged& staged);
   void Restate(Staged& staged);
+  Translator::Result Translate(ResourceSet resources, const FleetReport& fleet, uint64_t revision);
   // What agents report changes conditions: done on a thread of its own, however often they report.
   void FollowFleet();
   void RestateFleet();
@@ -152,6 +162,10 @@ class Configuration {
 
   std::mutex writing_;  // Over the log, the translator, and changing what is in force.
   Translator translator_;
+  NamespaceQuota quota_;
+  std::vector<HeldObject> held_;
+  std::optional<Translator> held_translator_;  // Of what agents get; while something is held back.
+  bool loaded_ = false;
   bool statuses_missed_ = false;
   // Until then the store is not asked again what its newest revision is; since the clock's epoch.
   std::atomic<std::chrono::steady_clock::duration> silent_until_{};

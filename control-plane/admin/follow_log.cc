@@ -50,8 +50,7 @@ void Configuration::PublishStatuses(Staged& staged) {
 
 // The snapshot of what others committed, statuses as they have them. REQUIRES: writing_ is held.
 void Configuration::TranslateForeign(Staged& staged) {
-  Translator::Result translated =
-      translator_.Translate(staged.resources, agents_.Report(), staged.revision, Rfc3339Now());
+  Translator::Result translated = Translate(staged.resources, agents_.Report(), staged.revision);
   staged.snapshot = std::move(translated.snapshot);
   if (!translated.status_updates.empty() && writes_statuses_.load()) WakeFleet();
 }
@@ -146,15 +145,29 @@ absl::Status Configuration::Reload() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<SlicesPtr> Configuration::SnapshotAt(uint64_t revision) {
-  ResourceSet resources;
-  {
-    const std::lock_guard writing(writing_);
-    ASSIGN_OR_RETURN(resources, log_.StateAt(revision));
-  }
+absl::StatusOr<ResourceSet> Configuration::ResourcesAt(uint64_t revision) {
+  const std::lock_guard writing(writing_);
+  if (revision == revision_) return *resources_;
+  return log_.StateAt(revision);
+}
+
+absl::StatusOr<SlicesPtr> Configuration::SnapshotAt(uint64_t revision,
+                                                    const std::vector<HeldObject>& held) {
+  ASSIGN_OR_RETURN(ResourceSet resources, ResourcesAt(revision));
+  HoldBackIn(resources, held);
   const SlicesPtr made =
       Translator().Translate(std::move(resources), {}, revision, Rfc3339Now()).snapshot;
-  return ShareWith(*snapshots_.Newest(), *made->whole());
+  return ShareWith(*snapshots_.Newest(), *made->Holding(IdsOf(held))->whole());
+}
+
+void Configuration::HoldBack(std::vector<HeldObject> held) {
+  const std::lock_guard writing(writing_);
+  if (IdsOf(held) == IdsOf(held_)) return;
+  held_ = std::move(held);
+  if (!loaded_) return;
+  Staged staged = Candidate();
+  Restate(staged);
+  PublishStatuses(staged);
 }
 
 void Configuration::WriteStatuses(bool here) {

@@ -76,6 +76,7 @@ absl::StatusOr<v1::RollbackResponse> Configuration::RollBackPresent(
     Tell(key, v1::ObjectResult::DELETED, response);
     staged.Remove(key);
   }
+  RETURN_IF_ERROR(quota_.Check(*resources_, staged.operations));
   if (!request.dry_run()) RETURN_IF_ERROR(PutInForce(staged, author));
   response.set_revision(revision_);
   return response;

@@ -133,7 +133,11 @@ int RunApply(const GlobalFlags& global, const ApplyFlags& flags) {
   std::cout.flush();
   ReportConditions(*response, *documents, report);
   if (dry_run) return 0;
-  if (flags.wait != "none") return WaitForAgents(*session, response->revision(), *patience);
+  if (flags.wait != "none") {
+    std::vector<v1::ObjectKey> about;
+    for (const v1::ObjectResult& result : response->results()) about.push_back(result.key());
+    return WaitForAgents(*session, response->revision(), about, *patience);
+  }
   NoteIfNobodyServes(*session);
   return 0;
 }

@@ -120,7 +120,9 @@ const char* VerbOf(v1::ObjectResult::Action action);
 std::optional<std::chrono::milliseconds> ParsePatience(const std::string& text);
 // Until every connected agent runs the newest snapshot, which is at least that of `revision`; says
 // which does not, and why, and what a rollout of it does. Returns the exit code.
-int WaitForAgents(const Session& session, uint64_t revision, std::chrono::milliseconds patience);
+// `about`: what the revision changed.
+int WaitForAgents(const Session& session, uint64_t revision,
+                  const std::vector<v1::ObjectKey>& about, std::chrono::milliseconds patience);
 
 int RunAgents(const GlobalFlags& global, const std::string& output);
 
@@ -147,6 +149,8 @@ int RunRotateAuthority(const GlobalFlags& global, v1::RotateAuthorityRequest::St
                        bool force);
 // What a rollout is at, in a line; "" where there was none.
 std::string LineOf(const v1::RolloutStatus& status);
+// Why an object is held back, in a sentence.
+std::string TextOf(const v1::HeldObject& held);
 // With `watch` until it has ended; then the exit code says whether it was promoted.
 int RunRolloutStatus(const GlobalFlags& global, const std::string& output, bool watch);
 int RunRolloutHistory(const GlobalFlags& global, const std::string& output);

@@ -52,6 +52,22 @@ void PrintStatus(const v1::RolloutStatus& status) {
     std::cout << "Agents that no rollout has reached run revision " << status.promoted_revision()
               << ".\n";
   }
+  for (const v1::HeldObject& held : status.held()) {
+    std::cout << "\n" << Printable(TextOf(held)) << "\n";
+  }
+  if (!status.held().empty()) {
+    std::cout << "Apply it mended, go back (apkctl rollback), or have agents try it anew (apkctl "
+                 "rollout retry).\n";
+  }
+  if (status.rollout().state() != "Failed") {
+    for (const v1::RolloutRefusal& refusal : status.rollout().refusals()) {
+      std::cout << "\n"
+                << Printable(Concat("agent ", refusal.agent(),
+                                    " refuses what others run: ", refusal.resource(),
+                                    refusal.resource().empty() ? "" : ": ", refusal.message()))
+                << "\n";
+    }
+  }
   if (status.stages().empty()) return;
   std::vector<Row> stages = {{"STAGE", "STATE", "AGENTS", "CONNECTED", "RUNNING"}};
   for (const v1::RolloutStageStatus& stage : status.stages()) {
@@ -106,8 +122,21 @@ std::string LineOf(const v1::RolloutStatus& status) {
     line += Concat(IsUnderWay(rollout) ? ", stage " : " at stage ", rollout.stage());
   }
   if (!rollout.reason().empty()) line += Concat(": ", rollout.reason());
+  if (!status.search().empty()) line += Concat(", ", status.search());
   if (!status.waits_for().empty()) line += Concat(", waits for ", status.waits_for());
   return line;
+}
+
+std::string TextOf(const v1::HeldObject& held) {
+  const std::string space = held.namespace_().empty() ? "" : held.namespace_() + "/";
+  const std::string goes_on = held.absent() ? "have none of it"
+                                            : Concat("go on with what it was at revision ",
+                                                     std::to_string(held.accepted_revision()));
+  return Concat(
+      held.kind(), " ", space, held.name(), " is held back, agents ", goes_on, ": revision ",
+      std::to_string(held.revision()), " of it is refused by ",
+      held.agents() == 1 ? "one of them, " : Concat(std::to_string(held.agents()), " of them, "),
+      held.agent(), ": ", held.message());
 }
 
 int RunRolloutStatus(const GlobalFlags& global, const std::string& output, bool watch) {

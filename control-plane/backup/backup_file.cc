@@ -32,6 +32,11 @@ std::string WriteBackup(const Backup& backup) {
     stored->set_key(key);
     stored->set_value(value);
   }
+  for (const auto& [key, value] : backup.rollouts) {
+    v1::BackupRecord* const stored = file.add_rollouts();
+    stored->set_key(key);
+    stored->set_value(value);
+  }
   return Seal(kMagic, file.SerializeAsString());
 }
 
@@ -58,6 +63,9 @@ absl::StatusOr<Backup> ReadBackup(std::string_view file) {
   backup.program_version = stored.program_version();
   for (const v1::BackupRecord& record : stored.identities()) {
     backup.identities.emplace_back(record.key(), record.value());
+  }
+  for (const v1::BackupRecord& record : stored.rollouts()) {
+    backup.rollouts.emplace_back(record.key(), record.value());
   }
   for (const v1::BackupObject& object : stored.objects()) {
     ASSIGN_OR_RETURN(ResourcePtr parsed,

@@ -21,6 +21,8 @@ struct Backup {
   ResourceSet resources;
   // Who had joined and who was shut out: records, as IdentityLedger::Export gives them.
   std::vector<std::pair<std::string, std::string>> identities;
+  // What rollouts go by: records, as RolloutBook::Export gives them.
+  std::vector<std::pair<std::string, std::string>> rollouts;
 };
 
 // The file has Secrets in the clear.

@@ -18,9 +18,10 @@ SlicesPtr NoneFor(const SlicesPtr& slices) {
 // True where agents get something else of it than before.
 bool SnapshotCache::TakeIn(SlicesPtr snapshot) {
   const bool same = newest_->SameAs(*snapshot);
+  const bool same_held = newest_->whole()->held == snapshot->whole()->held;
   newest_ = std::move(snapshot);
   const uint64_t revision = newest_->whole()->revision;
-  if (same && !spans_.empty()) {
+  if (same && same_held && !spans_.empty()) {
     spans_.back().last = revision;
     return false;
   }
@@ -69,6 +70,15 @@ void SnapshotCache::Release() {
   Changed();
 }
 
+void SnapshotCache::SetTrial(SnapshotTrial trial) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (trial.agent == trial_.agent && trial.slices == trial_.slices) return;
+    trial_ = std::move(trial);
+  }
+  Changed();
+}
+
 SnapshotPtr SnapshotCache::Newest() const {
   const std::lock_guard lock(mutex_);
   return newest_->whole();
@@ -81,13 +91,19 @@ SlicesPtr SnapshotCache::NewestSlices() const {
 
 uint64_t SnapshotCache::FirstRevision() const {
   const std::lock_guard lock(mutex_);
-  return spans_.empty() ? 0 : spans_.back().first;
+  uint64_t first = 0;
+  for (auto span = spans_.rbegin(); span != spans_.rend() && span->slices->SameAs(*newest_);
+       ++span) {
+    first = span->first;
+  }
+  return first;
 }
 
-SlicesPtr SnapshotCache::Find(uint64_t revision) const {
+SlicesPtr SnapshotCache::Find(uint64_t revision, const std::vector<uint64_t>& held) const {
   const std::lock_guard lock(mutex_);
   for (const Span& span : spans_) {
-    if (span.first <= revision && revision <= span.last) return span.slices;
+    const bool there = span.first <= revision && revision <= span.last;
+    if (there && span.slices->whole()->held == held) return span.slices;
   }
   return nullptr;
 }
@@ -102,6 +118,9 @@ SnapshotPtr SnapshotCache::For(const AgentScope& agent) const {
   SlicesPtr slices;
   {
     const std::lock_guard lock(mutex_);
+    if (trial_.slices != nullptr && trial_.agent == AgentKey(agent.id)) {
+      return trial_.slices->For(agent.labels);
+    }
     targets = targets_;
     slices = newest_;
   }

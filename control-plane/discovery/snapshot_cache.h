@@ -35,6 +35,12 @@ struct RolloutTargets {
   uint64_t withdrawn_after = 0;
 };
 
+// One agent tries a snapshot that nobody else gets.
+struct SnapshotTrial {
+  uint64_t agent = 0;  // AgentKey
+  SlicesPtr slices;    // nullptr: there is none.
+};
+
 class SnapshotCache {
  public:
   // Makes it the newest; the listener is told unless all agents get the same of it as before, or it
@@ -46,15 +52,17 @@ class SnapshotCache {
   void SetTargets(RolloutTargets targets);
   // Agents are to run what is newest.
   void Release();
+  // Whatever the targets are.
+  void SetTrial(SnapshotTrial trial);
 
   // The whole. Never nullptr; without a version before the first Publish.
   SnapshotPtr Newest() const;
   SlicesPtr NewestSlices() const;
   // The first revision that was published with what the newest has for agents.
   uint64_t FirstRevision() const;
-  // One of the last that were published, which is for agents what there was at `revision`; nullptr
-  // where that is not known.
-  SlicesPtr Find(uint64_t revision) const;
+  // One of the last that were published, which is for agents what there was at `revision` with
+  // these held back; nullptr where that is not known.
+  SlicesPtr Find(uint64_t revision, const std::vector<uint64_t>& held = {}) const;
   // What those run that are no members; the newest where nothing is held back.
   SlicesPtr Held() const;
   // What the agent should run. Never nullptr.
@@ -95,6 +103,7 @@ class SnapshotCache {
       std::make_shared<const SnapshotSlices>(std::make_shared<const SharedSnapshot>());
   std::deque<Span> spans_;                 // The last few; the newest is in the last.
   std::optional<RolloutTargets> targets_;  // Nothing: everybody gets the newest.
+  SnapshotTrial trial_;
 };
 
 }  // namespace apk

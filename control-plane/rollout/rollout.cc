@@ -15,6 +15,7 @@ using State = v1::StoredRollout;
 
 constexpr uint32_t kRestartsMax = 2;
 constexpr int kRefusalsMax = 10;
+constexpr size_t kOddShare = 20;  // One in so many.
 // So far may the promoted revision lie behind one that is the same for agents: whoever starts
 // translates it from the log, which does not reach back for ever.
 constexpr uint64_t kLagMax = 100;
@@ -35,9 +36,12 @@ State End(const State& state, State::State how, std::string reason, int64_t now_
   ended.set_ended_ms(now_ms);
   ended.set_paused_ms(0);
   ended.clear_members();
+  ended.set_refused_ms(0);
   if (how == State::PROMOTED) {
     ended.set_promoted_revision(state.revision());
+    *ended.mutable_promoted_held() = state.held();
   } else {
+    ended.clear_refusals();  // Of odd ones.
     ended.set_withdrawn_revision(std::max(state.withdrawn_revision(), state.revision()));
   }
   return ended;
@@ -49,6 +53,8 @@ State Begin(const State& state, const v1::RolloutPolicy& policy, const RolloutVi
   next.set_state(State::PROGRESSING);
   next.set_promoted_revision(state.promoted_revision());
   next.set_from_revision(state.promoted_revision());
+  *next.mutable_promoted_held() = state.promoted_held();
+  next.mutable_held()->Assign(view.held.begin(), view.held.end());
   next.set_withdrawn_revision(state.withdrawn_revision());
   next.set_revision(view.newest_revision);
   next.set_started_ms(view.now_ms);
@@ -64,6 +70,11 @@ void EnterStage(State& state, uint32_t stage, int64_t now_ms) {
   state.set_stage_ms(now_ms);
   state.set_acknowledged_ms(0);
   state.set_absent_ms(0);
+}
+
+void SetPromoted(const RolloutView& view, State& state) {
+  state.set_promoted_revision(view.head_revision);
+  state.mutable_promoted_held()->Assign(view.held.begin(), view.held.end());
 }
 
 State Advance(const State& state, const RolloutPlan& plan, int64_t now_ms) {
@@ -95,8 +106,8 @@ std::string TextOf(const v1::RolloutRefusal& refusal) {
                 refusal.resource().empty() ? "" : ": ", refusal.message());
 }
 
-std::optional<State> FailByRefusal(const State& state, const std::vector<Seen>& members,
-                                   int64_t now_ms) {
+// REQUIRES: one refuses it.
+State FailByRefusal(const State& state, const std::vector<Seen>& members, int64_t now_ms) {
   State failed;
   int refusals = 0;
   for (const Seen& seen : members) {
@@ -106,11 +117,30 @@ std::optional<State> FailByRefusal(const State& state, const std::vector<Seen>& 
       if (refusals <= kRefusalsMax) *failed.add_refusals() = refusal;
     }
   }
-  if (refusals == 0) return std::nullopt;
   if (refusals > 1) {
     failed.set_reason(Concat(failed.reason(), ", and ", std::to_string(refusals - 1), " more"));
   }
   return failed;
+}
+
+// Where somebody refuses it: whether that ends it, or since when the others are waited for.
+std::optional<State> HearMembers(const State& state, const std::vector<Seen>& members,
+                                 int64_t now_ms) {
+  Answers answers;
+  for (const Seen& seen : members) {
+    if (seen.agent == nullptr || !seen.agent->concerned) continue;
+    const bool refuses = !seen.agent->refusals.empty();
+    ++(refuses ? answers.refuse : seen.agent->runs_it ? answers.run : answers.pending);
+  }
+  const Opinion opinion = OpinionOf(answers, state.refused_ms(), now_ms);
+  if (opinion == Opinion::kRefused) return FailByRefusal(state, members, now_ms);
+  const bool undecided = opinion == Opinion::kUndecided;
+  const bool noted = opinion != Opinion::kOdd || !state.refusals().empty();
+  if (undecided == (state.refused_ms() != 0) && noted) return std::nullopt;
+  State next = state;
+  next.set_refused_ms(undecided ? now_ms : 0);
+  if (!noted) *next.mutable_refusals() = FailByRefusal(state, members, now_ms).refusals();
+  return next;
 }
 
 // A process that begins anew has crashed, more likely than not where it does so again. Once is
@@ -180,7 +210,8 @@ std::string Names(const std::vector<std::string>& names) {
 std::vector<std::string> Behind(const std::vector<Seen>& members) {
   std::vector<std::string> behind;
   for (const Seen& seen : members) {
-    if (seen.agent != nullptr && !seen.agent->runs_it) behind.push_back(seen.agent->id);
+    const RolloutAgent* const agent = seen.agent;
+    if (agent != nullptr && !agent->runs_it && agent->refusals.empty()) behind.push_back(agent->id);
   }
   return behind;
 }
@@ -219,7 +250,7 @@ std::optional<State> AwaitMembers(const State& state, const RolloutPlan& plan,
 std::optional<State> StepStage(const State& state, const RolloutPlan& plan,
                                const RolloutView& view) {
   const std::vector<Seen> members = MembersSeen(state, view.agents);
-  if (auto failed = FailByRefusal(state, members, view.now_ms)) return failed;
+  if (auto next = HearMembers(state, members, view.now_ms)) return next;
   if (auto noted = NoteRestarts(state, members, view.now_ms)) return noted;
   if (auto failed = FailByRate(state, plan, view)) return failed;
   if (state.paused_ms() != 0) return std::nullopt;
@@ -258,7 +289,7 @@ std::optional<State> Step(const State& state, const v1::RolloutPolicy& policy,
   if (state.promoted_revision() == 0) {  // The policy is new.
     if (view.head_revision == 0) return std::nullopt;
     State next = state;
-    next.set_promoted_revision(view.head_revision);
+    SetPromoted(view, next);
     return next;
   }
   if (IsUnderWay(state)) {
@@ -279,7 +310,7 @@ std::optional<State> Step(const State& state, const v1::RolloutPolicy& policy,
   if (view.newest_is_promoted) {
     if (view.head_revision < state.promoted_revision() + kLagMax) return std::nullopt;
     State next = state;
-    next.set_promoted_revision(view.head_revision);
+    SetPromoted(view, next);
     return next;
   }
   const bool stopped = state.state() == State::FAILED || state.state() == State::ABORTED;
@@ -292,6 +323,7 @@ std::optional<int64_t> NextStepMs(const State& state) {
   const RolloutPlan plan = PlanOf(state.policy());
   if (state.stage() >= plan.stages.size()) return std::nullopt;
   const int64_t timeout_ms = plan.stages[state.stage()].timeout.count();
+  if (state.refused_ms() != 0) return state.refused_ms() + kOpinionMs;
   if (state.absent_ms() != 0) return state.absent_ms() + timeout_ms;
   if (state.acknowledged_ms() != 0) return state.acknowledged_ms() + SoakOf(plan, state).count();
   return state.stage_ms() + timeout_ms;
@@ -327,13 +359,14 @@ absl::StatusOr<State> Abort(const State& state, const std::string& user, int64_t
   return End(state, State::ABORTED, Concat("aborted by ", user), now_ms);
 }
 
-absl::StatusOr<State> Retry(const State& state) {
+absl::StatusOr<State> Retry(const State& state, bool anything_held) {
   if (IsUnderWay(state)) {
     return absl::FailedPreconditionError(
         Concat("rollout ", std::to_string(state.number()), " is under way"));
   }
-  if (state.state() != State::FAILED && state.state() != State::ABORTED) {
-    return absl::FailedPreconditionError("there is nothing to try again: no rollout was stopped");
+  if (state.state() != State::FAILED && state.state() != State::ABORTED && !anything_held) {
+    return absl::FailedPreconditionError(
+        "there is nothing to try again: no rollout was stopped, and nothing is held back");
   }
   State next = state;
   next.set_state(State::NONE);
@@ -355,7 +388,17 @@ absl::StatusOr<State> WithoutPolicy(const State& state, bool newest_is_promoted,
   State next = state;
   if (IsUnderWay(state)) next = End(state, State::SUPERSEDED, "the policy was removed", now_ms);
   next.set_promoted_revision(0);
+  next.clear_promoted_held();
   return next;
+}
+
+Opinion OpinionOf(const Answers& answers, int64_t refused_ms, int64_t now_ms) {
+  if (answers.refuse == 0) return Opinion::kNone;
+  const bool waits = refused_ms == 0 || now_ms - refused_ms < kOpinionMs;
+  if (answers.pending > 0 && waits) return Opinion::kUndecided;
+  const size_t odd_max = std::max<size_t>(1, (answers.refuse + answers.run) / kOddShare);
+  const bool odd = answers.refuse <= odd_max && answers.run >= 2 * answers.refuse;
+  return odd ? Opinion::kOdd : Opinion::kRefused;
 }
 
 bool IsUnderWay(const State& state) { return state.state() == State::PROGRESSING; }

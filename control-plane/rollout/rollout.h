@@ -44,6 +44,7 @@ struct RolloutView {
                                  // the same as another.
   bool newest_is_promoted = false;
   bool newest_is_candidate = false;  // As the rollout's.
+  std::vector<uint64_t> held{};      // What is held back of it: ids.
   std::vector<RolloutAgent> agents;
 };
 
@@ -62,7 +63,7 @@ absl::StatusOr<v1::StoredRollout> Pause(const v1::StoredRollout& state, int64_t 
 absl::StatusOr<v1::StoredRollout> Resume(const v1::StoredRollout& state, int64_t now_ms);
 absl::StatusOr<v1::StoredRollout> Abort(const v1::StoredRollout& state, const std::string& user,
                                         int64_t now_ms);
-absl::StatusOr<v1::StoredRollout> Retry(const v1::StoredRollout& state);
+absl::StatusOr<v1::StoredRollout> Retry(const v1::StoredRollout& state, bool anything_held);
 // There are to be no more: everybody gets the newest revision. Unless it is forced,
 // FAILED_PRECONDITION where that is held back from somebody.
 absl::StatusOr<v1::StoredRollout> WithoutPolicy(const v1::StoredRollout& state,
@@ -70,6 +71,19 @@ absl::StatusOr<v1::StoredRollout> WithoutPolicy(const v1::StoredRollout& state,
                                                 int64_t now_ms);
 
 bool IsUnderWay(const v1::StoredRollout& state);
+
+// What is made of the answers of agents that were given the same.
+struct Answers {
+  size_t refuse = 0;
+  size_t run = 0;
+  size_t pending = 0;  // Connected, and without an answer yet.
+};
+enum class Opinion { kNone, kUndecided, kOdd, kRefused };
+// Whether it is to be blamed on what they were given, or on those that refuse it: on these where it
+// is one alone, or one in twenty, of what twice as many run. `refused_ms`: since when it is known
+// that one refuses, 0: only now. Those that have not answered are not waited for for long.
+Opinion OpinionOf(const Answers& answers, int64_t refused_ms, int64_t now_ms);
+inline constexpr int64_t kOpinionMs = 2000;
 // "Progressing", for people; a paused one is "Paused".
 std::string StateName(const v1::StoredRollout& state);
 // Sums over agents that run the rollout's revision, and over those that don't.

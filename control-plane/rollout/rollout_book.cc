@@ -1,4 +1,4 @@
-// Three records, which are read together and written together.
+// Four records, which are read together and written together.
 #include "control-plane/rollout/rollout_book.h"
 
 #include <algorithm>
@@ -15,12 +15,14 @@ namespace {
 constexpr int kAttempts = 10;
 constexpr int kHistoryMax = 50;
 constexpr char kPrefix[] = "rollout/";
-const std::array<std::string, 3> kKeys = {"rollout/policy", "rollout/state", "rollout/history"};
+const std::array<std::string, 4> kKeys = {"rollout/policy", "rollout/state", "rollout/history",
+                                          "rollout/held"};
 
 google::protobuf::Message& PartOf(RolloutPage& page, size_t index) {
   if (index == 0) return page.policy;
   if (index == 1) return page.state;
-  return page.history;
+  if (index == 2) return page.history;
+  return page.held;
 }
 
 }  // namespace
@@ -99,6 +101,7 @@ absl::Status RolloutBook::Write(const RolloutPage& page, const RolloutChange& ch
       write(2, history);
     }
   }
+  if (change.held.has_value()) write(3, *change.held);
   if (writes.empty()) return absl::OkStatus();
   const absl::Status written = records_.Write(writes);
   if (!written.ok() && !absl::IsAborted(written)) return written;
@@ -121,6 +124,41 @@ absl::Status RolloutBook::Change(
     if (!absl::IsAborted(written)) return written;
   }
   return written;
+}
+
+std::vector<std::pair<std::string, std::string>> RolloutBook::Export() const {
+  const PagePtr page = Now();
+  std::vector<std::pair<std::string, std::string>> exported;
+  if (page->has_policy()) exported.emplace_back(kKeys[0], page->policy.SerializeAsString());
+  v1::StoredHeld held;
+  held.set_last_id(page->held.last_id());
+  for (const v1::StoredHeldObject& object : page->held.objects()) {
+    if (!object.lifted()) *held.add_objects() = object;
+  }
+  if (!held.objects().empty()) exported.emplace_back(kKeys[3], held.SerializeAsString());
+  return exported;
+}
+
+RolloutPage PageOf(const std::vector<std::pair<std::string, std::string>>& exported) {
+  RolloutPage page;
+  for (const auto& [key, value] : exported) {
+    if (key == kKeys[0]) page.policy.ParseFromString(value);
+    if (key == kKeys[3]) page.held.ParseFromString(value);
+  }
+  return page;
+}
+
+absl::Status ImportRollouts(Records& records,
+                            const std::vector<std::pair<std::string, std::string>>& exported) {
+  const RolloutPage page = PageOf(exported);
+  std::vector<RecordWrite> writes;
+  if (page.has_policy()) {
+    writes.push_back({.key = kKeys[0], .value = page.policy.SerializeAsString()});
+  }
+  if (!page.held.objects().empty()) {
+    writes.push_back({.key = kKeys[3], .value = page.held.SerializeAsString()});
+  }
+  return writes.empty() ? absl::OkStatus() : records.Write(writes);
 }
 
 }  // namespace apk

@@ -10,6 +10,8 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "apk/v1/store.pb.h"
 #include "control-plane/store/records.h"
@@ -21,7 +23,8 @@ struct RolloutPage {
   v1::StoredRolloutPolicy policy;
   v1::StoredRollout state;
   v1::StoredRolloutHistory history;
-  std::array<int64_t, 3> versions{};  // Of the records, in this order; 0: there is none.
+  v1::StoredHeld held;
+  std::array<int64_t, 4> versions{};  // Of the records, in this order; 0: there is none.
 
   bool has_policy() const { return policy.policy().stages_size() > 0; }
 };
@@ -30,6 +33,7 @@ struct RolloutPage {
 struct RolloutChange {
   std::optional<v1::StoredRolloutPolicy> policy;  // Without stages: there is none from then on.
   std::optional<v1::StoredRollout> state;         // One that ends goes into the history.
+  std::optional<v1::StoredHeld> held{};
 };
 
 class RolloutBook {
@@ -54,6 +58,10 @@ class RolloutBook {
   absl::Status Change(
       const std::function<absl::StatusOr<RolloutChange>(const RolloutPage&)>& decide);
 
+  // What a backup has of it: the policy, and what is held back. What a rollout is at is none of it:
+  // agents are wherever they are by then.
+  std::vector<std::pair<std::string, std::string>> Export() const;
+
   // Called, on any thread, when it may be another; it must not wait for long, nor change it.
   // nullptr: nobody is told, from the return on.
   void OnChange(std::function<void()> changed);
@@ -66,10 +74,16 @@ class RolloutBook {
   Records& records_;
   mutable std::mutex mutex_;
   PagePtr page_ = std::make_shared<const RolloutPage>();
-  std::array<int64_t, 3> seen_{};  // As versions, but of one that is gone: when it was seen to be.
+  std::array<int64_t, 4> seen_{};  // As versions, but of one that is gone: when it was seen to be.
 
   std::mutex listener_mutex_;  // Held while it runs, so that setting another is a full stop.
   std::function<void()> changed_;
 };
+
+// What Export gave, as far as it can be read; otherwise empty.
+RolloutPage PageOf(const std::vector<std::pair<std::string, std::string>>& exported);
+// Into a store that has none of it.
+absl::Status ImportRollouts(Records& records,
+                            const std::vector<std::pair<std::string, std::string>>& exported);
 
 }  // namespace apk

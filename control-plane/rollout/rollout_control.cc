@@ -3,6 +3,7 @@
 #include "control-plane/rollout/rollout_control.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "common/log.h"
@@ -57,7 +58,11 @@ void LogStep(const v1::StoredRollout& before, const v1::StoredRollout& after) {
 
 RolloutControl::RolloutControl(RolloutBook& book, Configuration& configuration,
                                SnapshotCache& snapshots, AgentRegistry& agents)
-    : book_(book), configuration_(configuration), snapshots_(snapshots), agents_(agents) {
+    : book_(book),
+      configuration_(configuration),
+      snapshots_(snapshots),
+      agents_(agents),
+      quarantine_(configuration, snapshots, agents) {
   // At once, wherever it was learnt: what is published next must not get through.
   book_.OnChange([this] {
     if (book_.Now()->has_policy()) snapshots_.Hold();
@@ -65,15 +70,22 @@ RolloutControl::RolloutControl(RolloutBook& book, Configuration& configuration,
   });
 }
 
-absl::Status RolloutControl::Load() { return book_.Load(); }
+absl::Status RolloutControl::Load() {
+  RETURN_IF_ERROR(book_.Load());
+  configuration_.HoldBack(InForce(book_.Now()->held));
+  return absl::OkStatus();
+}
 
 void RolloutControl::Start() {
   Follow();
   snapshots_.OnPublish([this] {
-    if (book_.Now()->has_policy()) Wake();
+    const RolloutBook::PagePtr page = book_.Now();
+    if (page->has_policy() || !page->held.objects().empty()) Wake();
   });
   agents_.OnAgents([this] {
-    if (!book_.Now()->has_policy()) return;
+    if (!book_.Now()->has_policy() && !agents_.AnyRefuses() && !book_.Now()->held.has_bisection()) {
+      return;
+    }
     const std::lock_guard lock(mutex_);
     agents_changed_ = true;
     wake_.notify_one();
@@ -123,6 +135,8 @@ void RolloutControl::AskTraffic(const RolloutPage& page) {
 
 Milliseconds RolloutControl::Patience(bool leads) const {
   const RolloutBook::PagePtr page = book_.Now();
+  if (quarantine_.Waits()) return kLookAtTraffic;
+  if (page->held.has_bisection()) return kRound;
   if (!page->has_policy() || !IsUnderWay(page->state)) return kIdle;
   const Milliseconds patience = WantsTraffic(*page) ? kLookAtTraffic : kRound;
   const std::optional<int64_t> next = NextStepMs(page->state);
@@ -151,18 +165,22 @@ void RolloutControl::Run() {
 }
 
 // Of the store, where nobody has it in memory. nullptr where it can't be had.
-SlicesPtr RolloutControl::SnapshotOf(uint64_t revision) {
+SlicesPtr RolloutControl::SnapshotOf(uint64_t revision,
+                                     const google::protobuf::RepeatedField<uint64_t>& held,
+                                     const RolloutPage& page) {
   if (revision == 0 || revision == lost_revision_) return nullptr;
+  const std::vector<uint64_t> ids(held.begin(), held.end());
   {
     const std::lock_guard lock(targets_mutex_);
     for (const SlicesPtr& known : {targets_.promoted, targets_.candidate}) {
-      if (known != nullptr && known->whole()->revision == revision) return known;
+      if (known == nullptr || known->whole()->held != ids) continue;
+      if (known->whole()->revision == revision) return known;
     }
   }
-  if (const SlicesPtr published = snapshots_.Find(revision); published != nullptr) {
+  if (const SlicesPtr published = snapshots_.Find(revision, ids); published != nullptr) {
     return published->At(revision);
   }
-  absl::StatusOr<SlicesPtr> made = configuration_.SnapshotAt(revision);
+  absl::StatusOr<SlicesPtr> made = configuration_.SnapshotAt(revision, ObjectsOf(page.held, held));
   if (made.ok()) return *std::move(made);
   LogError(
       "a revision of a rollout can't be read: agents keep what they have",
@@ -184,6 +202,7 @@ RolloutBook::PagePtr RolloutControl::Follow() {
       targets_ = {};
     }
     snapshots_.Release();
+    quarantine_.Follow(*page);
     return page;
   }
   RolloutTargets targets;
@@ -193,8 +212,10 @@ RolloutBook::PagePtr RolloutControl::Follow() {
     targets.promoted = snapshots_.Held();
     if (targets.promoted->whole()->version.empty()) targets.promoted = snapshots_.NewestSlices();
   } else {
-    targets.promoted = SnapshotOf(state.promoted_revision());
-    if (NeedsCandidate(state)) targets.candidate = SnapshotOf(state.revision());
+    targets.promoted = SnapshotOf(state.promoted_revision(), state.promoted_held(), *page);
+    if (NeedsCandidate(state)) {
+      targets.candidate = SnapshotOf(state.revision(), state.held(), *page);
+    }
   }
   if (IsUnderWay(state)) {
     absl::flat_hash_set<uint64_t> members;
@@ -211,6 +232,7 @@ RolloutBook::PagePtr RolloutControl::Follow() {
   const bool complete = targets.promoted != nullptr && (!needed || targets.candidate != nullptr);
   followed_ = complete ? page : nullptr;
   snapshots_.SetTargets(std::move(targets));
+  quarantine_.Follow(*page);
   return followed_;
 }
 
@@ -230,6 +252,7 @@ void RolloutControl::Report(const RolloutPage& page) {
       }
     }
   }
+  held_back.objects = quarantine_.Reasons(page);
   agents_.SetHeldBack(std::move(held_back));
 }
 
@@ -249,6 +272,7 @@ RolloutView RolloutControl::View(const RolloutPage& page) {
   view.now_ms = NowMs();
   view.head_revision = newest->whole()->revision;
   view.newest_revision = snapshots_.FirstRevision();
+  view.held = newest->whole()->held;
   view.newest_is_promoted = targets.promoted != nullptr && newest->SameAs(*targets.promoted);
   view.newest_is_candidate = targets.candidate != nullptr && newest->SameAs(*targets.candidate);
   // As the rollout has it: the revision that was read first after a start may be a later one.
@@ -266,7 +290,12 @@ RolloutView RolloutControl::View(const RolloutPage& page) {
 // Looks, and takes one step where this control plane leads; false where there is none to take.
 bool RolloutControl::Drive(const RolloutBook::PagePtr& page, bool leads) {
   // Without the snapshots nothing can be said of who runs what.
-  if (page == nullptr || !page->has_policy()) return false;
+  if (page == nullptr) return false;
+  if (leads && (page->held.has_bisection() || !page->has_policy())) {
+    std::optional<v1::StoredHeld> held = quarantine_.Step(*page);
+    return held.has_value() && Write(page, {.policy = {}, .state = {}, .held = std::move(held)});
+  }
+  if (!page->has_policy()) return false;
   if (!leads) {
     if (IsUnderWay(page->state)) View(*page);  // Traffic is counted from now on.
     return false;
@@ -276,10 +305,42 @@ bool RolloutControl::Drive(const RolloutBook::PagePtr& page, bool leads) {
   if (state.promoted_revision() == 0 && !configuration_.CatchUp().ok()) return false;
   const RolloutView view = View(*page);
   std::optional<v1::StoredRollout> next = Step(state, page->policy.policy(), view);
-  if (!next.has_value()) return false;
-  const absl::Status written = book_.WriteAsLeader(*page, {.policy = {}, .state = *next});
+  if (!next.has_value()) {
+    std::optional<v1::StoredHeld> held = quarantine_.Step(*page);
+    return held.has_value() && Write(page, {.policy = {}, .state = {}, .held = std::move(held)});
+  }
+  RolloutChange change{.policy = {}, .state = std::move(next)};
+  if (!change.state->refusals().empty() && !IsUnderWay(*change.state)) {
+    BlameRefusals(*page, change);
+  }
+  return Write(page, change);
+}
+
+// Those who refuse it say what; where the objects are known the others' changes go on without them.
+void RolloutControl::BlameRefusals(const RolloutPage& page, RolloutChange& change) {
+  v1::StoredRollout& state = *change.state;
+  if (state.state() != v1::StoredRollout::FAILED) return;
+  std::set<std::string> agents;
+  for (const v1::RolloutRefusal& refusal : state.refusals()) agents.insert(refusal.agent());
+  const Refused refused{.revision = state.revision(),
+                        .held = state.held(),
+                        .accepted_revision = state.promoted_revision(),
+                        .accepted_held = state.promoted_held(),
+                        .rollout = state.number(),
+                        .agents = static_cast<uint32_t>(agents.size()),
+                        .refusals = {state.refusals().begin(), state.refusals().end()}};
+  v1::StoredHeld held = page.held;
+  const std::string done = quarantine_.Blame(refused, held);
+  if (done.empty()) return;
+  state.set_reason(Concat(state.reason(), "; ", done));
+  change.held = std::move(held);
+}
+
+// False where it was not written.
+bool RolloutControl::Write(const RolloutBook::PagePtr& page, const RolloutChange& change) {
+  const absl::Status written = book_.WriteAsLeader(*page, change);
   if (written.ok()) {
-    LogStep(state, *next);
+    if (change.state.has_value()) LogStep(page->state, *change.state);
     return true;
   }
   if (!absl::IsAborted(written)) {
@@ -318,9 +379,37 @@ absl::StatusOr<v1::RolloutPolicy> RolloutControl::SetPolicy(
       "the policy is stored, and in force as soon as one of the control planes leads the others");
 }
 
+absl::Status RolloutControl::RestoreHeld(const RolloutPage& backup) {
+  if (backup.held.objects().empty()) return absl::OkStatus();
+  const absl::Status restored =
+      book_.Change([&backup](const RolloutPage& page) -> absl::StatusOr<RolloutChange> {
+        RolloutChange change{.policy = {}, .state = {}};
+        if (page.held.objects().empty()) change.held = backup.held;
+        return change;
+      });
+  // The objects that come next must not get to anybody before.
+  if (restored.ok()) configuration_.HoldBack(InForce(book_.Now()->held));
+  return restored;
+}
+
+absl::Status RolloutControl::RestorePolicy(const RolloutPage& backup, const std::string& author) {
+  if (!backup.has_policy() || book_.Now()->has_policy()) return absl::OkStatus();
+  v1::SetRolloutPolicyRequest request;
+  *request.mutable_policy() = backup.policy.policy();
+  return SetPolicy(request, author).status();
+}
+
 v1::RolloutStatus RolloutControl::Status() {
   const RolloutBook::PagePtr page = book_.Now();
-  return StatusOf(page->state, page->has_policy(), View(*page));
+  v1::RolloutStatus status = StatusOf(page->state, page->has_policy(), View(*page));
+  for (v1::HeldObject& object : quarantine_.Held(*page)) *status.add_held() = std::move(object);
+  if (page->held.has_bisection()) {
+    const v1::StoredBisection& bisection = page->held.bisection();
+    status.set_search(Concat("agent ", bisection.agent(), " tries parts of revision ",
+                             std::to_string(bisection.revision()), ", of ",
+                             std::to_string(bisection.changes()), " changed objects"));
+  }
+  return status;
 }
 
 v1::ListRolloutsResponse RolloutControl::History() const {
@@ -352,14 +441,20 @@ absl::StatusOr<v1::RolloutStatus> RolloutControl::Steer(const v1::SteerRolloutRe
             case Request::ABORT:
               return Abort(state, author, now_ms);
             case Request::RETRY:
-              return Retry(state);
+              return Retry(state, AnythingInForce(page.held));
             default:
               return absl::InvalidArgumentError("action: must be one");
           }
         }();
         RETURN_IF_ERROR(next.status());
         LogStep(state, *next);
-        return RolloutChange{.policy = {}, .state = *next};
+        RolloutChange change{.policy = {}, .state = *next};
+        if (request.action() == Request::RETRY && page.held.objects_size() > 0) {
+          change.held = page.held;
+          LiftAll(*change.held);
+          change.held->clear_bisection();
+        }
+        return change;
       });
   RETURN_IF_ERROR(changed);
   return Status();

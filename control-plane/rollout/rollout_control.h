@@ -18,6 +18,7 @@
 #include "control-plane/admin/configuration.h"
 #include "control-plane/discovery/agent_registry.h"
 #include "control-plane/discovery/snapshot_cache.h"
+#include "control-plane/rollout/quarantine_control.h"
 #include "control-plane/rollout/rollout_book.h"
 #include "control-plane/rollout/rollout_fleet.h"
 
@@ -46,6 +47,10 @@ class RolloutControl {
   // Returns when it is in force.
   absl::StatusOr<v1::RolloutPolicy> SetPolicy(const v1::SetRolloutPolicyRequest& request,
                                               const std::string& author);
+  // What a backup had, where there is nothing of the kind yet: what is held back before its objects
+  // are restored, the policy after that, so that they are what all agents get.
+  absl::Status RestoreHeld(const RolloutPage& backup);
+  absl::Status RestorePolicy(const RolloutPage& backup, const std::string& author);
   v1::RolloutStatus Status();
   v1::ListRolloutsResponse History() const;
   absl::StatusOr<v1::RolloutStatus> Steer(const v1::SteerRolloutRequest& request,
@@ -58,7 +63,10 @@ class RolloutControl {
   bool Drive(const RolloutBook::PagePtr& page, bool leads);
   void AskTraffic(const RolloutPage& page);
   void Report(const RolloutPage& page);
-  SlicesPtr SnapshotOf(uint64_t revision);
+  SlicesPtr SnapshotOf(uint64_t revision, const google::protobuf::RepeatedField<uint64_t>& held,
+                       const RolloutPage& page);
+  void BlameRefusals(const RolloutPage& page, RolloutChange& change);
+  bool Write(const RolloutBook::PagePtr& page, const RolloutChange& change);
   RolloutView View(const RolloutPage& page);
   bool NewestIsPromoted() const;
   std::chrono::milliseconds Patience(bool leads) const;
@@ -67,6 +75,7 @@ class RolloutControl {
   Configuration& configuration_;
   SnapshotCache& snapshots_;
   AgentRegistry& agents_;
+  QuarantineControl quarantine_;
 
   std::mutex traffic_mutex_;
   StageTraffic traffic_;

@@ -21,20 +21,11 @@ v1::RolloutRefusal Refusal(const std::string& agent, const std::string& resource
   return refusal;
 }
 
-const v1::SnapshotResource* FindResource(const SharedSnapshot& snapshot, const std::string& name) {
-  const auto found =
-      std::lower_bound(snapshot.resources.begin(), snapshot.resources.end(), name,
-                       [](const SharedResource& resource, const std::string& wanted) {
-                         return resource->name() < wanted;
-                       });
-  return found == snapshot.resources.end() || (*found)->name() != name ? nullptr : found->get();
-}
-
 // What can't be served for a reason of the node is none of the change's where it was so before.
 bool IsNew(const std::string& resource, const SharedSnapshot& before, const SharedSnapshot& after) {
-  const v1::SnapshotResource* const was = FindResource(before, resource);
-  const v1::SnapshotResource* const is = FindResource(after, resource);
-  return is != nullptr && (was == nullptr || was->hash() != is->hash());
+  const SharedResource* const was = before.Find(resource);
+  const SharedResource* const is = after.Find(resource);
+  return is != nullptr && (was == nullptr || (*was)->hash() != (*is)->hash());
 }
 
 // What the change left as it was is not named: an agent speaks of nobody else's.
@@ -42,8 +33,7 @@ void AddRefusals(const v1::AgentStatus& status, const SharedSnapshot& before,
                  const SharedSnapshot& after, RolloutAgent& agent) {
   for (const v1::AgentResourceError& error : status.resource_errors()) {
     const bool is_new = IsNew(error.resource(), before, after);
-    agent.refusals.push_back(
-        Refusal(status.id(), is_new ? error.resource() : "", error.message()));
+    agent.refusals.push_back(Refusal(status.id(), is_new ? error.resource() : "", error.message()));
   }
   if (agent.refusals.empty()) {
     agent.refusals.push_back(Refusal(status.id(), "", status.last_error()));

@@ -333,6 +333,7 @@ int Serve(const Flags& flags) {
   ChangeFeed feed;
   RolloutBook rollouts(store->records());
   Configuration configuration(store->log(), snapshots, agents, feed);
+  configuration.LimitNamespaces(flags.users.quota);
   RolloutControl rollout_control(rollouts, configuration, snapshots, agents);
   std::unique_ptr<Replica> replica;
   if (store->etcd_log() != nullptr) {
@@ -366,7 +367,7 @@ int Serve(const Flags& flags) {
                      kubernetes_address);
   const Guard guard{gate, authenticator};
   GuardedAdminService guarded_admin(admin, guard);
-  BackupService backup(configuration, ledger, guard);
+  BackupService backup(configuration, ledger, rollouts, rollout_control, guard);
   IdentityService identity_service(ledger, enrollment, rotation, guard);
   RolloutService rollout_service(rollout_control, guard);
   DiscoveryService discovery(snapshots, agents, identities, store->id(), [&replica] {

@@ -8,6 +8,7 @@
 #include "common/uuid.h"
 #include "control-plane/identity/identity_ledger.h"
 #include "control-plane/resources/resource_set.h"
+#include "control-plane/rollout/rollout_book.h"
 
 namespace apk {
 namespace {
@@ -37,6 +38,7 @@ absl::Status RestoreStore(const StoreFlags& flags, const std::string& data_dir,
   RETURN_IF_ERROR(store.Authority().status());
   // Before the objects: what is broken off in between can be begun anew.
   RETURN_IF_ERROR(ImportIdentities(store.records(), backup.identities));
+  RETURN_IF_ERROR(ImportRollouts(store.records(), backup.rollouts));
   return store.log().Append(kFirstRevision - 1, ChangeSetOf(backup));
 }
 

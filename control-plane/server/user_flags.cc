@@ -49,6 +49,9 @@ void AddLimitFlags(CLI::App& app, UserFlags& flags) {
   add("--limit-connections-per-address", flags.connections_per_address,
       "Connections to a gRPC port, and to that of the Kubernetes API, from one address; 0 for half "
       "of those that there may be");
+  add("--limit-namespace-objects", flags.quota.objects, "Objects in one namespace");
+  add("--limit-namespace-bytes", flags.quota.bytes,
+      "Bytes of the objects in one namespace, statuses aside");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "control-plane/access/limits.h"
+#include "control-plane/admin/quota.h"
 #include "control-plane/authentication/bearer_tokens.h"
 #include "control-plane/authentication/provider_keys.h"
 #include "control-plane/server/connection_acceptor.h"
@@ -18,6 +19,7 @@ struct UserFlags {
   OidcOptions oidc;
   std::string oidc_keys_kept = "24h";
   LimitOptions limits;
+  QuotaOptions quota;
   size_t connections_per_address = 0;  // 0: half of what there may be.
 };
 void AddUserFlags(CLI::App& app, UserFlags& flags);

@@ -77,8 +77,14 @@ bool WasProgrammed(const ConditionScope& scope) {
          before->observed_generation() == scope.generation;
 }
 
-void AddPending(const GatewayState& state, const Serving& serving, const ConditionScope& scope,
-                Problem& problem) {
+// `set`: whose listeners it is about; nullptr: the Gateway's own.
+void AddPending(const GatewayState& state, const v1::ListenerSet* set, const Serving& serving,
+                const ConditionScope& scope, Problem& problem) {
+  const auto& all_held = serving.fleet.held_back.objects;
+  const auto held = all_held.empty() ? all_held.end()
+                    : set == nullptr ? all_held.find(KeyOf(*state.gateway))
+                                     : all_held.find(KeyOf(*set));
+  if (held != all_held.end()) problem.Add(kRefusedReason, held->second);
   if (serving.connected == 0) {
     problem.Add("Pending", "no agent is connected to the control plane");
   } else if (serving.selected == 0) {
@@ -87,8 +93,8 @@ void AddPending(const GatewayState& state, const Serving& serving, const Conditi
                        kAgentSelectorAnnotation, " selects: \"", state.agents.text, "\""));
   } else if (!serving.confirmed && !WasProgrammed(scope)) {
     const std::string& why = serving.fleet.held_back.message;
-    problem.Add("Pending", Concat("not every ", Whose(state), " runs it yet",
-                                  why.empty() ? "" : ": ", why));
+    problem.Add("Pending",
+                Concat("not every ", Whose(state), " runs it yet", why.empty() ? "" : ": ", why));
   }
 }
 
@@ -106,7 +112,7 @@ Problem ProgrammedProblem(const GatewayState& state, const ListenerState& listen
     if (refused != serving.fleet.held_back.refused.end()) {
       problem.Add(kRefusedReason, refused->second);
     }
-    AddPending(state, serving, scope, problem);
+    AddPending(state, listener.set, serving, scope, problem);
     if (!failures.port.empty()) problem.Add("Invalid", failures.port.message());
     if (!failures.address.empty()) problem.Add("Pending", failures.address.message());
   }
@@ -203,7 +209,7 @@ bool AllTrue(const ListenerStatuses& statuses, std::string_view type) {
 Problem NotServed(const GatewayState& state, const v1::ListenerSet* set, const Serving& serving,
                   const ConditionScope& scope) {
   Problem problem;
-  AddPending(state, serving, scope, problem);
+  AddPending(state, set, serving, scope, problem);
   if (!problem.empty()) return problem;
   for (const ListenerState& listener : state.listeners) {
     if (listener.set != set) continue;

@@ -1,6 +1,8 @@
 // Digests over deterministic bytes.
 #include "control-plane/translation/shared_snapshot.h"
 
+#include <algorithm>
+
 #include "common/snapshot_version.h"
 #include "control-plane/resources/object_bytes.h"
 
@@ -24,6 +26,15 @@ std::string HashOf(const v1::SnapshotResource& resource) {
 }
 
 }  // namespace
+
+const SharedResource* SharedSnapshot::Find(const std::string& name) const {
+  const auto found =
+      std::lower_bound(resources.begin(), resources.end(), name,
+                       [](const SharedResource& resource, const std::string& wanted) {
+                         return resource->name() < wanted;
+                       });
+  return found == resources.end() || (*found)->name() != name ? nullptr : &*found;
+}
 
 v1::Snapshot SharedSnapshot::ToProto() const {
   v1::Snapshot snapshot;

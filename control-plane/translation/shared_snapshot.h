@@ -27,7 +27,11 @@ struct SharedSnapshot {
   uint64_t revision = 0;
   std::vector<SharedResource> resources;  // Sorted by name, hashed.
   std::vector<GatewayScope> scopes;
+  // What was held back as it was made, whether there was any of it or not: ids of HeldObjects.
+  std::vector<uint64_t> held;
 
+  // nullptr where there is none of that name.
+  const SharedResource* Find(const std::string& name) const;
   v1::Snapshot ToProto() const;
 };
 

@@ -95,6 +95,12 @@ std::shared_ptr<const SnapshotSlices> SnapshotSlices::At(uint64_t revision) cons
   return copy;
 }
 
+std::shared_ptr<const SnapshotSlices> SnapshotSlices::Holding(std::vector<uint64_t> held) const {
+  auto copy = std::make_shared<SharedSnapshot>(*whole_);
+  copy->held = std::move(held);
+  return std::make_shared<SnapshotSlices>(std::move(copy));
+}
+
 bool SnapshotSlices::SameAs(const SnapshotSlices& other) const {
   return whole_->version == other.whole_->version && whole_->scopes == other.whole_->scopes;
 }

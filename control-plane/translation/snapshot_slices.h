@@ -23,6 +23,8 @@ class SnapshotSlices {
   SnapshotPtr For(const Labels& labels) const;
   // The same under another revision.
   std::shared_ptr<const SnapshotSlices> At(uint64_t revision) const;
+  // The same, made with these held back.
+  std::shared_ptr<const SnapshotSlices> Holding(std::vector<uint64_t> held) const;
   // Whether all agents get the same of both.
   bool SameAs(const SnapshotSlices& other) const;
 

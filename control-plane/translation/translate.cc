@@ -95,7 +95,7 @@ struct Translator::Memory {
   Reads gateway_reads;
   std::unique_ptr<ApiPieces> apis;
   KeptRoutes routes;
-  std::map<std::string, std::string> refused;       // As in HeldBack, by the last pass.
+  HeldBack held_back;                               // Of the last pass.
   StringMap<BackendPiece> backends;                 // By namespace/name.
   std::map<std::string, SharedResource> available;  // What served routes refer to, by name.
 };
@@ -110,9 +110,12 @@ class Translator::Pass {
     ++memory_.pass;
   }
 
-  Result Run(const FleetReport& fleet, uint64_t revision) {
+  Result Run(const FleetReport& fleet, uint64_t revision, const SlicesPtr& served) {
     translation_.snapshot.set_revision(revision);
+    translation_.held = &fleet.held_back.objects;
+    translation_.now = &now_;
     refused_ = &fleet.held_back.refused;
+    held_changed_ = memory_.held_back.objects != fleet.held_back.objects;
     EvaluateGatewaysAnew();
     EvaluateApis();
     TranslateRoutes();
@@ -122,11 +125,11 @@ class Translator::Pass {
     snapshot->revision = revision;
     snapshot->scopes = Scopes();
     auto slices = std::make_shared<const SnapshotSlices>(std::move(snapshot));
-    UpdateGateways(gateways_, fleet, *slices, now_, translation_);
+    UpdateGateways(gateways_, fleet, served == nullptr ? *slices : *served, now_, translation_);
     UpdateUnclaimed(resources_, gateways_, translation_);
     UpdateClasses(resources_, now_, translation_);
     UpdateBackends();
-    memory_.refused = fleet.held_back.refused;
+    memory_.held_back = fleet.held_back;
     return {.snapshot = std::move(slices),
             .resources = {},
             .status_updates = TakeStatusUpdates(),
@@ -155,9 +158,9 @@ class Translator::Pass {
   }
 
   void EvaluateApis() {
-    const bool valid = memory_.apis != nullptr && !changes_.Touch(memory_.apis->reads) &&
-                       SameObjects<v1::API>() && SameObjects<v1::Authentication>() &&
-                       SameObjects<v1::TokenIssuer>();
+    const bool valid = memory_.apis != nullptr && !held_changed_ &&
+                       !changes_.Touch(memory_.apis->reads) && SameObjects<v1::API>() &&
+                       SameObjects<v1::Authentication>() && SameObjects<v1::TokenIssuer>();
     if (valid) return;
     apis_changed_ = true;
     log_.Begin();
@@ -188,7 +191,9 @@ class Translator::Pass {
     }
     for (const AnyRoute& route : routes_.all) {
       RoutePiece& piece = *route.piece;
-      if (piece.object != &route.object() || RefusalChanged(piece)) UpdateRoute(route, piece);
+      if (piece.object != &route.object() || held_changed_ || RefusalChanged(piece)) {
+        UpdateRoute(route, piece);
+      }
       if (piece.accepted) CountAttached(piece.listeners);
       AddAncestors(piece.listeners, piece.services);
       route_resources_.insert(route_resources_.end(), piece.resources.begin(),
@@ -309,8 +314,8 @@ class Translator::Pass {
   }
 
   bool RefusalChanged(const RoutePiece& piece) const {
-    if (memory_.refused == *refused_) return false;
-    return RefusalOf(memory_.refused, piece) != RefusalOf(*refused_, piece);
+    if (memory_.held_back.refused == *refused_) return false;
+    return RefusalOf(memory_.held_back.refused, piece) != RefusalOf(*refused_, piece);
   }
 
   // REQUIRES: routes that go before it were looked at.
@@ -489,7 +494,7 @@ class Translator::Pass {
         piece.reads = log_.End();
         piece.object = nullptr;
       }
-      if (piece.object != backend) {
+      if (piece.object != backend || held_changed_) {
         piece.object = UpdateStatus(*backend, piece.status, translation_);
       }
       piece.pass = memory_.pass;
@@ -521,7 +526,8 @@ class Translator::Pass {
   SnapshotAssembly backends_;  // Resolved in this pass.
   std::vector<GatewayState> gateways_;
   std::optional<BackendTlsPolicies> policies_;
-  StringMap<int> attached_;  // Routes, by listener.
+  StringMap<int> attached_;    // Routes, by listener.
+  bool held_changed_ = false;  // Which objects are held back, or why.
   bool gateways_changed_ = false;
   bool apis_changed_ = false;
   RouteList routes_;
@@ -537,8 +543,9 @@ Translator::Translator() : memory_(std::make_unique<Memory>()) {}
 Translator::~Translator() = default;
 
 Translator::Result Translator::Translate(ResourceSet resources, const FleetReport& fleet,
-                                         uint64_t revision, const std::string& now) {
-  Result result = Pass(*memory_, resources, now).Run(fleet, revision);
+                                         uint64_t revision, const std::string& now,
+                                         const SlicesPtr& served) {
+  Result result = Pass(*memory_, resources, now).Run(fleet, revision, served);
   for (const ResourcePtr& object : result.status_updates) resources.Put(object);
   memory_->resources = resources;
   result.resources = std::move(resources);

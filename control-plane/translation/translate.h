@@ -18,6 +18,7 @@ namespace apk {
 struct HeldBack {
   std::string message;                         // "": they are not.
   std::map<std::string, std::string> refused;  // By resource: what an agent has against it.
+  std::map<ResourceKey, std::string> objects;  // That alone are held back, and why.
 
   bool operator==(const HeldBack& other) const = default;
 };
@@ -55,6 +56,9 @@ struct Translation {
   // new status and the resourceVersion of the revision.
   // Conditions that did not change keep their lastTransitionTime.
   std::vector<ResourcePtr> status_updates;
+  // Objects that are held back, and what their statuses are to say of it.
+  const std::map<ResourceKey, std::string>* held = nullptr;
+  const std::string* now = nullptr;  // As Translate has it.
 };
 
 // `now` is RFC 3339, used as lastTransitionTime of conditions that change.

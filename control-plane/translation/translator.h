@@ -26,11 +26,12 @@ class Translator {
     int routes_translated = 0;  // The others were taken over.
   };
 
-  // Any set may follow any other, but objects of one uid and generation have the same spec, and
-  // objects in a set never change. A set that nobody else has a copy of takes the statuses without
-  // one.
+  // `served`: what agents are to run in the place of it where something of it is held back, so that
+  // statuses say what is true of that; nullptr: nothing is. Any set may follow any other, but
+  // objects of one uid and generation have the same spec, and objects in a set never change. A set
+  // that nobody else has a copy of takes the statuses without one.
   Result Translate(ResourceSet resources, const FleetReport& fleet, uint64_t revision,
-                   const std::string& now);
+                   const std::string& now, const SlicesPtr& served = nullptr);
 
  private:
   struct Memory;

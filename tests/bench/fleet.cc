@@ -2,8 +2,10 @@
 // once what it is sent, without serving it. One that is cut off comes back with jitter and names
 // the version that it holds, as real ones do. For benchmarks and tests only.
 //
-//     bench_fleet CONTROL_PLANE PKI_DIRECTORY AGENTS [PREFIX]
+//     bench_fleet CONTROL_PLANE PKI_DIRECTORY AGENTS [PREFIX [REFUSED [unnamed]]]
 //
+// Snapshots with a resource that has the bytes REFUSED in it are refused, and that resource named
+// unless it is to be unnamed; `refused AGENT VERSION SECONDS` is printed for each.
 // Prints a line each time that all have acknowledged one version: `acknowledged VERSION REVISION
 // FIRST LAST BYTES`, first and last receipt in seconds of the monotonic clock, bytes of all
 // responses of that version. For a line on its input it prints `total STREAMS OPEN RESPONSES MOST
@@ -79,6 +81,12 @@ class Tally {
     std::fflush(stdout);
   }
 
+  void Refuse(const std::string& agent, const v1::DiscoveryResponse& response) {
+    const std::lock_guard lock(mutex_);
+    std::printf("refused %s %s %.6f\n", agent.c_str(), response.version().c_str(), Seconds());
+    std::fflush(stdout);
+  }
+
   void Print() {
     const std::lock_guard lock(mutex_);
     size_t sum = 0;
@@ -147,6 +155,8 @@ struct Fleet {
   std::string prefix;
   grpc::SslCredentialsOptions tls;
   Tally& tally;
+  std::string refused = {};  // "": nothing is.
+  bool names = true;
   Later later = {};
 };
 
@@ -181,8 +191,10 @@ class FleetAgent {
     void OnReadDone(bool ok) override {
       if (!ok) return;
       bytes_ += response_.ByteSizeLong();
+      Judge();
       if (response_.more_follows()) return StartRead(&response_);
       agent_.pause_ = std::chrono::milliseconds(200);
+      if (!refusal_.error().empty()) return Refuse();
       agent_.version_ = response_.version();
       agent_.revision_ = response_.revision();
       agent_.fleet_.tally.Count(agent_.number_, response_, std::exchange(bytes_, 0));
@@ -202,10 +214,32 @@ class FleetAgent {
     }
 
    private:
+    void Judge() {
+      if (agent_.fleet_.refused.empty()) return;
+      for (const v1::SnapshotResource& resource : response_.resources()) {
+        if (resource.SerializeAsString().find(agent_.fleet_.refused) == std::string::npos) continue;
+        refusal_.set_error("it has " + agent_.fleet_.refused);
+        if (!agent_.fleet_.names) continue;
+        v1::ResourceError& error = *refusal_.add_resource_errors();
+        error.set_name(resource.name());
+        error.set_message(refusal_.error());
+      }
+    }
+    void Refuse() {
+      bytes_ = 0;
+      agent_.fleet_.tally.Refuse(agent_.fleet_.prefix + std::to_string(agent_.number_), response_);
+      request_ = std::exchange(refusal_, {});
+      request_.set_response_nonce(response_.nonce());
+      request_.set_version(agent_.version_);
+      request_.set_revision(agent_.revision_);
+      StartWrite(&request_);
+    }
+
     FleetAgent& agent_;
     std::unique_ptr<v1::DiscoveryService::Stub> stub_;
     grpc::ClientContext context_;
     v1::DiscoveryRequest request_;
+    v1::DiscoveryRequest refusal_;  // What is wrong with the parts so far.
     v1::DiscoveryResponse response_;
     size_t bytes_ = 0;  // Of the parts so far.
   };
@@ -239,7 +273,9 @@ int main(int argc, char** argv) {
                    .tls = {.pem_root_certs = apk::Contents(pki + "/ca.crt"),
                            .pem_private_key = apk::Contents(pki + "/agent.key"),
                            .pem_cert_chain = apk::Contents(pki + "/agent.crt")},
-                   .tally = tally};
+                   .tally = tally,
+                   .refused = argc > 5 ? argv[5] : "",
+                   .names = argc <= 6};
   std::deque<apk::FleetAgent> agents;
   for (size_t number = 0; number < count; ++number) agents.emplace_back(fleet, number).Dial();
   for (int c = std::getchar(); c != EOF; c = std::getchar()) {

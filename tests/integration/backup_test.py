@@ -61,6 +61,25 @@ class Backup(unittest.TestCase):
         target.settle()
         harness.eventually(lambda: target.curl("/", scheme="http", port=port).status == 404, "the Gateway is served")
 
+    def test_a_policy_of_rollouts_is_restored_where_there_is_none(self):
+        policy = "stages:\n- {name: few, share: 10%}\n"
+        source, target, with_one = self.gateway(agents=0), self.gateway(agents=0), self.gateway(agents=0)
+        source.apkctl("rollout", "policy", "set", "-f", "-", stdin=policy)
+        self.move(source, target)
+        self.assertIn("share: 10%", target.apkctl("rollout", "policy", "show").stdout)
+        self.assertNotIn("Progressing", target.apkctl("rollout", "status").stdout)
+        with_one.apkctl("rollout", "policy", "set", "-f", "-", stdin=policy.replace("10%", "20%"))
+        with_one.apkctl("restore", "-f", self.file, "--force")
+        self.assertIn("share: 20%", with_one.apkctl("rollout", "policy", "show").stdout)
+        # Where the store is lost, too.
+        source.control_plane.stop()
+        for lost in source.data.glob("store.db*"):
+            lost.unlink()
+        subprocess.run([str(harness.BIN / "apk-control-plane"), "restore", "--data-dir", str(source.data), "-f",
+                        str(self.file)], check=True, capture_output=True)
+        source.start_control_plane()
+        self.assertIn("share: 10%", source.apkctl("rollout", "policy", "show").stdout)
+
     def test_who_was_revoked_stays_so_where_the_store_is_lost(self):
         source = self.gateway(agents=0)
         mallory = User(source, "mallory")

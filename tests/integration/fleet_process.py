@@ -11,14 +11,16 @@ from harness import BIN, PATIENCE
 class Fleet:
     """Agents of one process, and the lines that it prints."""
 
-    def __init__(self, gateway, agents, prefix="fleet-"):
+    def __init__(self, gateway, agents, prefix="fleet-", refused=()):
+        """`refused`: what agents refuse, and "unnamed" where they don't say of which resource."""
         self.agents = agents
         self.process = subprocess.Popen(
             [str(BIN / "bench_fleet"), f"127.0.0.1:{gateway.grpc_port}", str(gateway.data / "pki"), str(agents),
-             prefix], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+             prefix, *refused], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.changed = threading.Condition()
         self.acknowledged = []  # (first, last, bytes) of each version that all have.
         self.totals = []
+        self.refusals = []  # (agent, version, seconds)
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
 
@@ -28,6 +30,8 @@ class Fleet:
             with self.changed:
                 if words[0] == "acknowledged":
                     self.acknowledged.append((float(words[3]), float(words[4]), int(words[5])))
+                elif words[0] == "refused":
+                    self.refusals.append((words[1], words[2], float(words[3])))
                 else:
                     self.totals.append(tuple(map(int, words[1:])))
                 self.changed.notify_all()

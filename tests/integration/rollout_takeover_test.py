@@ -1,6 +1,7 @@
 """Rollouts with three control planes on etcd: one drives, another takes over, and all send the same."""
 import json
 import os
+import socket
 import unittest
 
 import etcd_test
@@ -93,6 +94,35 @@ class RolloutsOnEtcd(unittest.TestCase):
         self.all.start_control_plane(follower)
         eventually(lambda: self.status(follower)["rollout"]["state"] == "Aborted", "it knows")
         self.assertEqual(self.canaries("/third"), [])
+
+    def held(self, number):
+        return [held["name"] for held in self.status(number).get("held", [])]
+
+    def snapshot_at(self, number):
+        return json.loads(self.all.apkctl(number, "agents", "-o", "json").stdout)["snapshotVersion"]
+
+    def test_all_hold_back_the_same_whoever_leads(self):
+        self.set_policy(1, "0s")
+        with socket.socket() as holder:
+            holder.bind(("0.0.0.0", 0))  # Whichever agent is the canary.
+            holder.listen()
+            taken = harness.plain_gateway(holder.getsockname()[1], "taken")
+            self.all.apkctl(2, "apply", "-f", "-", stdin=taken + etcd_test.route("fourth", "/fourth"))
+            eventually(lambda: self.canaries("/fourth") == [1, 2, 3], "the rest of the change at all agents")
+            for number in (1, 2, 3):
+                eventually(lambda: self.held(number) == ["taken"], f"control plane {number} knows it")
+            eventually(lambda: len({self.snapshot_at(number) for number in (1, 2, 3)}) == 1, "the same everywhere")
+            leader = self.all.leader()
+            others = [number for number in (1, 2, 3) if number != leader]
+            self.all.kill(leader)
+            eventually(lambda: self.all.leader() in others, "another one leads")
+            self.all.apkctl(others[0], "apply", "-f", "-", stdin=etcd_test.route("fifth", "/fifth"))
+            eventually(lambda: self.canaries("/fifth") == [1, 2, 3], "a later change at all agents")
+            self.all.start_control_plane(leader)
+            eventually(lambda: self.held(leader) == ["taken"], "a start knows it")
+            eventually(lambda: len({self.snapshot_at(number) for number in (1, 2, 3)}) == 1, "the same everywhere")
+        self.all.apkctl(others[0], "delete", "gateway", "taken")
+        eventually(lambda: not self.held(leader), "it is held back no more")
 
     def test_a_policy_holds_back_what_is_committed_elsewhere_right_after_it(self):
         for attempt in range(3):

@@ -189,12 +189,19 @@ class Rollouts(unittest.TestCase):
             def programmed():
                 conditions = {c["type"]: c for c in self.fleet.get("gateway", "second")["status"]["conditions"]}
                 found = conditions["Programmed"]
-                return found if "was stopped" in found["message"] else None
+                return found if found["reason"] == "RefusedByAgent" else None
             condition = eventually(programmed, "the Gateway says why it is not served")
             self.assertEqual(condition["status"], "False")
             self.assertIn("agent-1", condition["message"])
+            # Other changes go on without it.
+            self.apply(harness.route("beside", rule("/beside", "good")), "--wait=20s")
+            for number in (1, 2, 3):
+                self.assertEqual(self.fleet.ask(number, "/beside"), 200)
+            held = self.fleet.status()["held"]
+            self.assertEqual([(one["kind"], one["name"]) for one in held], [("Gateway", "second")])
         # It is not tried again by itself, but on demand; by now the port is free.
         self.fleet.apkctl("rollout", "retry")
+        eventually(lambda: not self.fleet.status().get("held"), "nothing is held back any more")
         self.fleet.ended("Promoted")
         for number in (1, 2, 3):
             eventually(lambda: status_of(f"127.0.0.{number}", taken) == 404, "the port is served")

@@ -110,5 +110,28 @@ TEST_F(RolloutBookTest, TellsWhatIsNewAndOnlyThat) {
   EXPECT_FALSE(RolloutBook::IsKey("token/rollout"));
 }
 
+TEST_F(RolloutBookTest, ABackupHasThePolicyAndWhatIsHeldBackAndNoRollout) {
+  RolloutChange change{.policy = v1::StoredRolloutPolicy(), .state = UnderWay(3)};
+  change.policy->mutable_policy()->add_stages()->set_share("10%");
+  change.held.emplace();
+  change.held->set_last_id(2);
+  change.held->add_objects()->set_id(1);
+  change.held->mutable_objects(0)->set_lifted(true);
+  change.held->add_objects()->set_id(2);
+  change.held->mutable_bisection()->set_agent("a");
+  ASSERT_TRUE(book_.WriteAsLeader(*book_.Now(), change).ok());
+  MemoryRecords others;
+  ASSERT_TRUE(ImportRollouts(others, book_.Export()).ok());
+  RolloutBook restored(others);
+  ASSERT_TRUE(restored.Load().ok());
+  EXPECT_TRUE(restored.Now()->has_policy());
+  EXPECT_EQ(restored.Now()->state.number(), 0u);
+  ASSERT_EQ(restored.Now()->held.objects_size(), 1);
+  EXPECT_EQ(restored.Now()->held.objects(0).id(), 2u);
+  EXPECT_EQ(restored.Now()->held.last_id(), 2u);
+  EXPECT_FALSE(restored.Now()->held.has_bisection());
+  EXPECT_TRUE(RolloutBook(others).Export().empty());  // It was not read.
+}
+
 }  // namespace
 }  // namespace apk

@@ -99,9 +99,60 @@ TEST_F(RolloutTest, ARefusalInALaterStageBringsAllOfThemBack) {
     }
   }
   Settle();
+  // What the third of them makes of it is waited for, but not for long.
+  EXPECT_EQ(StateName(state), "Progressing");
+  EXPECT_EQ(NextStepMs(state), view.now_ms + kOpinionMs);
+  Pass(kOpinionMs);
+  Settle();
   EXPECT_EQ(StateName(state), "Failed");
   EXPECT_EQ(state.members_size(), 0);
   EXPECT_EQ(state.stage(), 1u);
+}
+
+TEST_F(RolloutTest, OneOddMemberDoesNotStopWhatTheOthersRun) {
+  policy = PolicyOf("stages {share: '50%'} timeout: '20s'");
+  Start();
+  ASSERT_EQ(state.members_size(), 3);
+  Obey();
+  for (size_t i = 0; i < 6; ++i) {
+    if (!IsMember(state, Agent(i).id)) continue;
+    Agent(i).runs_it = false;
+    Refuse(i, "route/default/a", "no");
+    break;
+  }
+  Settle();
+  EXPECT_EQ(state.stage(), 1u);
+  ASSERT_EQ(state.refusals_size(), 1);
+  EXPECT_EQ(state.refusals(0).message(), "no");
+  Obey();
+  for (RolloutAgent& agent : view.agents) {
+    if (!agent.refusals.empty()) agent.runs_it = false;
+  }
+  Settle();
+  EXPECT_EQ(StateName(state), "Promoted");
+  EXPECT_EQ(state.refusals_size(), 1);
+}
+
+TEST_F(RolloutTest, WhatIsHeldBackOfARevisionIsPromotedWithIt) {
+  Start();
+  view.held = {3};
+  Commit();
+  Settle();
+  ASSERT_EQ(state.held_size(), 1);
+  view.held = {3, 4};  // Of what is newer.
+  Obey();
+  Settle();
+  Pass(30'000);
+  Settle();
+  Obey();
+  Settle();
+  Pass(10'000);
+  Settle();
+  Obey();
+  Settle();
+  EXPECT_EQ(StateName(state), "Promoted");
+  ASSERT_EQ(state.promoted_held_size(), 1);
+  EXPECT_EQ(state.promoted_held(0), 3u);
 }
 
 TEST_F(RolloutTest, OneThatDoesNotAnswerStopsItInTime) {
@@ -384,6 +435,8 @@ TEST_F(RolloutTest, PausingStopsTimeAndNewRevisionsButNotFailures) {
   state = *Pause(state, view.now_ms);
   Refuse(0, "", "no");
   Settle();
+  Pass(kOpinionMs);
+  Settle();
   EXPECT_EQ(StateName(state), "Failed");
 }
 
@@ -421,12 +474,12 @@ TEST_F(RolloutTest, AbortingBringsEverybodyBack) {
 }
 
 TEST_F(RolloutTest, WhatWasStoppedIsTriedAgainWhenSomebodySaysSo) {
-  EXPECT_FALSE(Retry(state).ok());
+  EXPECT_FALSE(Retry(state, false).ok());
   Start();
-  EXPECT_FALSE(Retry(state).ok());
+  EXPECT_FALSE(Retry(state, false).ok());
   state = *Abort(state, "ann", view.now_ms);
   view.newest_is_candidate = true;
-  state = *Retry(state);
+  state = *Retry(state, false);
   Settle();
   EXPECT_EQ(state.number(), 2u);
   EXPECT_EQ(state.revision(), 8u);

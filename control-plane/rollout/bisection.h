@@ -1,0 +1,31 @@
+// Finds the objects that an agent refuses without saying which: it tries the changes bit by bit.
+// Nothing that anybody else runs is another meanwhile. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "apk/v1/store.pb.h"
+#include "control-plane/resources/held_objects.h"
+
+namespace apk {
+
+// What is different between the two, in the order in which it was changed: everybody who asks gets
+// the same.
+std::vector<ResourceKey> ChangesBetween(const ResourceSet& before, const ResourceSet& after);
+
+// The first thing to try. REQUIRES: the bisection says how many changes there are, one at least.
+// True where it has an end: `found` is all that is refused.
+bool Begin(int64_t now_ms, v1::StoredBisection& bisection);
+// What is next after what was tried.
+bool Answered(bool accepted, int64_t now_ms, v1::StoredBisection& bisection);
+// Too many are refused for it to go on, or the agent does not answer.
+bool IsHopeless(const v1::StoredBisection& bisection, int64_t now_ms);
+
+// What is tried now: `after`, with what is not tried as it was before. `changes` are those between
+// the two.
+ResourceSet TriedOf(const v1::StoredBisection& bisection, const ResourceSet& before,
+                    const ResourceSet& after, const std::vector<ResourceKey>& changes);
+
+}  // namespace apk
