@@ -193,11 +193,13 @@ absl::Status Program::Start() {
     agent_->StartFromDisk().IgnoreError();
     TellServiceManager("READY=1");
   }
-  if (const absl::Status open = door_->Open(); !open.ok()) {
+  const absl::Status open = door_->Open();
+  if (!open.ok()) {
     LogWarning("no successor can take over", {{"reason", std::string(open.message())}});
   }
   identity_->Start();
   client_->Start();
+  if (open.ok()) door_->Start();
   in_service_ = true;
   on_serving_();
   return absl::OkStatus();

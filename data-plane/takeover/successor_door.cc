@@ -32,8 +32,11 @@ SuccessorDoor::~SuccessorDoor() {
 absl::Status SuccessorDoor::Open() {
   ASSIGN_OR_RETURN(listener_, PacketSocket::Listen(path_));
   stop_ = Descriptor(eventfd(0, EFD_CLOEXEC));
-  thread_ = Thread("successor-door", 0, [this] { Run(); });
   return absl::OkStatus();
+}
+
+void SuccessorDoor::Start() {
+  thread_ = Thread("successor-door", 0, [this] { Run(); });
 }
 
 void SuccessorDoor::Run() {

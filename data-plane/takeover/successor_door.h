@@ -44,7 +44,10 @@ class SuccessorDoor {
   // A successor that is not done yet fails.
   ~SuccessorDoor();
 
+  // From here on a successor finds the door, and waits there.
   absl::Status Open();
+  // Lets it in: call when all that it may stop has been started. REQUIRES: the door is open.
+  void Start();
 
  private:
   void Run();

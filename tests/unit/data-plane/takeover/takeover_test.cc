@@ -60,6 +60,7 @@ class TakeoverTest : public testing::Test {
     };
     door_ = std::make_unique<SuccessorDoor>(TakeOverPath(directory_), std::move(handing_over));
     ASSERT_TRUE(door_->Open().ok());
+    door_->Start();
   }
 
   void Changed() {
