@@ -15,25 +15,27 @@ constexpr int kEventsMax = 128;
 constexpr size_t kHeldMax = 32;  // Messages: the first one does not wait for a long round.
 constexpr size_t kHeldBytesMax = 8 * 1024;
 
-// Sends what the kernel takes off the front of `message`, all of it where the connection is broken.
-void SendSome(PolledSocket& socket, std::string_view& message) {
+// Sends what the kernel takes off the front of `message`, all of it where the connection is broken: false.
+bool SendSome(PolledSocket& socket, std::string_view& message) {
   while (!message.empty()) {
     const ssize_t sent = send(socket.descriptor, message.data(), message.size(), MSG_NOSIGNAL);
     if (sent >= 0) {
       message.remove_prefix(static_cast<size_t>(sent));
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
       socket.writable = false;
-      return;
+      break;
     } else if (errno != EINTR) {
       message = {};
+      return false;
     }
   }
+  return true;
 }
 
 void SendUnsent(PolledSocket& socket) {
   std::string_view rest = socket.unsent;
   SendSome(socket, rest);
-  socket.unsent.erase(0, socket.unsent.size() - rest.size());
+  socket.unsent = std::string(rest);  // Which keeps no memory for what has gone.
 }
 
 }  // namespace
@@ -115,6 +117,13 @@ bool Poller::Hold(PolledSocket& socket, std::string_view message) {
   socket.held = true;
   if (held_.size() == kHeldMax) SendHeld();
   return true;
+}
+
+bool Poller::Send(PolledSocket& socket, std::string_view message) {
+  if (Hold(socket, message)) return true;
+  const bool sent = SendSome(socket, message);
+  socket.unsent = message;
+  return sent;
 }
 
 void Poller::SendHeld() {

@@ -126,6 +126,9 @@ class Poller final : public asio::execution_context::service {
   // Takes a copy of a message, to be sent when the round ends; false where it must be sent now. That it fails is
   // seen by the next read or write. REQUIRES: ReadyToSend.
   bool Hold(PolledSocket& socket, std::string_view message);
+  // Takes all of a message, and sends now or later what Hold and the kernel don't take at once; false where the
+  // connection is broken. REQUIRES: ReadyToSend.
+  bool Send(PolledSocket& socket, std::string_view message);
   // Sends what is held: call before work that takes long.
   void SendHeld();
 
