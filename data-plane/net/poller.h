@@ -15,10 +15,13 @@
 
 #include <array>
 #include <cstddef>
+#include <memory>
 #include <new>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "data-plane/net/send_ring.h"
 #include "data-plane/net/task.h"
 
 struct epoll_event;
@@ -168,6 +171,8 @@ class Poller final : public asio::execution_context::service {
   bool in_round_ = false;
   std::string held_bytes_;
   std::vector<Held> held_;
+  std::unique_ptr<SendRing> ring_;  // nullptr: not needed yet, or there is none.
+  bool ring_tried_ = false;
   asio::posix::basic_stream_descriptor<Executor> watch_;
 };
 
