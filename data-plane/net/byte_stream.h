@@ -62,6 +62,8 @@ class ByteStream : public Deadline {
   // An idle connection that is still usable: open, and nothing has arrived on it. Without `certain` as
   // far as is known; with it the kernel is asked.
   virtual bool IsQuiet(bool certain) = 0;
+  // Gives back what can be made again: before a wait that may be long.
+  virtual void Rest() {}
 
   // The deadline has passed: the stream is closed,
   bool timed_out() const { return timed_out_; }

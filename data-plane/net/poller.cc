@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 
@@ -13,27 +14,31 @@ namespace {
 
 constexpr int kEventsMax = 128;
 constexpr size_t kHeldMax = 32;  // Messages: the first one does not wait for a long round.
+constexpr size_t kTogetherMin = 4;  // Below, a call for each costs no more.
+static_assert(kHeldMax <= SendRing::kMessagesMax);
 constexpr size_t kHeldBytesMax = 8 * 1024;
 
-// Sends what the kernel takes off the front of `message`, all of it where the connection is broken.
-void SendSome(PolledSocket& socket, std::string_view& message) {
+// Sends what the kernel takes off the front of `message`, all of it where the connection is broken: false.
+bool SendSome(PolledSocket& socket, std::string_view& message) {
   while (!message.empty()) {
     const ssize_t sent = send(socket.descriptor, message.data(), message.size(), MSG_NOSIGNAL);
     if (sent >= 0) {
       message.remove_prefix(static_cast<size_t>(sent));
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
       socket.writable = false;
-      return;
+      break;
     } else if (errno != EINTR) {
       message = {};
+      return false;
     }
   }
+  return true;
 }
 
 void SendUnsent(PolledSocket& socket) {
   std::string_view rest = socket.unsent;
   SendSome(socket, rest);
-  socket.unsent.erase(0, socket.unsent.size() - rest.size());
+  socket.unsent = std::string(rest);  // Which keeps no memory for what has gone.
 }
 
 }  // namespace
@@ -117,11 +122,29 @@ bool Poller::Hold(PolledSocket& socket, std::string_view message) {
   return true;
 }
 
+bool Poller::Send(PolledSocket& socket, std::string_view message) {
+  if (Hold(socket, message)) return true;
+  const bool sent = SendSome(socket, message);
+  socket.unsent = message;
+  return sent;
+}
+
 void Poller::SendHeld() {
-  for (const Held& held : held_) {
-    PolledSocket& socket = *held.socket;
+  std::array<SendRing::Message, kHeldMax> messages;
+  for (size_t i = 0; i < held_.size(); ++i) {
+    const Held& held = held_[i];
+    messages[i].descriptor = held.socket->descriptor;
+    messages[i].bytes = std::string_view(held_bytes_).substr(held.offset, held.size);
+  }
+  if (held_.size() >= kTogetherMin) {
+    if (!std::exchange(ring_tried_, true)) ring_ = SendRing::Open();
+    if (ring_ != nullptr && !ring_->Send({messages.data(), held_.size()})) ring_ = nullptr;
+  }
+  for (size_t i = 0; i < held_.size(); ++i) {
+    PolledSocket& socket = *held_[i].socket;
     socket.held = false;
-    std::string_view message = std::string_view(held_bytes_).substr(held.offset, held.size);
+    std::string_view message = messages[i].bytes;
+    if (messages[i].sent > 0) message.remove_prefix(static_cast<size_t>(messages[i].sent));
     SendSome(socket, message);
     socket.unsent = message;
   }

@@ -15,10 +15,13 @@
 
 #include <array>
 #include <cstddef>
+#include <memory>
 #include <new>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "data-plane/net/send_ring.h"
 #include "data-plane/net/task.h"
 
 struct epoll_event;
@@ -126,6 +129,9 @@ class Poller final : public asio::execution_context::service {
   // Takes a copy of a message, to be sent when the round ends; false where it must be sent now. That it fails is
   // seen by the next read or write. REQUIRES: ReadyToSend.
   bool Hold(PolledSocket& socket, std::string_view message);
+  // Takes all of a message, and sends now or later what Hold and the kernel don't take at once; false where the
+  // connection is broken. REQUIRES: ReadyToSend.
+  bool Send(PolledSocket& socket, std::string_view message);
   // Sends what is held: call before work that takes long.
   void SendHeld();
 
@@ -165,6 +171,8 @@ class Poller final : public asio::execution_context::service {
   bool in_round_ = false;
   std::string held_bytes_;
   std::vector<Held> held_;
+  std::unique_ptr<SendRing> ring_;  // nullptr: not needed yet, or there is none.
+  bool ring_tried_ = false;
   asio::posix::basic_stream_descriptor<Executor> watch_;
 };
 

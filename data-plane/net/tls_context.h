@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "data-plane/net/ticket_keys.h"
+#include "data-plane/net/tls_records.h"
 
 namespace apk {
 
@@ -53,8 +54,8 @@ struct HandshakeFacts {
   uint64_t client_rules = 0;  // That the client has passed; 0: it was asked for nothing.
 };
 
-// `facts` outlives the handshake.
-void AttachFacts(SSL* ssl, HandshakeFacts* facts);
+// Both outlive the handshake; `secrets` may be nullptr, and stay empty where it isn't of TLS 1.3.
+void AttachFacts(SSL* ssl, HandshakeFacts* facts, TrafficSecrets* secrets = nullptr);
 
 // How a backend must prove who it is, and what it is shown.
 struct ClientSettings {

@@ -58,6 +58,11 @@ int FactsIndex() {
   return index;
 }
 
+int SecretsIndex() {
+  static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return index;
+}
+
 int TableIndex() {
   static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
   return index;
@@ -195,6 +200,29 @@ int OnTicket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* c
   return found->current ? 1 : 2;
 }
 
+// `line`: of a file of keys as browsers write it: what the secret is, the connection's number, the secret, in hex.
+// From the moment it tells of the server's, records are sealed with that.
+void OnSecret(const SSL* ssl, const char* line) {
+  auto* const secrets = static_cast<TrafficSecrets*>(SSL_get_ex_data(ssl, SecretsIndex()));
+  if (secrets == nullptr) return;
+  const std::string_view words = line;
+  const bool client = words.starts_with("CLIENT_TRAFFIC_SECRET_0 ");
+  if (!client && !words.starts_with("SERVER_TRAFFIC_SECRET_0 ")) return;
+  unsigned char secret[EVP_MAX_MD_SIZE];
+  size_t size = 0;
+  const char* const hex = line + words.rfind(' ') + 1;
+  if (OPENSSL_hexstr2buf_ex(secret, sizeof secret, &size, hex, '\0') == 1) {
+    (client ? secrets->client : secrets->server)
+        .assign(reinterpret_cast<const char*>(secret), size);
+  }
+  OPENSSL_cleanse(secret, sizeof secret);
+}
+
+void OnRecord(int written, int, int type, const void*, size_t, SSL*, void* secrets) {
+  auto& counted = *static_cast<TrafficSecrets*>(secrets);
+  if (written == 1 && type == SSL3_RT_HEADER && !counted.server.empty()) ++counted.records_written;
+}
+
 absl::StatusOr<SslContext> NewContext(PortTable* table) {
   SslContext context(SSL_CTX_new(TLS_server_method()), &SSL_CTX_free);
   if (context == nullptr) return OpenSslError("TLS context");
@@ -205,7 +233,7 @@ absl::StatusOr<SslContext> NewContext(PortTable* table) {
                                SSL_OP_IGNORE_UNEXPECTED_EOF);
   SSL_CTX_set_mode(raw, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                             SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  SSL_CTX_set_read_ahead(raw, 1);
+  SSL_CTX_set_keylog_callback(raw, OnSecret);
   SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);  // Clients keep it, in a ticket.
   SSL_CTX_set_num_tickets(raw, 1);                          // A resumed session brings the next.
   if (SSL_CTX_set_cipher_list(raw, kSuites) != 1 || SSL_CTX_set1_groups_list(raw, kGroups) != 1) {
@@ -399,6 +427,12 @@ std::optional<WallTime> FirstStapleEnd(const SslContext& context) {
   return first;
 }
 
-void AttachFacts(SSL* ssl, HandshakeFacts* facts) { SSL_set_ex_data(ssl, FactsIndex(), facts); }
+void AttachFacts(SSL* ssl, HandshakeFacts* facts, TrafficSecrets* secrets) {
+  SSL_set_ex_data(ssl, FactsIndex(), facts);
+  if (secrets == nullptr) return;
+  SSL_set_ex_data(ssl, SecretsIndex(), secrets);
+  SSL_set_msg_callback(ssl, OnRecord);
+  SSL_set_msg_callback_arg(ssl, secrets);
+}
 
 }  // namespace apk

@@ -41,6 +41,7 @@ class ParkedSessions::Wait {
 
 void ParkedSessions::Park(ParkedSession session) {
   session.idle_until = session.stream->deadline();
+  session.stream->Rest();
   PolledSocket& socket = session.stream->socket();
   Wait wait(*this, std::move(session));
   if (socket.readable) {
