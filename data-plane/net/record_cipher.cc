@@ -60,10 +60,14 @@ RecordCipher::RecordCipher(const RecordSuite& suite, Direction direction, std::s
   std::copy_n(Bytes(secret), suite_.secret_bytes, secret_.begin());
 }
 
-RecordCipher::~RecordCipher() { OPENSSL_cleanse(secret_.data(), secret_.size()); }
+RecordCipher::~RecordCipher() {
+  OPENSSL_cleanse(secret_.data(), secret_.size());
+  OPENSSL_cleanse(iv_.data(), iv_.size());
+}
 
 // Readies the cipher for the next record.
 bool RecordCipher::Begin(const unsigned char* header) {
+  if (broken_) return false;
   const int sealing = direction_ == Direction::kSeal ? 1 : 0;
   if (context_ == nullptr) {
     std::array<unsigned char, 32> key;
@@ -136,13 +140,14 @@ std::optional<RecordCipher::Opened> RecordCipher::Open(std::span<char> record) {
   return Opened{.type = static_cast<uint8_t>(inner[last]), .content = inner.substr(0, last)};
 }
 
-void RecordCipher::Update() {
-  std::array<unsigned char, 48> next;
-  // Where it fails the secret stays, and the peer can't open what comes: the connection ends.
-  if (Derive(suite_, secret_.data(), "traffic upd", next, suite_.secret_bytes)) secret_ = next;
+bool RecordCipher::Update() {
+  std::array<unsigned char, 48> next{};
+  broken_ = broken_ || !Derive(suite_, secret_.data(), "traffic upd", next, suite_.secret_bytes);
+  secret_ = next;
   OPENSSL_cleanse(next.data(), next.size());
   sequence_ = 0;
   context_.reset();
+  return !broken_;
 }
 
 }  // namespace apk

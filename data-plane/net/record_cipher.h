@@ -1,5 +1,6 @@
-// One direction of a TLS 1.3 connection: records sealed, or opened, with the keys of one traffic secret after
-// another (RFC 8446 5.2, 7.2, 7.3). The handshake that agreed on the first one was OpenSSL's.
+// One direction of a TLS 1.3 connection: records sealed, or opened, with the keys of one traffic
+// secret after another (RFC 8446 5.2, 7.2, 7.3). The handshake that agreed on the first one was
+// OpenSSL's.
 #pragma once
 
 #include <openssl/evp.h>
@@ -52,11 +53,13 @@ class RecordCipher {
     uint8_t type;  // 0: there is nothing but padding.
     std::string_view content;
   };
-  // `record`: the header and what it announces, which is opened in place. nullopt: it is not the peer's.
+  // `record`: the header and what it announces, which is opened in place. nullopt: it is not the
+  // peer's.
   std::optional<Opened> Open(std::span<char> record);
 
-  // Goes on with the next secret.
-  void Update();
+  // Goes on with the next secret. False where OpenSSL fails: nothing is sealed or opened any more,
+  // since the secret that is there has been used.
+  bool Update();
   // Of the secret in use.
   uint64_t sequence() const { return sequence_; }
   // Gives back what can be made of the secret again, for as long as nothing is to be done.
@@ -70,6 +73,7 @@ class RecordCipher {
   std::array<unsigned char, 48> secret_;
   std::array<unsigned char, 12> iv_{};
   uint64_t sequence_;
+  bool broken_ = false;
   std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)> context_{nullptr,
                                                                            &EVP_CIPHER_CTX_free};
 };

@@ -19,10 +19,14 @@ namespace apk {
 
 using SslContext = std::shared_ptr<SSL_CTX>;
 
+// Who reads and writes the records of a connection that was accepted.
+enum class RecordsBy : uint8_t { kOpenSsl, kAgent };
+
 struct ServerCertificate {
   std::string chain_pem;
   std::string key_pem;
-  std::string ocsp_response;  // DER, stapled where clients ask for it, for as long as it is fit; or "".
+  std::string
+      ocsp_response;  // DER, stapled where clients ask for it, for as long as it is fit; or "".
 };
 
 // What the clients of one listener are shown, and asked for.
@@ -39,10 +43,12 @@ struct ServerSettings {
 // For one port. The settings with the most specific hostname win; without SNI, or where nothing
 // matches, those for any host do, else the first. Of their certificates, the most specific name of
 // each type of key is shown, and the client's offers decide between types. TLS 1.2 with AEAD suites
-// and TLS 1.3, no renegotiation. Tickets are sealed with `tickets`: another context with the same keys takes them,
-// where it has settings of the same name that validate clients alike.
+// and TLS 1.3, no renegotiation. Tickets are sealed with `tickets`: another context with the same
+// keys takes them, where it has settings of the same name that validate clients alike. Only with
+// records by the agent does it tell secrets (AttachFacts).
 absl::StatusOr<SslContext> MakeServerContext(const std::vector<ServerSettings>& settings,
-                                             std::shared_ptr<TicketKeys> tickets);
+                                             std::shared_ptr<TicketKeys> tickets,
+                                             RecordsBy records = RecordsBy::kOpenSsl);
 
 // When the first OCSP response that the context staples ends; nullopt where it staples none.
 std::optional<WallTime> FirstStapleEnd(const SslContext& context);

@@ -38,9 +38,13 @@ void GiveBack(std::unique_ptr<char[]> buffer) {
 
 }  // namespace
 
-TrafficSecrets::~TrafficSecrets() {
-  OPENSSL_cleanse(client.data(), client.size());
-  OPENSSL_cleanse(server.data(), server.size());
+TrafficSecrets::~TrafficSecrets() { Clear(); }
+
+void TrafficSecrets::Clear() {
+  for (std::string* const secret : {&client, &server}) {
+    OPENSSL_cleanse(secret->data(), secret->size());
+    secret->clear();
+  }
 }
 
 TlsRecords::TlsRecords(const RecordSuite& suite, const TrafficSecrets& secrets,
@@ -125,8 +129,8 @@ TlsRecords::State TlsRecords::TakeAlert(std::string_view content) {
   return state_ = alert == SSL3_AD_CLOSE_NOTIFY ? State::kEnded : State::kFailed;
 }
 
-// Of what may come after a handshake, a client that was asked for nothing sends new keys only. They are the last
-// in their record, since what follows is sealed with them.
+// Of what may come after a handshake, a client that was asked for nothing sends new keys only. They
+// are the last in their record, since what follows is sealed with them.
 TlsRecords::State TlsRecords::TakeHandshake(std::string_view content) {
   constexpr size_t kMessageBytes = sizeof kKeyUpdate + 1;
   if (content.empty() || message_.size() + content.size() > kMessageBytes) {
@@ -139,7 +143,7 @@ TlsRecords::State TlsRecords::TakeHandshake(std::string_view content) {
   const char asked = message_.back();
   message_.clear();
   if (asked != 0 && asked != 1) return Fail(SSL3_AD_ILLEGAL_PARAMETER);
-  reader_.Update();
+  if (!reader_.Update()) return Fail(TLS1_AD_INTERNAL_ERROR);
   if (asked == 1) update_wanted_ = true;
   return State::kMore;
 }
@@ -158,24 +162,20 @@ void TlsRecords::TakeReply(std::string& out) {
 
 bool TlsRecords::UpdateKeys(std::string& out) {
   const std::string_view message[] = {{kKeyUpdate, sizeof kKeyUpdate}, {"\0", 1}};
-  const bool sealed = writer_.Seal(ContentType::kHandshake, message, out);
-  writer_.Update();
-  return sealed;
+  return writer_.Seal(ContentType::kHandshake, message, out) && writer_.Update();
 }
 
-bool TlsRecords::Seal(WriteBuffers& buffers, std::string& out) {
-  if (writer_.sequence() >= kRecordsOfOneKeyMax && !UpdateKeys(out)) return false;
+size_t TlsRecords::Seal(const WriteBuffers& buffers, std::string& out) {
+  const bool old = writer_.sequence() >= kRecordsOfOneKeyMax;
+  if ((std::exchange(update_wanted_, false) || old) && !UpdateKeys(out)) return 0;
   WriteBuffers record;
   size_t size = 0;
   for (size_t i = 0; i < buffers.count && size < RecordCipher::kPlainBytesMax; ++i) {
     record.Add(buffers.parts[i].substr(0, RecordCipher::kPlainBytesMax - size));
     size += record.parts[record.count - 1].size();
   }
-  if (!writer_.Seal(ContentType::kApplicationData, {record.parts.data(), record.count}, out)) {
-    return false;
-  }
-  buffers.Consume(size);
-  return true;
+  const std::span<const std::string_view> parts(record.parts.data(), record.count);
+  return writer_.Seal(ContentType::kApplicationData, parts, out) ? size : 0;
 }
 
 void TlsRecords::SealAlert(uint8_t level, uint8_t alert, std::string& out) {

@@ -1,5 +1,6 @@
-// A TLS 1.3 connection after its handshake, as bytes in and bytes out: what OpenSSL keeps for it costs 13 KiB, this
-// some hundred bytes while nothing comes. Does not wait, and knows no socket. Used by one thread.
+// A TLS 1.3 connection after its handshake, as bytes in and bytes out: what OpenSSL keeps for it
+// costs 13 KiB, this some hundred bytes while nothing comes. Does not wait, and knows no socket.
+// Used by one thread.
 #pragma once
 
 #include <array>
@@ -19,6 +20,8 @@ struct TrafficSecrets {
   TrafficSecrets(const TrafficSecrets&) = delete;
   TrafficSecrets& operator=(const TrafficSecrets&) = delete;
 
+  void Clear();
+
   std::string client;  // "" until it is known.
   std::string server;
   uint64_t records_written = 0;  // With the latter, by OpenSSL: tickets.
@@ -31,8 +34,9 @@ class TlsRecords {
   static constexpr size_t kReceivedMax = RecordCipher::kPlainBytesMax;
   TlsRecords(const RecordSuite& suite, const TrafficSecrets& secrets, std::string_view received);
 
-  // Reading. Space takes what the connection brings, Commit says how much that was; Advance then looks at it:
-  // kData: data() is what comes next; kEnded: the peer has closed its side; kFailed: it broke the rules.
+  // Reading. Space takes what the connection brings, Commit says how much that was; Advance then
+  // looks at it: kData: data() is what comes next; kEnded: the peer has closed its side; kFailed:
+  // it broke the rules.
   enum class State : uint8_t { kMore, kData, kEnded, kFailed };
   // REQUIRES: Advance has said kMore.
   struct Space {
@@ -52,8 +56,9 @@ class TlsRecords {
   // Appends what has to be sent because of what was read: alerts, new keys.
   void TakeReply(std::string& out);
 
-  // Appends one record of what `buffers` begins with, and consumes that. False: OpenSSL fails.
-  bool Seal(WriteBuffers& buffers, std::string& out);
+  // Appends one record of what `buffers` begins with; how many bytes that are, 0 where OpenSSL
+  // fails. What the peer has asked for comes first (RFC 8446 4.6.3). REQUIRES: there are some.
+  size_t Seal(const WriteBuffers& buffers, std::string& out);
   // Appends that nothing more will be written.
   void SealGoodbye(std::string& out);
 

@@ -32,7 +32,7 @@ constexpr size_t kSessionIdContextBytes = 32;
 struct CertificateSet {
   SslContext context;
   std::vector<std::pair<const X509*, OcspStaple>> staples;  // By certificate.
-  std::string protocols;                                     // ALPN, as it goes over the wire.
+  std::string protocols;                                    // ALPN, as it goes over the wire.
 };
 
 struct ServedSettings {
@@ -49,6 +49,7 @@ struct PortTable {
   std::vector<std::unique_ptr<CertificateSet>> sets;
   std::vector<ServedSettings> settings;  // Most specific hostname first.
   std::shared_ptr<TicketKeys> tickets;
+  RecordsBy records = RecordsBy::kOpenSsl;
 
   const ServedSettings& Find(std::string_view server_name) const;
 };
@@ -200,8 +201,8 @@ int OnTicket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* c
   return found->current ? 1 : 2;
 }
 
-// `line`: of a file of keys as browsers write it: what the secret is, the connection's number, the secret, in hex.
-// From the moment it tells of the server's, records are sealed with that.
+// `line`: of a file of keys as browsers write it: what the secret is, the connection's number, the
+// secret, in hex. From the moment it tells of the server's, records are sealed with that.
 void OnSecret(const SSL* ssl, const char* line) {
   auto* const secrets = static_cast<TrafficSecrets*>(SSL_get_ex_data(ssl, SecretsIndex()));
   if (secrets == nullptr) return;
@@ -233,7 +234,11 @@ absl::StatusOr<SslContext> NewContext(PortTable* table) {
                                SSL_OP_IGNORE_UNEXPECTED_EOF);
   SSL_CTX_set_mode(raw, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                             SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  SSL_CTX_set_keylog_callback(raw, OnSecret);
+  if (table->records == RecordsBy::kAgent) {
+    SSL_CTX_set_keylog_callback(raw, OnSecret);
+  } else {
+    SSL_CTX_set_read_ahead(raw, 1);
+  }
   SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);  // Clients keep it, in a ticket.
   SSL_CTX_set_num_tickets(raw, 1);                          // A resumed session brings the next.
   if (SSL_CTX_set_cipher_list(raw, kSuites) != 1 || SSL_CTX_set1_groups_list(raw, kGroups) != 1) {
@@ -298,9 +303,8 @@ std::optional<OcspStaple> StapleOf(const ServerSettings& settings,
   absl::StatusOr<OcspStaple> staple =
       ReadOcspStaple(certificate.ocsp_response, chain, std::chrono::system_clock::now());
   if (staple.ok()) return *std::move(staple);
-  LogWarning(
-      "OCSP response not stapled",
-      {{"listener", settings.name}, {"reason", std::string(staple.status().message())}});
+  LogWarning("OCSP response not stapled",
+             {{"listener", settings.name}, {"reason", std::string(staple.status().message())}});
   return std::nullopt;
 }
 
@@ -401,10 +405,12 @@ absl::Status AddSettings(const ServerSettings& settings, PortTable* table) {
 }  // namespace
 
 absl::StatusOr<SslContext> MakeServerContext(const std::vector<ServerSettings>& settings,
-                                             std::shared_ptr<TicketKeys> tickets) {
+                                             std::shared_ptr<TicketKeys> tickets,
+                                             RecordsBy records) {
   if (settings.empty()) return absl::InvalidArgumentError("no certificate");
   auto table = std::make_shared<PortTable>();
   table->tickets = std::move(tickets);
+  table->records = records;
   for (const ServerSettings& one : settings) RETURN_IF_ERROR(AddSettings(one, table.get()));
   std::stable_sort(
       table->settings.begin(), table->settings.end(),

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "common/strings.h"
 
@@ -191,14 +192,15 @@ void TlsStream::AnswerPlainHttp() {
   } while (read.bytes > 0);
 }
 
-Task<bool> TlsStream::AcceptHandshake() {
+Task<bool> TlsStream::AcceptHandshake(RecordsBy records) {
   SSL* const ssl = engine_->ssl.get();
+  const bool lean = records == RecordsBy::kAgent;
   SSL_set_accept_state(ssl);
-  AttachFacts(ssl, &facts_, &engine_->secrets);
-  engine_->wire.by_pieces = true;
+  AttachFacts(ssl, &facts_, lean ? &engine_->secrets : nullptr);
+  engine_->wire.by_pieces = lean;
   const bool secured = co_await Handshake();
   facts_.version = static_cast<uint16_t>(SSL_version(ssl));
-  if (secured) TakeOverRecords();
+  if (secured && lean) TakeOverRecords();
   co_return secured;
 }
 
@@ -209,14 +211,18 @@ void TlsStream::TakeOverRecords() {
   const RecordSuite* const suite =
       FindRecordSuite(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl)));
   if (facts_.version != TLS1_3_VERSION || suite == nullptr || SSL_has_pending(ssl) == 1 ||
+      SSL_SESSION_get_max_fragment_length(SSL_get_session(ssl)) != 0 ||
       secrets.client.size() != suite->secret_bytes ||
       secrets.server.size() != suite->secret_bytes) {
+    engine_->secrets.Clear();
     wire.by_pieces = false;
     SSL_set_read_ahead(ssl, 1);
     return;
   }
   const std::string_view received = std::string_view(wire.received).substr(wire.taken);
   records_ = std::make_unique<TlsRecords>(*suite, secrets, received);
+  // As in the destructor.
+  SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   engine_.reset();
 }
 
@@ -305,20 +311,26 @@ bool TlsStream::SendRecords(std::string_view bytes) {
   return true;
 }
 
+// What a record has counts as written when all of it is sent: until then the caller keeps it, and
+// waits.
 WriteStatus TlsStream::TryWriteRecords(WriteBuffers& buffers) {
-  static thread_local std::string sealed;  // Idle connections hold none.
+  static thread_local std::string record;  // Idle connections hold none.
   while (buffers.count > 0) {
     if (socket_.descriptor < 0 || failed_) return WriteStatus::kFailed;
     if (!socket_.poller->ReadyToSend(socket_)) return WriteStatus::kAgain;
-    sealed.clear();
-    failed_ = !records_->Seal(buffers, sealed) || !SendRecords(sealed);
+    buffers.Consume(std::exchange(sealed_, 0));
+    if (buffers.count == 0) break;
+    record.clear();
+    sealed_ = records_->Seal(buffers, record);
+    failed_ = sealed_ == 0 || !SendRecords(record);
+    if (!failed_ && socket_.unsent.empty()) buffers.Consume(std::exchange(sealed_, 0));
   }
   return failed_ ? WriteStatus::kFailed : WriteStatus::kDone;
 }
 
-// What goes into one record: small pieces are joined. Called again with buffers that begin with the same bytes,
-// it gives the same: OpenSSL has sealed them already when it asks for them again. The view is valid until the next
-// call for any stream of this thread: idle connections hold no copy.
+// What goes into one record: small pieces are joined. Called again with buffers that begin with the
+// same bytes, it gives the same: OpenSSL has sealed them already when it asks for them again. The
+// view is valid until the next call for any stream of this thread: idle connections hold no copy.
 std::string_view TlsStream::NextRecord(const WriteBuffers& buffers) {
   const std::string_view first = buffers.parts[0];
   if (buffers.count == 1 || first.size() >= kRecordBytesMax) {

@@ -1,6 +1,6 @@
 // A TLS connection, either side, as a ByteStream. OpenSSL reads and writes the socket itself,
-// through what the poller knows of it: an idle connection holds no buffer. Where a server's handshake has chosen
-// TLS 1.3, OpenSSL is let go after it, and TlsRecords goes on.
+// through what the poller knows of it: an idle connection holds no buffer. Where that is wanted and
+// a server's handshake has chosen TLS 1.3, OpenSSL is let go after it, and TlsRecords goes on.
 #pragma once
 
 #include <memory>
@@ -20,9 +20,9 @@ class TlsStream final : public ByteStream {
   TlsStream(std::unique_ptr<TcpStream> transport, SslContext context, DeadlineList& deadlines);
   ~TlsStream() override;
 
-  // False where the handshake failed; the stream is then closed. A client that took the port for one of
-  // plain HTTP is told so first.
-  Task<bool> AcceptHandshake();
+  // False where the handshake failed; the stream is then closed. A client that took the port for
+  // one of plain HTTP is told so first. The agent has records of TLS 1.3 only, whatever is wanted.
+  Task<bool> AcceptHandshake(RecordsBy records);
   // `slot`: of the session to resume, and where the new one goes; may be nullptr.
   Task<bool> ConnectHandshake(ServerNames names, std::shared_ptr<SessionSlot> slot);
   // Call before it: HTTP/2 is offered before HTTP/1.1.
@@ -54,8 +54,8 @@ class TlsStream final : public ByteStream {
   // The socket as OpenSSL sees it.
   struct Wire {
     PolledSocket& socket;
-    // During a server's handshake OpenSSL is not given more than it asks for, so that it has nothing of what
-    // follows; that is here.
+    // During a server's handshake OpenSSL is not given more than it asks for, so that it has
+    // nothing of what follows; that is here.
     bool by_pieces = false;
     std::string received = {};
     size_t taken = 0;  // Of it.
@@ -93,6 +93,7 @@ class TlsStream final : public ByteStream {
   PolledSocket& socket_;  // Of the transport.
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<TlsRecords> records_;  // This or the engine.
+  size_t sealed_ = 0;  // Of what is to be written: in a record that is not sent whole yet.
   HandshakeFacts facts_;
   unsigned long error_ = 0;  // OpenSSL's code of what failed.
   bool failed_ = false;

@@ -62,7 +62,7 @@ SslContext PortContexts::Find(const std::string& address, uint16_t port) const {
 
 absl::StatusOr<std::shared_ptr<PortContexts>> MakePortContexts(
     const RouteTable& table, const PortContexts* previous,
-    const std::shared_ptr<TicketKeys>& tickets) {
+    const std::shared_ptr<TicketKeys>& tickets, RecordsBy records) {
   auto contexts = std::make_shared<PortContexts>();
   for (const Port& port : table.ports()) {
     if (!port.tls) continue;
@@ -77,7 +77,7 @@ absl::StatusOr<std::shared_ptr<PortContexts>> MakePortContexts(
       }
     }
     if (entry.context == nullptr) {
-      ASSIGN_OR_RETURN(entry.context, MakeServerContext(settings, tickets));
+      ASSIGN_OR_RETURN(entry.context, MakeServerContext(settings, tickets, records));
     }
     contexts->by_port[{port.address, port.port}] = std::move(entry);
   }

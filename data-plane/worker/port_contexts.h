@@ -44,6 +44,6 @@ struct PortContexts {
 
 absl::StatusOr<std::shared_ptr<PortContexts>> MakePortContexts(
     const RouteTable& table, const PortContexts* previous,
-    const std::shared_ptr<TicketKeys>& tickets);
+    const std::shared_ptr<TicketKeys>& tickets, RecordsBy records);
 
 }  // namespace apk

@@ -312,7 +312,7 @@ Task<> Worker::ServeSecured(std::unique_ptr<TcpStream> transport,
   if (context == nullptr) co_return;
   auto stream = std::make_unique<TlsStream>(std::move(transport), std::move(context), deadlines_);
   stream->SetDeadline(latest);
-  const bool secured = co_await stream->AcceptHandshake();
+  const bool secured = co_await stream->AcceptHandshake(options_.tls_records);
   if (!secured) {
     metrics_.handshakes_failed.Add();
     co_return;

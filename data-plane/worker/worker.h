@@ -14,6 +14,7 @@
 #include "common/thread.h"
 #include "data-plane/forward/worker_context.h"
 #include "data-plane/net/listening_socket.h"
+#include "data-plane/net/tls_stream.h"
 #include "data-plane/observe/worker_report.h"
 #include "data-plane/session/h1_server.h"
 #include "data-plane/session/h2_server.h"
@@ -29,6 +30,7 @@ struct WorkerOptions {
   size_t connections_max = 20'000;            // Of clients, per worker.
   size_t connections_per_address_max = 0;  // Of one client address, over all workers; 0: no limit.
   std::chrono::milliseconds handshake_timeout{10'000};
+  RecordsBy tls_records = RecordsBy::kOpenSsl;  // Of clients' connections.
   SessionLimits session;
   H2Limits h2;
   ForwardLimits forward;
@@ -48,19 +50,19 @@ class Worker {
   ~Worker();
 
   void Start();
-  // Takes the table at the next request; binds what is new, unless `sockets` has it already, and retires what
-  // is gone. `done` is called on the worker's thread with what could not be bound.
+  // Takes the table at the next request; binds what is new, unless `sockets` has it already, and
+  // retires what is gone. `done` is called on the worker's thread with what could not be bound.
   void Adopt(std::shared_ptr<const RouteTable> table, std::shared_ptr<const PortContexts> contexts,
              std::vector<ListeningSocket> sockets,
              std::function<void(std::vector<PortError>)> done);
   void AdoptKeys(std::shared_ptr<const KeyStore> keys);
-  // Connections are to end from now on: exchanges are finished, and each is told that it was the last. New
-  // ones are still accepted,
+  // Connections are to end from now on: exchanges are finished, and each is told that it was the
+  // last. New ones are still accepted,
   void EndConnections();
   // until now; those in the kernel's queue still are. `done` is called on the worker's thread.
   void StopAccepting(std::function<void()> done);
-  // Second descriptors of what it accepts from, or empty ones where none are left; `done` is called on the
-  // worker's thread.
+  // Second descriptors of what it accepts from, or empty ones where none are left; `done` is called
+  // on the worker's thread.
   void ShareListeners(std::function<void(std::vector<ListeningSocket>)> done);
   // `done` is called on the worker's thread, soon.
   void Report(std::function<void(WorkerReport)> done);

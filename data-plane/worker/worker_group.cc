@@ -136,8 +136,8 @@ std::vector<PortError> WorkerGroup::FindTakenPorts(const RouteTable& table) cons
   return taken;
 }
 
-// With fewer workers than there were some listen by several sockets of a port: one that is closed would lose the
-// connections that wait in it. Workers without one open their own.
+// With fewer workers than there were some listen by several sockets of a port: one that is closed
+// would lose the connections that wait in it. Workers without one open their own.
 std::vector<std::vector<ListeningSocket>> WorkerGroup::DealInherited(const RouteTable& table) {
   std::vector<std::vector<ListeningSocket>> hands(workers_.size());
   for (const Port& port : table.ports()) {
@@ -154,7 +154,7 @@ std::vector<std::vector<ListeningSocket>> WorkerGroup::DealInherited(const Route
 absl::StatusOr<std::vector<PortError>> WorkerGroup::Publish(
     std::shared_ptr<const RouteTable> table) {
   ASSIGN_OR_RETURN(std::shared_ptr<PortContexts> contexts,
-                   MakePortContexts(*table, contexts_.get(), tickets_));
+                   MakePortContexts(*table, contexts_.get(), tickets_, options_.tls_records));
   std::vector<PortError> taken = FindTakenPorts(*table);
   for (const PortError& port : taken) contexts->taken.emplace(port.address, port.port);
   std::set<uint16_t> inherited;
@@ -162,10 +162,9 @@ absl::StatusOr<std::vector<PortError>> WorkerGroup::Publish(
   std::vector<std::vector<ListeningSocket>> sockets = DealInherited(*table);
   auto rendezvous = std::make_shared<Rendezvous<PortError>>(workers_.size());
   for (size_t i = 0; i < workers_.size(); ++i) {
-    workers_[i]->Adopt(table, contexts, std::move(sockets[i]),
-                       [rendezvous](std::vector<PortError> errors) {
-                         rendezvous->Arrive(std::move(errors));
-                       });
+    workers_[i]->Adopt(
+        table, contexts, std::move(sockets[i]),
+        [rendezvous](std::vector<PortError> errors) { rendezvous->Arrive(std::move(errors)); });
   }
   std::vector<PortError> errors = OncePerPort(rendezvous->Wait());
   for (PortError& port : taken) errors.push_back(std::move(port));

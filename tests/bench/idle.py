@@ -89,7 +89,8 @@ def main():
         pair = harness.make_certificate(directory / "tls", "bench")
         servers = {"nginx": running(proxy.start_nginx(directory, origin, origin, pair, connections=count + 500)),
                    "haproxy": running(proxy.start_haproxy(directory, origin, pair, connections=count + 500)),
-                   "apk-data-plane": running(proxy.Ours(origin, origin, pair))}
+                   "apk-data-plane": running(proxy.Ours(origin, origin, pair)),
+                   "apk-data-plane --lean-tls": running(proxy.Ours(origin, origin, pair, "--lean-tls"))}
         for name, server in servers.items():
             plain, tls = (cost(server, count, way) / 1024 for way in (None, context))
             print(f"| {name} | {plain:.1f} | {tls:.1f} |", flush=True)

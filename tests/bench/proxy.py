@@ -159,9 +159,9 @@ def pinned_gateway(*agent_flags):
 
 
 class Ours:
-    def __init__(self, origin, shadow, pair):
+    def __init__(self, origin, shadow, pair, *agent_flags):
         # Both threads compete for one core here; niced down, the mirror would drop most of its copies.
-        self.gateway = pinned_gateway("--mirror-nice", "0")
+        self.gateway = pinned_gateway("--mirror-nice", "0", *agent_flags)
         self.port, self.tls_port = harness.free_port(), harness.free_port()
         copy = f"{{type: RequestMirror, requestMirror: {{backendRef: {harness.reference('shadow')}}}}}"
         self.gateway.apply(self.listeners(pair) + harness.backend("origin", origin) +

@@ -11,8 +11,11 @@ IDLE_MS = 16_000  # Longer than it takes until all are parked.
 
 
 class Parking(unittest.TestCase):
+    more_flags = ()
+
     def setUp(self):
-        self.gateway = Gateway(agent_flags=("--idle-timeout-ms", IDLE_MS, "--head-timeout-ms", IDLE_MS))
+        self.gateway = Gateway(agent_flags=("--idle-timeout-ms", IDLE_MS, "--head-timeout-ms", IDLE_MS,
+                                            *self.more_flags))
         self.addCleanup(self.gateway.close)
         self.backend = FakeBackend(lambda _: response(b"ok"))
         self.addCleanup(self.backend.close)
@@ -93,6 +96,11 @@ class Parking(unittest.TestCase):
         self.all_parked(1)
         self.assertEqual(self.gateway.agents[1].stop(), 0)
         self.assertTrue(client.at_end())
+
+
+class WithoutOpenSsl(Parking):
+    more_flags = ("--lean-tls",)
+    test_a_drain_closes_what_is_parked = None  # That one is of clear text.
 
 
 if __name__ == "__main__":

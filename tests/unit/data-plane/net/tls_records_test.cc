@@ -88,7 +88,11 @@ class TlsRecordsTest : public testing::Test {
     WriteBuffers buffers;
     for (const std::string_view part : parts) buffers.Add(part);
     std::string out;
-    while (buffers.count > 0) EXPECT_TRUE(records_->Seal(buffers, out));
+    while (buffers.count > 0) {
+      const size_t sealed = records_->Seal(buffers, out);
+      EXPECT_GT(sealed, 0u);
+      buffers.Consume(sealed);
+    }
     return Opened(std::move(out));
   }
 
@@ -125,6 +129,15 @@ TEST_F(TlsRecordsTest, WritesRecordsThatAreFull) {
                                            std::string(20'000 - 16 * 1024 + 1, 'x') + "b");
   records_->Rest();
   EXPECT_EQ(Written({"c"}), kData + "c");
+}
+
+TEST_F(TlsRecordsTest, AnswersAWishForNewKeysBeforeItWritesMore) {
+  std::string bytes = FromClient(ContentType::kHandshake, View(kNewKeysOfBoth));
+  writer_->Update();
+  bytes += FromClient(ContentType::kApplicationData, "x");
+  EXPECT_EQ(Read(bytes), "x");
+  EXPECT_EQ(Written({"y"}), "\x16" + std::string(View(kNewKeys)) + kData + "y");
+  EXPECT_EQ(Reply(), "");
 }
 
 TEST_F(TlsRecordsTest, GoesOnWithNewKeys) {

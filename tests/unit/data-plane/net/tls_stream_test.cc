@@ -97,7 +97,7 @@ class TlsStreamTest : public testing::Test {
     settings.certificates.push_back(
         {.chain_pem = certificate_.pem(), .key_pem = certificate_.key_pem(), .ocsp_response = ""});
     settings.protocols = {"h2", "http/1.1"};
-    server_ = *MakeServerContext({settings}, std::make_shared<TicketKeys>());
+    server_ = *MakeServerContext({settings}, std::make_shared<TicketKeys>(), RecordsBy::kAgent);
   }
 
   // One connection, from the handshake to where both sides have returned.
@@ -120,7 +120,7 @@ class TlsStreamTest : public testing::Test {
   Task<> Accept(asio::io_context* io, DeadlineList* deadlines, int descriptor, Serve serve) {
     auto transport = std::make_unique<TcpStream>(descriptor, io->get_executor(), *deadlines);
     TlsStream stream(std::move(transport), server_, *deadlines);
-    secured_ = co_await stream.AcceptHandshake();
+    secured_ = co_await stream.AcceptHandshake(records_);
     if (secured_) co_await serve(&stream);
   }
 
@@ -144,14 +144,16 @@ class TlsStreamTest : public testing::Test {
   const TestCertificate certificate_{"server"};
   SslContext server_;
   SslContext client_{SSL_CTX_new(TLS_client_method()), &SSL_CTX_free};
+  RecordsBy records_ = RecordsBy::kAgent;
   bool secured_ = false;
 };
 
 class EachTlsSuite : public TlsStreamTest,
-                     public testing::WithParamInterface<std::tuple<int, const char*>> {};
+                     public testing::WithParamInterface<std::tuple<int, const char*, RecordsBy>> {};
 
 TEST_P(EachTlsSuite, CarriesWhatBothSidesSay) {
-  const auto [version, suite] = GetParam();
+  const auto [version, suite, records] = GetParam();
+  records_ = records;
   SSL_CTX_set_max_proto_version(client_.get(), version);
   if (version == TLS1_3_VERSION) SSL_CTX_set_ciphersuites(client_.get(), suite);
   if (version == TLS1_2_VERSION) SSL_CTX_set_cipher_list(client_.get(), suite);
@@ -183,11 +185,13 @@ TEST_P(EachTlsSuite, CarriesWhatBothSidesSay) {
 
 INSTANTIATE_TEST_SUITE_P(
     Suites, EachTlsSuite,
-    testing::Values(std::tuple(TLS1_3_VERSION, "TLS_AES_128_GCM_SHA256"),
-                    std::tuple(TLS1_3_VERSION, "TLS_AES_256_GCM_SHA384"),
-                    std::tuple(TLS1_3_VERSION, "TLS_CHACHA20_POLY1305_SHA256"),
-                    std::tuple(TLS1_2_VERSION, "ECDHE-ECDSA-AES128-GCM-SHA256"),
-                    std::tuple(TLS1_2_VERSION, "ECDHE-ECDSA-CHACHA20-POLY1305")));
+    testing::Values(std::tuple(TLS1_3_VERSION, "TLS_AES_128_GCM_SHA256", RecordsBy::kAgent),
+                    std::tuple(TLS1_3_VERSION, "TLS_AES_256_GCM_SHA384", RecordsBy::kAgent),
+                    std::tuple(TLS1_3_VERSION, "TLS_CHACHA20_POLY1305_SHA256", RecordsBy::kAgent),
+                    std::tuple(TLS1_3_VERSION, "TLS_AES_256_GCM_SHA384", RecordsBy::kOpenSsl),
+                    std::tuple(TLS1_2_VERSION, "ECDHE-ECDSA-AES128-GCM-SHA256", RecordsBy::kAgent),
+                    std::tuple(TLS1_2_VERSION, "ECDHE-ECDSA-CHACHA20-POLY1305",
+                               RecordsBy::kOpenSsl)));
 
 TEST_F(TlsStreamTest, TellsWhatTheHandshakeHasChosenAndResumes) {
   SSL_SESSION* session = nullptr;
@@ -212,6 +216,22 @@ TEST_F(TlsStreamTest, TellsWhatTheHandshakeHasChosenAndResumes) {
         });
   }
   SSL_SESSION_free(session);
+}
+
+TEST_F(TlsStreamTest, AClientThatWantsSmallRecordsGetsThem) {
+  SSL_CTX_set_tlsext_max_fragment_length(client_.get(), TLSEXT_max_fragment_length_512);
+  Connect(
+      [](Client& client) {
+        ASSERT_TRUE(client.Handshake());
+        const std::string much(5'000, 'm');
+        client.Say(much);
+        EXPECT_EQ(client.Read(much.size()), much);
+        SSL_shutdown(client.ssl());
+        client.Send();
+        EXPECT_EQ(client.Read(1), "");
+      },
+      Echo);
+  EXPECT_TRUE(secured_);
 }
 
 TEST_F(TlsStreamTest, AClientThatReadsLateGetsEverythingInOrder) {
