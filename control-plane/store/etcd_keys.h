@@ -10,6 +10,8 @@
 //   blob/HASH                 what does not fit into a change-set or a checkpoint, by its SHA-256
 //   blobs-of/REVISION         the blobs of a change-set that has some
 //   checkpoint/REVISION       everything at that revision, as a list of blobs
+//   written/SLOT              the token of a transaction of records, so that a writer whose answer
+//                             was lost knows its own
 //   shared/NAME               the certificate authority and what else all control planes share
 #pragma once
 
@@ -36,6 +38,7 @@ class EtcdKeys {
   }
   std::string Records() const { return Concat(prefix_, "/now/record/"); }
   std::string Record(std::string_view key) const { return Concat(Records(), key); }
+  std::string Written(std::string_view slot) const { return Concat(prefix_, "/written/", slot); }
   std::string Log(uint64_t revision) const { return Numbered("/log/", revision); }
   std::string LogEnd() const { return Concat(prefix_, "/log0"); }
   std::string Id(std::string_view id) const { return Concat(prefix_, "/id/", id); }

@@ -5,8 +5,15 @@
 
 #include "common/status_macros.h"
 #include "common/strings.h"
+#include "common/uuid.h"
 
 namespace apk {
+namespace {
+
+// Hexadecimal: 256 keys in all, however many writers there are.
+constexpr size_t kSlotDigits = 2;
+
+}  // namespace
 
 Record EtcdRecords::ToRecord(const EtcdKeyValue& pair) const {
   return {.key = pair.key.substr(keys_.Records().size()),
@@ -58,8 +65,18 @@ absl::Status EtcdRecords::Write(const std::vector<RecordWrite>& writes) {
          .value = write.value,
          .range_end = ""});
   }
+  // The client repeats it where an answer is lost, and the repeat finds what the first one wrote.
+  // Values don't tell whose that is: two writers may count the same token down by one. This does,
+  // unless yet another transaction took the slot in between: then it is ABORTED as if not written.
+  const std::string token = NewUuid();
+  const std::string slot = keys_.Written(token.substr(0, kSlotDigits));
+  transaction.writes.push_back(
+      {.what = EtcdWrite::What::kPut, .key = slot, .value = token, .range_end = ""});
+  transaction.reads_instead = {{.key = slot, .end = ""}};
   ASSIGN_OR_RETURN(const EtcdOutcome outcome, client_.Commit(transaction));
   if (outcome.succeeded) return absl::OkStatus();
+  const std::vector<EtcdKeyValue>& last = outcome.ranges.at(0);
+  if (!last.empty() && last.front().value == token) return absl::OkStatus();
   return absl::AbortedError(Concat("a record was changed meanwhile: ", writes.front().key,
                                    writes.size() > 1 ? " or another" : ""));
 }

@@ -16,7 +16,7 @@ class EtcdRecords final : public Records {
  public:
   // `prefix` as in EtcdUrl. `fence` tells the create revision of the leader's key while this process
   // leads, 0 where nobody is to lead. The client outlives it.
-  EtcdRecords(EtcdClient& client, const std::string& prefix,
+  EtcdRecords(Etcd& client, const std::string& prefix,
               std::function<int64_t()> fence = [] { return 0; })
       : client_(client), keys_(prefix), fence_(std::move(fence)) {}
 
@@ -27,7 +27,7 @@ class EtcdRecords final : public Records {
  private:
   Record ToRecord(const EtcdKeyValue& pair) const;
 
-  EtcdClient& client_;
+  Etcd& client_;
   const EtcdKeys keys_;
   const std::function<int64_t()> fence_;
 };

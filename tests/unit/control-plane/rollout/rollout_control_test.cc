@@ -1,4 +1,7 @@
 // A rollout over a real store, with agents that do what the test says.
+#include <condition_variable>
+#include <mutex>
+
 #include "tests/unit/control-plane/rollout/rollout_control_fixture.h"
 
 namespace apk {
@@ -127,9 +130,14 @@ TEST_F(RolloutControlTest, AnotherRolloutThanIsMeantIsNotSteered) {
 }
 
 TEST_F(RolloutControlTest, TrafficIsWantedWhileARuleNeedsIt) {
+  std::mutex mutex;
+  std::condition_variable called;
   std::vector<int64_t> wanted;
-  plane_->control.OnTrafficWanted(
-      [&wanted](std::chrono::milliseconds every) { wanted.push_back(every.count()); });
+  plane_->control.OnTrafficWanted([&](std::chrono::milliseconds every) {
+    const std::lock_guard lock(mutex);
+    wanted.push_back(every.count());
+    called.notify_all();
+  });
   v1::SetRolloutPolicyRequest request;
   request.mutable_policy()->add_stages()->set_selector("tier=canary");
   request.mutable_policy()->mutable_error_rate()->set_max("10%");
@@ -146,6 +154,10 @@ TEST_F(RolloutControlTest, TrafficIsWantedWhileARuleNeedsIt) {
   plane_->agents.NoteTraffic("canary", traffic);
   ASSERT_TRUE(Reaches("Failed"));
   EXPECT_NE(plane_->control.Status().rollout().reason().find("50.0 %"), std::string::npos);
+  {
+    std::unique_lock lock(mutex);  // The control's thread tells of it a moment later.
+    called.wait_for(lock, std::chrono::seconds(20), [&] { return wanted.size() >= 3; });
+  }
   plane_->control.OnTrafficWanted(nullptr);
   ASSERT_EQ(wanted.size(), 3u);
   EXPECT_EQ(wanted[0], 0);
