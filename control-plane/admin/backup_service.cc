@@ -98,8 +98,12 @@ grpc::Status BackupService::Restore(grpc::ServerContext* context,
   const bool whole = backup.ok() && !options.force() && !options.dry_run();
   const RolloutPage page = whole ? PageOf(backup->rollouts) : RolloutPage();
   if (whole) {
-    const absl::Status held = rollout_control_.RestoreHeld(page);
-    if (!held.ok()) return change.End(ToGrpc(held), 0, {});
+    // What is refused changes nothing.
+    v1::RestoreOptions trial = options;
+    trial.set_dry_run(true);
+    absl::Status may = configuration_.Restore(*backup, trial, change.user().name).status();
+    if (may.ok()) may = rollout_control_.RestoreHeld(page);
+    if (!may.ok()) return change.End(ToGrpc(may), 0, {});
   }
   grpc::Status status =
       backup.ok() ? Take(configuration_.Restore(*backup, options, change.user().name), response)

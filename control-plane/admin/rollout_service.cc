@@ -47,15 +47,30 @@ std::string NamespaceOf(const std::string& resource) {
 void RolloutService::HideOthers(const grpc::ServerContext& context, v1::Rollout& rollout) const {
   AccessRequest access = AccessTo(guard_.UserOf(context), "get", kRollouts, Need::kRead);
   if (guard_.gate.Check(access).ok()) return;  // Everywhere.
-  bool hidden = false;
+  // The reason speaks of all that is refused, and of what is held back for it.
+  if (rollout.refusals_size() > 0 && !rollout.reason().empty()) {
+    rollout.set_reason("agents refuse it");
+  }
   for (v1::RolloutRefusal& refusal : *rollout.mutable_refusals()) {
     access.namespace_name = NamespaceOf(refusal.resource());
     if (!access.namespace_name.empty() && guard_.gate.Check(access).ok()) continue;
     refusal.clear_resource();
     refusal.set_message("it is about what you may not read");
-    hidden = true;
   }
-  if (hidden) rollout.set_reason("agents refuse it");
+}
+
+void RolloutService::HideOthers(const grpc::ServerContext& context,
+                                v1::RolloutStatus& status) const {
+  if (status.has_rollout()) HideOthers(context, *status.mutable_rollout());
+  AccessRequest access = AccessTo(guard_.UserOf(context), "get", kRollouts, Need::kRead);
+  if (guard_.gate.Check(access).ok()) return;
+  google::protobuf::RepeatedPtrField<v1::HeldObject> all;
+  all.Swap(status.mutable_held());
+  for (v1::HeldObject& held : all) {
+    access.namespace_name = held.namespace_();
+    if (access.namespace_name.empty() || !guard_.gate.Check(access).ok()) continue;
+    *status.add_held() = std::move(held);
+  }
 }
 
 grpc::Status RolloutService::MayRead(const grpc::ServerContext& context) const {
@@ -87,7 +102,7 @@ grpc::Status RolloutService::GetRollout(grpc::ServerContext* context, const v1::
                                         v1::RolloutStatus* response) {
   if (const grpc::Status may = MayRead(*context); !may.ok()) return may;
   *response = control_.Status();
-  if (response->has_rollout()) HideOthers(*context, *response->mutable_rollout());
+  HideOthers(*context, *response);
   return grpc::Status::OK;
 }
 
@@ -109,7 +124,7 @@ grpc::Status RolloutService::Steer(grpc::ServerContext* context,
   change.Needs(AccessTo(change.user(), verb, kRollouts, NeedOf(request->action())));
   if (const grpc::Status begun = change.Begin(); !begun.ok()) return begun;
   const grpc::Status status = Take(control_.Steer(*request, change.user().name), response);
-  if (response->has_rollout()) HideOthers(*context, *response->mutable_rollout());
+  HideOthers(*context, *response);
   return change.End(status, response->rollout().revision(), {});
 }
 

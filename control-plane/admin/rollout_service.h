@@ -27,6 +27,7 @@ class RolloutService final : public v1::RolloutService::Service {
   // Whoever has a role may know what its changes are at.
   grpc::Status MayRead(const grpc::ServerContext& context) const;
   void HideOthers(const grpc::ServerContext& context, v1::Rollout& rollout) const;
+  void HideOthers(const grpc::ServerContext& context, v1::RolloutStatus& status) const;
 
   RolloutControl& control_;
   const Guard guard_;

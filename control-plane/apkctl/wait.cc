@@ -11,8 +11,6 @@ namespace apk {
 namespace {
 
 constexpr std::chrono::milliseconds kPause{50};
-// So long it takes at most until what agents refuse is held back.
-constexpr std::chrono::seconds kHeldWithin{5};
 
 // `newest`: the whole snapshot's version, for control planes that do not tell the agent's.
 bool Refuses(const v1::AgentStatus& agent, const std::string& newest) {
@@ -55,7 +53,7 @@ bool IsAbout(const v1::HeldObject& held, const v1::ObjectKey& key) {
          held.namespace_() == key.namespace_() && held.name() == key.name();
 }
 
-// What becomes of the newest change: with a policy it is told as it goes on.
+// What becomes of the newest change where there is a policy: it is told as it goes on.
 class RolloutWatch {
  public:
   explicit RolloutWatch(const std::vector<v1::ObjectKey>& about) : about_(about) {}
@@ -63,25 +61,20 @@ class RolloutWatch {
   // False where there is nobody to ask.
   bool Look(const Session& session) {
     const absl::StatusOr<v1::RolloutStatus> status = session.client->GetRollout();
-    if (!status.ok()) return false;
+    if (!status.ok() || !status->has_policy()) return false;
     held_.clear();
-    bool found_out = !status->search().empty();
     for (const v1::HeldObject& held : status->held()) {
-      found_out = found_out || held.rollout() == status->rollout().number();
       for (const v1::ObjectKey& key : about_) {
         if (IsAbout(held, key)) held_.push_back(TextOf(held));
       }
     }
-    has_policy_ = status->has_policy();
-    if (!has_policy_) return true;
     const v1::Rollout& rollout = status->rollout();
     const bool about_newest = rollout.number() != 0 &&
                               rollout.revision() == status->newest_revision() &&
                               rollout.revision() > status->promoted_revision();
     const std::string line = about_newest ? LineOf(*status) : "";
-    // The change goes on without what was found out, or is about to.
-    stopped_ =
-        about_newest && !found_out && (rollout.state() == "Failed" || rollout.state() == "Aborted");
+    stopped_ = about_newest && !status->goes_on() &&
+               (rollout.state() == "Failed" || rollout.state() == "Aborted");
     if (stopped_) {
       reason_ = line;
     } else if (!line.empty() && line != shown_) {
@@ -90,7 +83,6 @@ class RolloutWatch {
     }
     return true;
   }
-  bool has_policy() const { return has_policy_; }
   bool stopped() const { return stopped_; }
   const std::string& reason() const { return reason_; }
   // What of the change agents are not given, and why.
@@ -99,7 +91,6 @@ class RolloutWatch {
  private:
   const std::vector<v1::ObjectKey>& about_;
   std::vector<std::string> held_;
-  bool has_policy_ = false;
   bool stopped_ = false;
   std::string reason_;
   std::string shown_;
@@ -127,22 +118,16 @@ int WaitForAgents(const Session& session, uint64_t revision,
   const auto until = std::chrono::steady_clock::now() + patience;
   FleetState state;
   RolloutWatch rollout(about);
-  bool asks = true;
-  std::optional<std::chrono::steady_clock::time_point> refused_at;
+  bool staged = true;
   do {
-    asks = asks && rollout.Look(session);
+    staged = staged && rollout.Look(session);
     if (rollout.stopped()) return PrintError(rollout.reason());
     const absl::StatusOr<v1::ListAgentsResponse> response = session.client->ListAgents();
     if (!response.ok()) return PrintError(response.status());
     state = StateOf(*response);
-    if (!state.refused) refused_at.reset();
-    if (state.refused && !rollout.has_policy()) {
-      const auto now = std::chrono::steady_clock::now();
-      if (!refused_at.has_value()) refused_at = now;
-      if (!asks || now - *refused_at > kHeldWithin) break;
-    }
+    if (state.refused && !staged) break;
     if (state.connected > 0 && state.behind.empty()) {
-      if (asks) rollout.Look(session);  // It may have been held back only now.
+      if (staged) rollout.Look(session);  // It may have been held back only now.
       if (!rollout.held().empty()) return TellHeld(revision, rollout.held());
       std::cout << "revision " << revision << " is live on " << state.connected
                 << (state.connected == 1 ? " agent\n" : " agents\n");

@@ -222,16 +222,6 @@ bool AgentRegistry::IsConnected(const std::string& id) const {
   return found != all.end() && found->second->connected();
 }
 
-bool AgentRegistry::AnyRefuses() const {
-  const auto refuses = [](const v1::AgentStatus& status) {
-    return status.connected() && !status.refused_version().empty();
-  };
-  const std::lock_guard lock(mutex_);
-  return std::any_of(elsewhere_.begin(), elsewhere_.end(), refuses) ||
-         std::any_of(agents_.begin(), agents_.end(),
-                     [&refuses](const auto& entry) { return refuses(entry.second.status); });
-}
-
 std::vector<v1::AgentStatus> AgentRegistry::Connected() const {
   std::vector<v1::AgentStatus> connected;
   const std::lock_guard lock(mutex_);

@@ -56,8 +56,6 @@ class AgentRegistry {
   std::vector<v1::AgentStatus> Connected() const;
   // To this control plane or to another one.
   bool IsConnected(const std::string& id) const;
-  // Whether one that is connected has refused the last that it was sent.
-  bool AnyRefuses() const;
   // Of all agents, here and elsewhere.
   FleetReport Report() const;
   // Sorted by id; the snapshots decide what is up to date.

@@ -10,7 +10,8 @@ namespace apk {
 namespace {
 
 constexpr int kFoundMax = 5;
-constexpr int64_t kAnswerMs = 5000;
+constexpr int64_t kSearchMs = 30'000;
+constexpr int64_t kReturnMs = 5000;
 
 uint64_t RevisionOf(const google::protobuf::Message& object) {
   const std::string& text = MetadataOf(object).resource_version();
@@ -36,8 +37,7 @@ uint32_t NumberAt(const v1::StoredBisection& bisection, uint32_t place) {
 }
 
 // True where it has an end.
-bool GoOn(v1::StoredBisection& bisection, int64_t now_ms) {
-  bisection.set_tried_ms(now_ms);
+bool GoOn(v1::StoredBisection& bisection) {
   if (bisection.bad() - bisection.good() > 1) {
     bisection.set_tried((bisection.good() + bisection.bad()) / 2);
     return false;
@@ -68,21 +68,32 @@ bool Begin(int64_t now_ms, v1::StoredBisection& bisection) {
   bisection.clear_found();
   bisection.set_good(0);
   bisection.set_bad(bisection.changes());
-  return GoOn(bisection, now_ms);
+  bisection.set_begun_ms(now_ms);
+  return GoOn(bisection);
 }
 
-bool Answered(bool accepted, int64_t now_ms, v1::StoredBisection& bisection) {
+bool Answered(bool accepted, v1::StoredBisection& bisection) {
   if (accepted) {
     bisection.set_good(bisection.tried());
     if (bisection.good() == Left(bisection)) return true;
   } else {
     bisection.set_bad(bisection.tried());
   }
-  return GoOn(bisection, now_ms);
+  return GoOn(bisection);
 }
 
 bool IsHopeless(const v1::StoredBisection& bisection, int64_t now_ms) {
-  return bisection.found_size() > kFoundMax || now_ms - bisection.tried_ms() > kAnswerMs;
+  return bisection.found_size() > kFoundMax || now_ms - bisection.begun_ms() > kSearchMs;
+}
+
+void Return(bool given_up, v1::StoredBisection& bisection) {
+  bisection.set_returning(true);
+  bisection.set_given_up(given_up);
+  bisection.set_tried(0);
+}
+
+bool IsOver(const v1::StoredBisection& bisection, int64_t now_ms) {
+  return now_ms - bisection.begun_ms() > kSearchMs + kReturnMs;
 }
 
 ResourceSet TriedOf(const v1::StoredBisection& bisection, const ResourceSet& before,

@@ -19,9 +19,13 @@ std::vector<ResourceKey> ChangesBetween(const ResourceSet& before, const Resourc
 // True where it has an end: `found` is all that is refused.
 bool Begin(int64_t now_ms, v1::StoredBisection& bisection);
 // What is next after what was tried.
-bool Answered(bool accepted, int64_t now_ms, v1::StoredBisection& bisection);
-// Too many are refused for it to go on, or the agent does not answer.
+bool Answered(bool accepted, v1::StoredBisection& bisection);
+// Too many are refused for it to go on, or it takes too long.
 bool IsHopeless(const v1::StoredBisection& bisection, int64_t now_ms);
+// It has an end: the agent tries nothing any more.
+void Return(bool given_up, v1::StoredBisection& bisection);
+// The agent does not go back, and is not waited for.
+bool IsOver(const v1::StoredBisection& bisection, int64_t now_ms);
 
 // What is tried now: `after`, with what is not tried as it was before. `changes` are those between
 // the two.

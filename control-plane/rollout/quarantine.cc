@@ -66,10 +66,50 @@ bool SameRefusal(const v1::StoredHeldObject& a, const v1::StoredHeldObject& b) {
   return HeldKey(a) == HeldKey(b) && a.refused() == b.refused();
 }
 
-size_t BytesIn(const v1::StoredHeld& held) {
+struct Size {
+  int objects = 0;
   size_t bytes = 0;
-  for (const v1::StoredHeldObject& object : held.objects()) bytes += object.ByteSizeLong();
-  return bytes;
+
+  void Add(const v1::StoredHeldObject& object) {
+    ++objects;
+    bytes += object.ByteSizeLong();
+  }
+  bool TooMuch() const { return objects > kHeldObjectsMax || bytes > kHeldBytesMax; }
+};
+
+// Of those that rollouts, or a search, go by.
+std::set<uint64_t> NeededBy(const v1::StoredRollout& state, const v1::StoredHeld& held) {
+  std::set<uint64_t> needed(state.promoted_held().begin(), state.promoted_held().end());
+  needed.insert(state.held().begin(), state.held().end());
+  needed.insert(held.bisection().base_held().begin(), held.bisection().base_held().end());
+  needed.insert(held.bisection().held().begin(), held.bisection().held().end());
+  return needed;
+}
+
+// False where what is to be held back now is too much. REQUIRES: the oldest come first.
+bool MakeRoom(const std::set<uint64_t>& needed, const std::set<uint64_t>& applying,
+              v1::StoredHeld& held) {
+  const auto applies = [&applying](const v1::StoredHeldObject& object) {
+    return !object.lifted() && applying.contains(object.id());
+  };
+  Size all;
+  Size held_back;
+  for (const v1::StoredHeldObject& object : held.objects()) {
+    all.Add(object);
+    if (applies(object)) held_back.Add(object);
+  }
+  if (held_back.TooMuch()) return false;
+  auto& objects = *held.mutable_objects();
+  for (auto object = objects.begin(); object != objects.end() && all.TooMuch();) {
+    if (applies(*object) || needed.contains(object->id())) {
+      ++object;
+      continue;
+    }
+    --all.objects;
+    all.bytes -= object->ByteSizeLong();
+    object = objects.erase(object);
+  }
+  return true;
 }
 
 }  // namespace
@@ -107,8 +147,10 @@ bool AnythingInForce(const v1::StoredHeld& held) {
 }
 
 bool HoldBack(const RefusedChange& change, const std::vector<RefusedObject>& objects,
-              int64_t now_ms, v1::StoredHeld& held) {
+              const v1::StoredRollout& state, const std::vector<uint64_t>& applying, int64_t now_ms,
+              v1::StoredHeld& held) {
   v1::StoredHeld next = held;
+  std::set<uint64_t> apply(applying.begin(), applying.end());
   for (const RefusedObject& refused : objects) {
     v1::StoredHeldObject stored = Store(change, refused, now_ms);
     for (v1::StoredHeldObject& known : *next.mutable_objects()) {
@@ -116,11 +158,23 @@ bool HoldBack(const RefusedChange& change, const std::vector<RefusedObject>& obj
     }
     stored.set_id(next.last_id() + 1);
     next.set_last_id(stored.id());
+    apply.insert(stored.id());
     *next.add_objects() = std::move(stored);
   }
-  if (next.objects_size() > kHeldObjectsMax || BytesIn(next) > kHeldBytesMax) return false;
+  if (!MakeRoom(NeededBy(state, next), apply, next)) return false;
   held = std::move(next);
   return true;
+}
+
+void TakeOver(const v1::StoredHeld& backup, int64_t now_ms, v1::StoredHeld& held) {
+  held.set_last_id(std::max(held.last_id(), backup.last_id()));
+  for (const v1::StoredHeldObject& object : backup.objects()) {
+    v1::StoredHeldObject& taken = *held.add_objects();
+    taken = object;
+    taken.set_id(held.last_id() + 1);
+    taken.set_since_ms(now_ms);  // It is not forgotten before the objects are there.
+    held.set_last_id(taken.id());
+  }
 }
 
 void LiftAll(v1::StoredHeld& held) {
@@ -129,10 +183,7 @@ void LiftAll(v1::StoredHeld& held) {
 
 bool Forget(const v1::StoredRollout& state, const std::vector<uint64_t>& applying, int64_t now_ms,
             v1::StoredHeld& held) {
-  std::set<uint64_t> needed(state.promoted_held().begin(), state.promoted_held().end());
-  needed.insert(state.held().begin(), state.held().end());
-  needed.insert(held.bisection().base_held().begin(), held.bisection().base_held().end());
-  needed.insert(held.bisection().held().begin(), held.bisection().held().end());
+  const std::set<uint64_t> needed = NeededBy(state, held);
   v1::StoredHeld next = held;
   next.clear_objects();
   for (const v1::StoredHeldObject& object : held.objects()) {

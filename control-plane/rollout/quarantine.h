@@ -12,7 +12,7 @@
 
 namespace apk {
 
-// Bytes of what agents go on with: a record has all of it.
+// Of what is held back of the newest revision: a record has all of it.
 inline constexpr size_t kHeldBytesMax = 512 * 1024;
 inline constexpr int kHeldObjectsMax = 50;
 
@@ -27,7 +27,7 @@ struct RefusedObject {
 struct RefusedChange {
   uint64_t revision = 0;
   uint64_t accepted_revision = 0;
-  uint64_t rollout = 0;                    // 0: there was no policy.
+  uint64_t rollout = 0;
   uint32_t agents = 0;                     // That refuse it.
   const ResourceSet* resources = nullptr;  // Of `revision`, as they were given.
   const ResourceSet* accepted = nullptr;
@@ -41,12 +41,18 @@ std::vector<HeldObject> InForce(const v1::StoredHeld& held);
 bool AnythingInForce(const v1::StoredHeld& held);
 
 // Holds the objects back from now on. False where that is too much; nothing is changed then.
+// `applying`: ids of what the newest revision has: the others make room, the oldest first, unless
+// `state` goes by them.
 bool HoldBack(const RefusedChange& change, const std::vector<RefusedObject>& objects,
-              int64_t now_ms, v1::StoredHeld& held);
+              const v1::StoredRollout& state, const std::vector<uint64_t>& applying, int64_t now_ms,
+              v1::StoredHeld& held);
+// What a backup had, into a store that holds nothing back: under ids that neither has given to
+// anything.
+void TakeOver(const v1::StoredHeld& backup, int64_t now_ms, v1::StoredHeld& held);
 // Agents are given all of it anew.
 void LiftAll(v1::StoredHeld& held);
 // Leaves out what nobody goes by any more: what was lifted, and what the newest revision does not
-// have for a while. `applying`: ids of what it has. False where there is no such thing.
+// have for a while. False where there is no such thing.
 bool Forget(const v1::StoredRollout& state, const std::vector<uint64_t>& applying, int64_t now_ms,
             v1::StoredHeld& held);
 

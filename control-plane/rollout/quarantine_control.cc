@@ -1,4 +1,4 @@
-// Where there are rollouts, they say what is refused. Otherwise the fleet is listened to here.
+// Rollouts say what is refused; what was accepted is what they have promoted.
 #include "control-plane/rollout/quarantine_control.h"
 
 #include <algorithm>
@@ -20,6 +20,7 @@ namespace {
 using Ids = google::protobuf::RepeatedField<uint64_t>;
 
 constexpr size_t kNamesMax = 5;  // In a message.
+constexpr char kNotNamed[] = "it refuses what comes of this object, without naming it";
 
 int64_t NowMs() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -50,24 +51,22 @@ void LogHeld(const std::vector<RefusedObject>& objects, const RefusedChange& cha
   }
 }
 
-std::string Hold(const RefusedChange& change, const std::vector<RefusedObject>& objects,
-                 v1::StoredHeld& held) {
-  if (!HoldBack(change, objects, NowMs(), held)) {
-    LogError("too much is refused for objects to be held back one by one",
-             {{"revision", std::to_string(change.revision)}});
-    return "";
+// What is said of the object itself: what is said of others is for whoever may read those.
+RefusedObject ObjectOf(const ResourceKey& key, const v1::StoredRollout& failed) {
+  RefusedObject object{
+      .key = key, .agent = failed.refusals(0).agent(), .message = std::string(kNotNamed)};
+  for (const v1::RolloutRefusal& refusal : failed.refusals()) {
+    if (ObjectNamed(refusal.resource()) != key) continue;
+    object.agent = refusal.agent();
+    object.message = refusal.message();
   }
-  LogHeld(objects, change);
-  return TextOf(objects);
+  return object;
 }
 
-// What is said of the object itself, else what is said first.
-RefusedObject ObjectOf(const ResourceKey& key, const std::vector<v1::RolloutRefusal>& refusals) {
-  const v1::RolloutRefusal* about = &refusals.front();
-  for (const v1::RolloutRefusal& refusal : refusals) {
-    if (ObjectNamed(refusal.resource()) == key) about = &refusal;
-  }
-  return {.key = key, .agent = about->agent(), .message = about->message()};
+uint32_t AgentsIn(const v1::StoredRollout& failed) {
+  std::set<std::string> agents;
+  for (const v1::RolloutRefusal& refusal : failed.refusals()) agents.insert(refusal.agent());
+  return static_cast<uint32_t>(agents.size());
 }
 
 std::string AboutOf(v1::StoredBisection bisection) {
@@ -75,8 +74,9 @@ std::string AboutOf(v1::StoredBisection bisection) {
   bisection.clear_good();
   bisection.clear_bad();
   bisection.clear_tried();
-  bisection.clear_tried_ms();
   bisection.clear_refused();
+  bisection.clear_returning();
+  bisection.clear_given_up();
   return bisection.SerializeAsString();
 }
 
@@ -114,53 +114,67 @@ void QuarantineControl::Follow(const RolloutPage& page) {
   SetTrial(page.held);
 }
 
-std::string QuarantineControl::Blame(const Refused& refused, v1::StoredHeld& held) {
-  const auto before = Resources(refused.accepted_revision, refused.accepted_held, held);
-  const auto after = Resources(refused.revision, refused.held, held);
+// "" where it is too much.
+std::string QuarantineControl::Hold(const RefusedChange& change,
+                                    const std::vector<RefusedObject>& objects,
+                                    const v1::StoredRollout& state, v1::StoredHeld& held) {
+  if (!HoldBack(change, objects, state, Applying(held), NowMs(), held)) {
+    LogError("too much is refused for objects to be held back one by one",
+             {{"revision", std::to_string(change.revision)}});
+    return "";
+  }
+  LogHeld(objects, change);
+  return TextOf(objects);
+}
+
+std::string QuarantineControl::Blame(const v1::StoredRollout& failed, v1::StoredHeld& held) {
+  const auto before = Resources(failed.promoted_revision(), failed.promoted_held(), held);
+  const auto after = Resources(failed.revision(), failed.held(), held);
   if (!before.ok() || !after.ok()) return "";
   const std::vector<ResourceKey> changes = ChangesBetween(*before, *after);
   if (changes.empty()) return "";
   std::set<std::string> names;
-  for (const v1::RolloutRefusal& refusal : refused.refusals) names.insert(refusal.resource());
+  for (const v1::RolloutRefusal& refusal : failed.refusals()) names.insert(refusal.resource());
   names.erase("");
   const SnapshotPtr accepted =
-      Translator().Translate(*before, {}, refused.accepted_revision, "").snapshot->whole();
+      Translator().Translate(*before, {}, failed.promoted_revision(), "").snapshot->whole();
   const std::vector<ResourceKey> culprits =
       FindCulprits(names, *before, *after, changes, *accepted);
   if (!culprits.empty()) {
-    const RefusedChange change{.revision = refused.revision,
-                               .accepted_revision = refused.accepted_revision,
-                               .rollout = refused.rollout,
-                               .agents = refused.agents,
+    const RefusedChange change{.revision = failed.revision(),
+                               .accepted_revision = failed.promoted_revision(),
+                               .rollout = failed.number(),
+                               .agents = AgentsIn(failed),
                                .resources = &*after,
                                .accepted = &*before};
     std::vector<RefusedObject> objects;
-    for (const ResourceKey& key : culprits) objects.push_back(ObjectOf(key, refused.refusals));
-    return Hold(change, objects, held);
+    for (const ResourceKey& key : culprits) objects.push_back(ObjectOf(key, failed));
+    return Hold(change, objects, failed, held);
   }
   v1::StoredBisection bisection;
-  bisection.set_agent(refused.refusals.front().agent());
-  bisection.set_message(refused.refusals.front().message());
-  bisection.set_base_revision(refused.accepted_revision);
-  *bisection.mutable_base_held() = refused.accepted_held;
-  bisection.set_revision(refused.revision);
-  *bisection.mutable_held() = refused.held;
-  bisection.set_rollout(refused.rollout);
-  bisection.set_agents(refused.agents);
+  bisection.set_agent(failed.refusals(0).agent());
+  bisection.set_base_revision(failed.promoted_revision());
+  *bisection.mutable_base_held() = failed.promoted_held();
+  bisection.set_revision(failed.revision());
+  *bisection.mutable_held() = failed.held();
+  bisection.set_rollout(failed.number());
+  bisection.set_agents(AgentsIn(failed));
   bisection.set_changes(static_cast<uint32_t>(changes.size()));
   for (const v1::AgentStatus& status : agents_.Connected()) {
     const bool it = status.id() == bisection.agent() && !status.refused_version().empty();
     if (it) bisection.add_refused(status.refused_version());
   }
-  if (Begin(NowMs(), bisection)) return HoldFound(bisection, *before, *after, changes, held);
+  if (Begin(NowMs(), bisection)) {
+    return HoldFound(bisection, *before, *after, changes, failed, held);
+  }
   *held.mutable_bisection() = std::move(bisection);
-  return "what of it is searched for";
+  return "what of it was searched for";
 }
 
 std::string QuarantineControl::HoldFound(const v1::StoredBisection& bisection,
                                          const ResourceSet& before, const ResourceSet& after,
                                          const std::vector<ResourceKey>& changes,
-                                         v1::StoredHeld& held) {
+                                         const v1::StoredRollout& state, v1::StoredHeld& held) {
   const RefusedChange change{.revision = bisection.revision(),
                              .accepted_revision = bisection.base_revision(),
                              .rollout = bisection.rollout(),
@@ -169,10 +183,9 @@ std::string QuarantineControl::HoldFound(const v1::StoredBisection& bisection,
                              .accepted = &before};
   std::vector<RefusedObject> objects;
   for (const uint32_t number : bisection.found()) {
-    objects.push_back(
-        {.key = changes[number], .agent = bisection.agent(), .message = bisection.message()});
+    objects.push_back({.key = changes[number], .agent = bisection.agent(), .message = kNotNamed});
   }
-  return Hold(change, objects, held);
+  return Hold(change, objects, state, held);
 }
 
 // The same on every control plane: whichever the agent is connected to sends it.
@@ -197,115 +210,69 @@ void QuarantineControl::SetTrial(const v1::StoredHeld& held) {
   if (trial_->tried != tried) {
     ResourceSet resources = TriedOf(bisection, trial_->before, trial_->after, trial_->changes);
     trial_->tried = tried;
-    trial_->slices =
-        Translator().Translate(std::move(resources), {}, bisection.revision(), "").snapshot;
+    const uint64_t revision =
+        bisection.returning() ? bisection.base_revision() : bisection.revision();
+    trial_->slices = Translator().Translate(std::move(resources), {}, revision, "").snapshot;
   }
   snapshots_.SetTrial({.agent = AgentKey(bisection.agent()), .slices = trial_->slices});
 }
 
-std::optional<v1::StoredHeld> QuarantineControl::StepTrial(const v1::StoredHeld& held) {
-  v1::StoredHeld next = held;
+// The end of it: what was found is held back, unless it was given up.
+v1::StoredHeld QuarantineControl::EndTrial(const RolloutPage& page) {
+  v1::StoredHeld next = page.held;
+  next.clear_bisection();
+  const v1::StoredBisection& bisection = page.held.bisection();
+  const bool known = trial_.has_value() && trial_->changes.size() == bisection.changes();
+  const bool held =
+      known && bisection.returning() && !bisection.given_up() &&
+      !HoldFound(bisection, trial_->before, trial_->after, trial_->changes, page.state, next)
+           .empty();
+  if (!held) {
+    LogWarning("what an agent refuses is not held back: the whole change has failed",
+               {{"agent", bisection.agent()}, {"revision", std::to_string(bisection.revision())}});
+  }
+  return next;
+}
+
+std::optional<v1::StoredHeld> QuarantineControl::StepTrial(const RolloutPage& page) {
+  v1::StoredHeld next = page.held;
   v1::StoredBisection& bisection = *next.mutable_bisection();
   const int64_t now_ms = NowMs();
-  const auto give_up = [&] {
-    LogWarning("what an agent refuses was not found",
-               {{"agent", bisection.agent()}, {"revision", std::to_string(bisection.revision())}});
-    next.clear_bisection();
-    return next;
-  };
-  if (!trial_.has_value() || trial_->changes.size() != bisection.changes()) return give_up();
-  for (const v1::AgentStatus& status : agents_.Connected()) {
-    if (status.id() != bisection.agent()) continue;
-    const std::string version = trial_->slices->For(LabelsOf(status.labels()))->version;
-    const bool accepted = status.snapshot_version() == version;
-    const bool known =
-        std::count(bisection.refused().begin(), bisection.refused().end(), version) > 0;
-    if (!accepted && !known && status.refused_version() != version) break;
+  if (!trial_.has_value() || trial_->changes.size() != bisection.changes()) return EndTrial(page);
+  const std::vector<v1::AgentStatus> agents = agents_.Connected();
+  const auto agent = std::find_if(agents.begin(), agents.end(), [&](const auto& status) {
+    return status.id() == bisection.agent();
+  });
+  std::string version;
+  bool accepted = false;
+  bool refused = false;
+  if (agent != agents.end()) {
+    version = trial_->slices->For(LabelsOf(agent->labels()))->version;
+    accepted = agent->snapshot_version() == version;
+    refused = agent->refused_version() == version;
+  }
+  if (bisection.returning()) {
+    const bool ended = agent == agents.end() || accepted || IsOver(bisection, now_ms);
+    return ended ? std::make_optional(EndTrial(page)) : std::nullopt;
+  }
+  const bool known =
+      std::count(bisection.refused().begin(), bisection.refused().end(), version) > 0;
+  if (accepted || refused || known) {
     if (!accepted && !known) bisection.add_refused(version);
-    if (Answered(accepted, now_ms, bisection)) {
-      const v1::StoredBisection found = bisection;
-      next.clear_bisection();
-      HoldFound(found, trial_->before, trial_->after, trial_->changes, next);
+    if (Answered(accepted, bisection)) {
+      Return(false, bisection);
       return next;
     }
-    return IsHopeless(bisection, now_ms) ? give_up() : next;
   }
-  if (IsHopeless(bisection, now_ms)) return give_up();
-  return std::nullopt;
-}
-
-// What they go on with must be what the store has of that revision.
-std::optional<Refused> QuarantineControl::RefusedBy(const std::vector<v1::AgentStatus>& agents,
-                                                    const SnapshotSlices& newest,
-                                                    const v1::StoredHeld& held) {
-  Refused refused;
-  refused.revision = newest.whole()->revision;
-  refused.held = {newest.whole()->held.begin(), newest.whole()->held.end()};
-  refused.agents = static_cast<uint32_t>(agents.size());
-  const v1::AgentStatus& first = *std::max_element(
-      agents.begin(), agents.end(),
-      [](const auto& a, const auto& b) { return a.snapshot_revision() < b.snapshot_revision(); });
-  refused.accepted_revision = first.snapshot_version().empty() ? 0 : first.snapshot_revision();
-  for (const Ids& ids : {refused.held, Ids()}) {
-    const auto before = Resources(refused.accepted_revision, ids, held);
-    if (!before.ok()) return std::nullopt;
-    const SlicesPtr made =
-        Translator().Translate(*before, {}, refused.accepted_revision, "").snapshot;
-    const bool runs_it = made->For(LabelsOf(first.labels()))->version == first.snapshot_version();
-    if (!runs_it && refused.accepted_revision != 0) continue;
-    refused.accepted_held = ids;
-    for (const v1::AgentResourceError& error : first.resource_errors()) {
-      v1::RolloutRefusal& refusal = refused.refusals.emplace_back();
-      refusal.set_agent(first.id());
-      refusal.set_resource(error.resource());
-      refusal.set_message(error.message());
-    }
-    if (refused.refusals.empty()) {
-      v1::RolloutRefusal& refusal = refused.refusals.emplace_back();
-      refusal.set_agent(first.id());
-      refusal.set_message(first.last_error());
-    }
-    return refused;
+  if (IsHopeless(bisection, now_ms)) {
+    Return(true, bisection);
+    return next;
   }
-  return std::nullopt;
-}
-
-// Without a policy everybody is given what is newest at once.
-std::optional<v1::StoredHeld> QuarantineControl::HearFleet(const v1::StoredHeld& held) {
-  const SlicesPtr newest = snapshots_.NewestSlices();
-  if (!agents_.AnyRefuses() || newest->whole()->version == hopeless_) {
-    refused_ms_ = 0;
-    return std::nullopt;
-  }
-  Answers answers;
-  std::vector<v1::AgentStatus> refusing;
-  for (v1::AgentStatus& status : agents_.Connected()) {
-    const std::string version = newest->For(LabelsOf(status.labels()))->version;
-    const bool refuses = status.refused_version() == version;
-    const bool runs = status.snapshot_version() == version;
-    ++(refuses ? answers.refuse : runs ? answers.run : answers.pending);
-    if (refuses) refusing.push_back(std::move(status));
-  }
-  const int64_t now_ms = NowMs();
-  const Opinion opinion = OpinionOf(answers, refused_ms_, now_ms);
-  if (opinion == Opinion::kUndecided) {
-    if (refused_ms_ == 0) refused_ms_ = now_ms;
-    return std::nullopt;
-  }
-  refused_ms_ = 0;
-  if (opinion != Opinion::kRefused) return std::nullopt;
-  v1::StoredHeld next = held;
-  const std::optional<Refused> refused = RefusedBy(refusing, *newest, held);
-  if (refused.has_value() && !Blame(*refused, next).empty()) return next;
-  hopeless_ = newest->whole()->version;
-  return std::nullopt;
+  return accepted || refused || known ? std::make_optional(next) : std::nullopt;
 }
 
 std::optional<v1::StoredHeld> QuarantineControl::Step(const RolloutPage& page) {
-  if (page.held.has_bisection()) return StepTrial(page.held);
-  if (!page.has_policy()) {
-    if (auto next = HearFleet(page.held)) return next;
-  }
+  if (page.held.has_bisection()) return StepTrial(page);
   if (page.held.objects().empty()) return std::nullopt;
   v1::StoredHeld next = page.held;
   if (!Forget(page.state, Applying(page.held), NowMs(), next)) return std::nullopt;

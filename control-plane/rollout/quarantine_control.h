@@ -20,17 +20,6 @@
 
 namespace apk {
 
-// What agents refuse, and what they go on with.
-struct Refused {
-  uint64_t revision = 0;
-  google::protobuf::RepeatedField<uint64_t> held;  // Of it.
-  uint64_t accepted_revision = 0;
-  google::protobuf::RepeatedField<uint64_t> accepted_held;
-  uint64_t rollout = 0;
-  uint32_t agents = 0;
-  std::vector<v1::RolloutRefusal> refusals;  // Some of them, one at least.
-};
-
 class QuarantineControl {
  public:
   // All outlive it.
@@ -40,12 +29,10 @@ class QuarantineControl {
   // Has agents run what the store says. REQUIRES: the targets of a rollout are set.
   void Follow(const RolloutPage& page);
   // Has the objects that are to blame held back, or searched for. What was done, in words; "" where
-  // nothing helps, and nothing is changed.
-  std::string Blame(const Refused& refused, v1::StoredHeld& held);
+  // nothing helps, and nothing is changed. REQUIRES: agents have refused what the rollout brought.
+  std::string Blame(const v1::StoredRollout& failed, v1::StoredHeld& held);
   // What comes next, where this control plane leads; nullopt: nothing does.
   std::optional<v1::StoredHeld> Step(const RolloutPage& page);
-  // Agents have been heard that refuse something, and others are waited for.
-  bool Waits() const { return refused_ms_ != 0; }
 
   // On any thread: what of the newest revision is held back, for users and for conditions.
   std::vector<v1::HeldObject> Held(const RolloutPage& page) const;
@@ -67,20 +54,18 @@ class QuarantineControl {
                                         const v1::StoredHeld& held);
   std::string HoldFound(const v1::StoredBisection& bisection, const ResourceSet& before,
                         const ResourceSet& after, const std::vector<ResourceKey>& changes,
-                        v1::StoredHeld& held);
+                        const v1::StoredRollout& state, v1::StoredHeld& held);
+  std::string Hold(const RefusedChange& change, const std::vector<RefusedObject>& objects,
+                   const v1::StoredRollout& state, v1::StoredHeld& held);
   void SetTrial(const v1::StoredHeld& held);
-  std::optional<v1::StoredHeld> StepTrial(const v1::StoredHeld& held);
-  std::optional<v1::StoredHeld> HearFleet(const v1::StoredHeld& held);
-  std::optional<Refused> RefusedBy(const std::vector<v1::AgentStatus>& agents,
-                                   const SnapshotSlices& newest, const v1::StoredHeld& held);
+  std::optional<v1::StoredHeld> StepTrial(const RolloutPage& page);
+  v1::StoredHeld EndTrial(const RolloutPage& page);
   std::vector<uint64_t> Applying(const v1::StoredHeld& held) const;
 
   Configuration& configuration_;
   SnapshotCache& snapshots_;
   AgentRegistry& agents_;
   std::optional<Trial> trial_;
-  int64_t refused_ms_ = 0;  // Since when somebody refuses what is newest; 0: nobody does.
-  std::string hopeless_;    // Version of a snapshot that nothing was found for.
 };
 
 }  // namespace apk

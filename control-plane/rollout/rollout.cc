@@ -124,15 +124,17 @@ State FailByRefusal(const State& state, const std::vector<Seen>& members, int64_
 }
 
 // Where somebody refuses it: whether that ends it, or since when the others are waited for.
-std::optional<State> HearMembers(const State& state, const std::vector<Seen>& members,
-                                 int64_t now_ms) {
+std::optional<State> HearMembers(const State& state, const RolloutPlan& plan,
+                                 const std::vector<Seen>& members, int64_t now_ms) {
   Answers answers;
   for (const Seen& seen : members) {
     if (seen.agent == nullptr || !seen.agent->concerned) continue;
     const bool refuses = !seen.agent->refusals.empty();
     ++(refuses ? answers.refuse : seen.agent->runs_it ? answers.run : answers.pending);
   }
-  const Opinion opinion = OpinionOf(answers, state.refused_ms(), now_ms);
+  const bool stops = !plan.holds && answers.refuse > 0;
+  const Opinion opinion =
+      stops ? Opinion::kRefused : OpinionOf(answers, state.refused_ms(), now_ms);
   if (opinion == Opinion::kRefused) return FailByRefusal(state, members, now_ms);
   const bool undecided = opinion == Opinion::kUndecided;
   const bool noted = opinion != Opinion::kOdd || !state.refusals().empty();
@@ -250,7 +252,7 @@ std::optional<State> AwaitMembers(const State& state, const RolloutPlan& plan,
 std::optional<State> StepStage(const State& state, const RolloutPlan& plan,
                                const RolloutView& view) {
   const std::vector<Seen> members = MembersSeen(state, view.agents);
-  if (auto next = HearMembers(state, members, view.now_ms)) return next;
+  if (auto next = HearMembers(state, plan, members, view.now_ms)) return next;
   if (auto noted = NoteRestarts(state, members, view.now_ms)) return noted;
   if (auto failed = FailByRate(state, plan, view)) return failed;
   if (state.paused_ms() != 0) return std::nullopt;

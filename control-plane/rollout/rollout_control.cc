@@ -3,7 +3,6 @@
 #include "control-plane/rollout/rollout_control.h"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "common/log.h"
@@ -54,6 +53,22 @@ void LogStep(const v1::StoredRollout& before, const v1::StoredRollout& after) {
                       {"reason", after.reason()}});
 }
 
+// Agents are given all of it anew, and nothing is searched for; nullopt: there is nothing to do.
+std::optional<v1::StoredHeld> Lifted(const v1::StoredHeld& held) {
+  if (held.objects().empty() && !held.has_bisection()) return std::nullopt;
+  v1::StoredHeld next = held;
+  LiftAll(next);
+  next.clear_bisection();
+  return next;
+}
+
+// Whether what it has failed by is held back, or searched for, where its policy says so.
+bool IsBlamed(const v1::StoredRollout& state) {
+  if (state.state() != v1::StoredRollout::FAILED || state.refusals().empty()) return false;
+  const absl::StatusOr<RolloutPlan> plan = ParsePolicy(state.policy());
+  return plan.ok() && plan->holds;
+}
+
 }  // namespace
 
 RolloutControl::RolloutControl(RolloutBook& book, Configuration& configuration,
@@ -83,9 +98,7 @@ void RolloutControl::Start() {
     if (page->has_policy() || !page->held.objects().empty()) Wake();
   });
   agents_.OnAgents([this] {
-    if (!book_.Now()->has_policy() && !agents_.AnyRefuses() && !book_.Now()->held.has_bisection()) {
-      return;
-    }
+    if (!book_.Now()->has_policy()) return;
     const std::lock_guard lock(mutex_);
     agents_changed_ = true;
     wake_.notify_one();
@@ -135,7 +148,6 @@ void RolloutControl::AskTraffic(const RolloutPage& page) {
 
 Milliseconds RolloutControl::Patience(bool leads) const {
   const RolloutBook::PagePtr page = book_.Now();
-  if (quarantine_.Waits()) return kLookAtTraffic;
   if (page->held.has_bisection()) return kRound;
   if (!page->has_policy() || !IsUnderWay(page->state)) return kIdle;
   const Milliseconds patience = WantsTraffic(*page) ? kLookAtTraffic : kRound;
@@ -242,8 +254,10 @@ void RolloutControl::Report(const RolloutPage& page) {
   const v1::StoredRollout& state = page.state;
   if (page.has_policy() && state.promoted_revision() != 0 && !NewestIsPromoted()) {
     const std::string rollout = Concat("rollout ", std::to_string(state.number()));
+    // What is said of other objects is for whoever may read those.
+    const std::string why = state.refusals().empty() ? state.reason() : "agents refuse it";
     held_back.message = IsUnderWay(state) ? Concat(rollout, " has not reached every agent yet")
-                                          : Concat(rollout, " was stopped: ", state.reason());
+                                          : Concat(rollout, " was stopped: ", why);
     if (state.state() == v1::StoredRollout::FAILED) {
       for (const v1::RolloutRefusal& refusal : state.refusals()) {
         if (refusal.resource().empty()) continue;
@@ -310,27 +324,16 @@ bool RolloutControl::Drive(const RolloutBook::PagePtr& page, bool leads) {
     return held.has_value() && Write(page, {.policy = {}, .state = {}, .held = std::move(held)});
   }
   RolloutChange change{.policy = {}, .state = std::move(next)};
-  if (!change.state->refusals().empty() && !IsUnderWay(*change.state)) {
-    BlameRefusals(*page, change);
-  }
+  BlameRefusals(*page, change);
   return Write(page, change);
 }
 
 // Those who refuse it say what; where the objects are known the others' changes go on without them.
 void RolloutControl::BlameRefusals(const RolloutPage& page, RolloutChange& change) {
   v1::StoredRollout& state = *change.state;
-  if (state.state() != v1::StoredRollout::FAILED) return;
-  std::set<std::string> agents;
-  for (const v1::RolloutRefusal& refusal : state.refusals()) agents.insert(refusal.agent());
-  const Refused refused{.revision = state.revision(),
-                        .held = state.held(),
-                        .accepted_revision = state.promoted_revision(),
-                        .accepted_held = state.promoted_held(),
-                        .rollout = state.number(),
-                        .agents = static_cast<uint32_t>(agents.size()),
-                        .refusals = {state.refusals().begin(), state.refusals().end()}};
+  if (!IsUnderWay(page.state) || !IsBlamed(state)) return;
   v1::StoredHeld held = page.held;
-  const std::string done = quarantine_.Blame(refused, held);
+  const std::string done = quarantine_.Blame(state, held);
   if (done.empty()) return;
   state.set_reason(Concat(state.reason(), "; ", done));
   change.held = std::move(held);
@@ -363,8 +366,14 @@ absl::StatusOr<v1::RolloutPolicy> RolloutControl::SetPolicy(
       book_.Change([&](const RolloutPage& page) -> absl::StatusOr<RolloutChange> {
         RolloutChange change{.policy = stored, .state = {}};
         if (plan.stages.empty()) {
+          if (!request.force() && !quarantine_.Held(page).empty()) {
+            return absl::FailedPreconditionError(
+                "without a policy nothing is held back: what agents refuse would reach all of them "
+                "at once; apply it mended or go back first, or force it");
+          }
           ASSIGN_OR_RETURN(change.state,
                            WithoutPolicy(page.state, NewestIsPromoted(), request.force(), now_ms));
+          change.held = Lifted(page.held);
         }
         return change;
       });
@@ -384,7 +393,9 @@ absl::Status RolloutControl::RestoreHeld(const RolloutPage& backup) {
   const absl::Status restored =
       book_.Change([&backup](const RolloutPage& page) -> absl::StatusOr<RolloutChange> {
         RolloutChange change{.policy = {}, .state = {}};
-        if (page.held.objects().empty()) change.held = backup.held;
+        if (!page.held.objects().empty()) return change;
+        change.held = page.held;
+        TakeOver(backup.held, NowMs(), *change.held);
         return change;
       });
   // The objects that come next must not get to anybody before.
@@ -402,8 +413,12 @@ absl::Status RolloutControl::RestorePolicy(const RolloutPage& backup, const std:
 v1::RolloutStatus RolloutControl::Status() {
   const RolloutBook::PagePtr page = book_.Now();
   v1::RolloutStatus status = StatusOf(page->state, page->has_policy(), View(*page));
-  for (v1::HeldObject& object : quarantine_.Held(*page)) *status.add_held() = std::move(object);
+  for (v1::HeldObject& object : quarantine_.Held(*page)) {
+    if (object.rollout() == page->state.number()) status.set_goes_on(true);
+    *status.add_held() = std::move(object);
+  }
   if (page->held.has_bisection()) {
+    status.set_goes_on(true);
     const v1::StoredBisection& bisection = page->held.bisection();
     status.set_search(Concat("agent ", bisection.agent(), " tries parts of revision ",
                              std::to_string(bisection.revision()), ", of ",
@@ -449,11 +464,7 @@ absl::StatusOr<v1::RolloutStatus> RolloutControl::Steer(const v1::SteerRolloutRe
         RETURN_IF_ERROR(next.status());
         LogStep(state, *next);
         RolloutChange change{.policy = {}, .state = *next};
-        if (request.action() == Request::RETRY && page.held.objects_size() > 0) {
-          change.held = page.held;
-          LiftAll(*change.held);
-          change.held->clear_bisection();
-        }
+        if (request.action() == Request::RETRY) change.held = Lifted(page.held);
         return change;
       });
   RETURN_IF_ERROR(changed);

@@ -138,6 +138,11 @@ absl::StatusOr<RolloutPlan> ParsePolicy(const v1::RolloutPolicy& policy) {
     return Wrong("onNewRevision", Concat("\"", on_new, "\": must be Restart or Wait"));
   }
   plan.restarts = on_new != "Wait";
+  const std::string& on_refusal = policy.on_refusal();
+  if (!on_refusal.empty() && on_refusal != "Stop" && on_refusal != "Hold") {
+    return Wrong("onRefusal", Concat("\"", on_refusal, "\": must be Stop or Hold"));
+  }
+  plan.holds = on_refusal == "Hold";
   return plan;
 }
 

@@ -35,6 +35,7 @@ struct RolloutPlan {
   ErrorRule error_rate;
   ErrorRule gateway_error_rate;
   bool restarts = true;  // A new revision takes the place of one that is under way.
+  bool holds = false;    // What is refused is held back, and the rest goes on.
 };
 
 // INVALID_ARGUMENT names the field: "stages[1].share: …".

@@ -11,7 +11,8 @@ from harness import Gateway, backend, eventually, reference, route
 AGENTS = int(os.environ.get("APK_AGENTS", "40"))
 SHARE = 5  # Percent that are in the first stage.
 MARK = "refuse-me"
-POLICY = f"stages: [{{name: few, share: {SHARE}%}}, {{name: half, share: 50%}}]\ntimeout: 20s\n"
+STAGES = f"stages: [{{name: few, share: {SHARE}%}}, {{name: half, share: 50%}}]\ntimeout: 20s\n"
+POLICY = STAGES + "onRefusal: Hold\n"
 
 
 def of(name, value="fine"):
@@ -22,7 +23,7 @@ def of(name, value="fine"):
 
 
 class Quarantine(unittest.TestCase):
-    def begin(self, policy="", refused=(MARK,)):
+    def begin(self, policy, refused=(MARK,)):
         self.gateway = Gateway(agents=0)
         self.addCleanup(self.gateway.close)
         self.gateway.apply(backend("b", 1) + of("first"), settle=False)
@@ -37,6 +38,9 @@ class Quarantine(unittest.TestCase):
 
     def held(self):
         return sorted(held["name"] for held in self.status().get("held", []))
+
+    def versions(self):
+        return [agent["snapshotVersion"] for agent in self.gateway.fleet()["agents"]]
 
     def refusing(self):
         return {agent for agent, _, _ in self.fleet.refusals}
@@ -53,7 +57,7 @@ class Quarantine(unittest.TestCase):
             return next((c for c in parents[0]["conditions"] if c["type"] == "Programmed"), None)
         return eventually(there, f"a condition of {name}")
 
-    def check_goes_on(self, in_stages):
+    def check_goes_on(self, named):
         """A change with something bad in it, and others after it."""
         done, seconds = self.apply(of("good") + of("bad", MARK), check=False)
         self.assertEqual(done.returncode, 1)
@@ -61,12 +65,13 @@ class Quarantine(unittest.TestCase):
         self.assertIn("apkctl rollout retry", done.stderr)
         self.assertEqual(self.held(), ["bad"])
         _, alone = self.apply(of("unrelated"))
+        self.assertLess(alone, harness.PATIENCE)
+        self.assertEqual(self.held(), ["bad"])
         print(f"{AGENTS} agents: a change without what was refused of it was live after {seconds:.2f} s, "
               f"an unrelated one after {alone:.2f} s; {len(self.refusing())} refused it")
-        if in_stages:
-            self.assertLessEqual(len(self.refusing()), max(1, -(-AGENTS * SHARE // 100)))
+        self.assertLessEqual(len(self.refusing()), max(1, -(-AGENTS * SHARE // 100)))
         self.assertEqual(self.programmed("bad")["reason"], "RefusedByAgent")
-        self.assertIn(MARK, self.programmed("bad")["message"])
+        self.assertEqual(MARK in self.programmed("bad")["message"], named)
         shown = self.gateway.apkctl("rollout", "status").stdout
         self.assertIn("HTTPRoute default/bad is held back", shown)
 
@@ -89,24 +94,47 @@ class Quarantine(unittest.TestCase):
         self.assertEqual(self.held(), ["first"])
         self.apply(of("first"))
         self.assertEqual(self.held(), [])
-        if in_stages:
-            self.assertLessEqual(len(self.refusing()), 3 * max(1, -(-AGENTS * SHARE // 100)))
+        self.assertLessEqual(len(self.refusing()), 3 * max(1, -(-AGENTS * SHARE // 100)))
 
-    def test_in_stages(self):
+    def test_it_is_held_back(self):
         self.begin(POLICY)
-        self.check_goes_on(in_stages=True)
+        self.check_goes_on(named=True)
 
-    def test_in_stages_where_agents_do_not_say_what(self):
+    def test_it_is_searched_for_where_agents_do_not_say_what(self):
         self.begin(POLICY, (MARK, "unnamed"))
-        self.check_goes_on(in_stages=True)
+        self.check_goes_on(named=False)
 
-    def test_without_a_policy(self):
-        self.begin()
-        self.check_goes_on(in_stages=False)
+    def test_unless_the_policy_says_so_all_of_it_goes_back(self):
+        self.begin(STAGES)
+        before = self.versions()
+        done, _ = self.apply(of("good") + of("bad", MARK), check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("Failed", done.stderr)
+        self.assertEqual(self.held(), [])
+        eventually(lambda: self.versions() == before, "all agents run what they ran before")
+        self.assertLessEqual(len(self.refusing()), max(1, -(-AGENTS * SHARE // 100)))
 
-    def test_without_a_policy_where_agents_do_not_say_what(self):
-        self.begin(refused=(MARK, "unnamed"))
-        self.check_goes_on(in_stages=False)
+    def test_without_a_policy_agents_stay_as_they_are(self):
+        self.begin("")
+        done, _ = self.apply(of("good") + of("bad", MARK), check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("refuses it", done.stderr)
+        self.assertEqual(len(self.refusing()), AGENTS)
+        self.assertEqual(self.held(), [])
+        self.apply(of("bad", "mended"))
+
+    def test_a_restore_that_is_refused_changes_nothing(self):
+        self.begin(POLICY)
+        self.apply(of("good") + of("bad", MARK), check=False)
+        self.assertEqual(self.held(), ["bad"])
+        file = self.gateway.data / "held.backup"
+        self.gateway.apkctl("backup", "-o", file)
+        other = Gateway(agents=0)
+        self.addCleanup(other.close)
+        other.apply(backend("b", 1) + of("bad", MARK), settle=False)
+        refused = other.apkctl("restore", "-f", file, check=False)
+        self.assertIn("is not new", refused.stderr)
+        self.assertNotIn("held", json.loads(other.apkctl("rollout", "status", "-o", "json").stdout))
 
 
 if __name__ == "__main__":

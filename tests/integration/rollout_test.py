@@ -163,6 +163,7 @@ class Rollouts(unittest.TestCase):
         self.assertEqual(self.fleet.rollout().get("number", 0), number)
 
     def test_a_port_that_the_canary_can_not_bind_gets_no_further(self):
+        self.set_policy(POLICY + "onRefusal: Hold\n")
         before = self.fleet.versions()
         with socket.socket() as holder:
             holder.bind(("127.0.0.1", 0))  # Of the canary alone.
@@ -337,13 +338,22 @@ class Roles(unittest.TestCase):
             taken = str(holder.getsockname()[1])
             fleet.apply(plain_gateway(taken, "second"), settle=False)
             fleet.ended("Failed")
-            for arguments in (("status",), ("status", "-o", "json"), ("history",)):
-                for name in ("ann", "eve"):
-                    self.assertIn("second", users[name].apkctl("rollout", *arguments).stdout, arguments)
-                told = users["bob"].apkctl("rollout", *arguments).stdout
-                self.assertIn("agents refuse it", told)
-                self.assertNotIn("second", told)
-                self.assertNotIn(taken, told)
+            self.bob_is_told_of_no_gateway(users, taken)
+            self.assertIn("agents refuse it", users["bob"].apkctl("rollout", "status").stdout)
+            fleet.apkctl("rollout", "policy", "set", "-f", "-", stdin=POLICY + "onRefusal: Hold\n")
+            fleet.apkctl("rollout", "retry")
+            eventually(lambda: fleet.status().get("held"), "it is held back")
+            self.assertIn("held back: Gateway", users["eve"].apkctl("rollout", "history").stdout)
+            self.bob_is_told_of_no_gateway(users, taken)
+
+    def bob_is_told_of_no_gateway(self, users, taken):
+        for arguments in (("status",), ("status", "-o", "json"), ("history",)):
+            for name in ("ann", "eve"):
+                self.assertIn("second", users[name].apkctl("rollout", *arguments).stdout, arguments)
+            told = users["bob"].apkctl("rollout", *arguments).stdout
+            self.assertNotIn("second", told)
+            self.assertNotIn(taken, told)
+        self.assertIn("agents refuse it", told)
 
     def test_who_may_steer(self):
         roles = ("bindings:\n- {role: admin, users: [admin]}\n- {role: editor, users: [ann], namespaces: [\"*\"]}\n"
@@ -367,13 +377,13 @@ class Roles(unittest.TestCase):
             self.assertIn("forbidden", users["ann"].apkctl("rollout", "policy", "remove", "--force").stderr)
             self.assertEqual(users["ann"].apkctl("rollout", "pause").returncode, 0)
             self.assertEqual(users["ann"].apkctl("rollout", "abort").returncode, 0)
-            self.refusals_are_for_who_may_read_there(fleet, users)
             entries = [json.loads(line) for line in audit.read_text().splitlines()]
             noted = [(entry["user"].rsplit("/", 1)[1], entry["verb"], entry["result"]) for entry in entries
                      if entry.get("objects", [{}])[0].get("kind") in ("Rollout", "RolloutPolicy")]
             self.assertEqual(noted[0], ("admin", "update", "OK"))
             self.assertIn(("bob", "pause", "Forbidden"), noted)
             self.assertEqual(noted[-1], ("ann", "abort", "OK"))
+            self.refusals_are_for_who_may_read_there(fleet, users)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,8 @@ class Simulation {
  public:
   explicit Simulation(uint32_t seed) : random_(seed), names_(seed % 2 == 0), odd_(seed % 3 == 0) {
     EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
-        "stages {selector: 'tier=canary' soak: '1s'} stages {share: '60%'} timeout: '60s'",
+        "stages {selector: 'tier=canary' soak: '1s'} stages {share: '60%'} timeout: '60s' "
+        "on_refusal: 'Hold'",
         &policy_));
     log_.resize(2);  // There is no revision 0.
     for (int i = 0; i < kKeys; ++i) Put(Concat("key-", std::to_string(i)), "0");
@@ -292,7 +293,7 @@ class Simulation {
                    .accepted_revision = state_.promoted_revision(),
                    .resources = &after,
                    .accepted = &before},
-                  objects, now_ms_, next)) {
+                  objects, state_, HeldIn(log_.back(), InForce(held_)), now_ms_, next)) {
       Fail("it is too much");
     }
     objects_held += static_cast<int>(objects.size());
@@ -304,20 +305,24 @@ class Simulation {
     const Agent& agent = agents_[0];
     const std::string version = Tried().version;
     const bool accepted = agent.runs == version;
-    const bool known = std::count(search.refused().begin(), search.refused().end(), version) > 0;
-    if (!accepted && !known && (!agent.connected || agent.last_refused != version)) {
-      if (!IsHopeless(search, now_ms_)) return false;
+    if (search.returning()) {
+      if (agent.connected && !accepted && !IsOver(search, now_ms_)) return false;
+      const v1::StoredBisection ended = search;
       next.clear_bisection();
+      if (!ended.given_up()) {
+        const ResourceSet before = Resources(ended.base_revision(), ended.base_held());
+        const ResourceSet after = Resources(ended.revision(), ended.held());
+        HoldFound(ended, before, after, ChangesBetween(before, after), next);
+      }
     } else {
-      if (!accepted) search.add_refused(version);
-      if (Answered(accepted, now_ms_, search)) {
-        const v1::StoredBisection found = search;
-        next.clear_bisection();
-        const ResourceSet before = Resources(found.base_revision(), found.base_held());
-        const ResourceSet after = Resources(found.revision(), found.held());
-        HoldFound(found, before, after, ChangesBetween(before, after), next);
+      const bool known = std::count(search.refused().begin(), search.refused().end(), version) > 0;
+      const bool answered = agent.connected && (accepted || known || agent.last_refused == version);
+      if (!answered && !IsHopeless(search, now_ms_)) return false;
+      if (answered && !accepted) search.add_refused(version);
+      if (answered && Answered(accepted, search)) {
+        Return(false, search);
       } else if (IsHopeless(search, now_ms_)) {
-        next.clear_bisection();
+        Return(true, search);
       }
     }
     Store(state_, next);

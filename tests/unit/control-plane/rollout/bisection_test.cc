@@ -38,7 +38,7 @@ std::optional<std::set<uint32_t>> Find(uint32_t changes, const std::set<uint32_t
       const bool found = std::count(bisection.found().begin(), bisection.found().end(), number) > 0;
       if (!found && place++ < bisection.tried() && bad.contains(number)) accepted = false;
     }
-    ended = Answered(accepted, 1, bisection);
+    ended = Answered(accepted, bisection);
   }
   return std::set<uint32_t>(bisection.found().begin(), bisection.found().end());
 }
@@ -69,8 +69,13 @@ TEST(Bisection, IsGivenUpWhereEverythingIsRefusedOrNobodyAnswers) {
   v1::StoredBisection bisection;
   bisection.set_changes(10);
   Begin(1000, bisection);
-  EXPECT_FALSE(IsHopeless(bisection, 6000));
-  EXPECT_TRUE(IsHopeless(bisection, 6001));
+  // One time for all of it, whatever is answered.
+  Answered(false, bisection);
+  EXPECT_FALSE(IsHopeless(bisection, 31'000));
+  EXPECT_TRUE(IsHopeless(bisection, 31'001));
+  Return(true, bisection);
+  EXPECT_FALSE(IsOver(bisection, 36'000));
+  EXPECT_TRUE(IsOver(bisection, 36'001));
 }
 
 TEST(Bisection, ChangesAreThoseOfContentInTheOrderOfTheirRevisions) {
@@ -103,6 +108,12 @@ TEST(Bisection, WhatIsNotTriedIsAsItWas) {
   EXPECT_EQ(tried.Find<v1::ConfigMap>("default", "changed")->data().at("value"), "x");
   EXPECT_NE(tried.Find<v1::ConfigMap>("default", "new"), nullptr);
   EXPECT_NE(tried.Find<v1::ConfigMap>("default", "gone"), nullptr);
+  // The way back is all as it was.
+  Return(false, bisection);
+  const ResourceSet back = TriedOf(bisection, before, after, changes);
+  EXPECT_EQ(back.Find<v1::ConfigMap>("default", "changed")->data().at("value"), "x");
+  EXPECT_EQ(back.Find<v1::ConfigMap>("default", "new"), nullptr);
+  EXPECT_NE(back.Find<v1::ConfigMap>("default", "gone"), nullptr);
 }
 
 }  // namespace

@@ -81,7 +81,7 @@ class QuarantineTest : public RolloutControlTest {
 };
 
 TEST_F(QuarantineTest, WhatIsRefusedIsHeldBackAndWhatElseWasChangedGoesOn) {
-  SetPolicy("tier=canary", "");
+  SetPolicy("tier=canary", "", "Hold");
   RefuseBadPort(true);
   ApplyAll({MakeGateway("bad", kBadPort), MakeGateway("good", 8081)});
   ASSERT_TRUE(AllServe("good", 8081));
@@ -110,7 +110,7 @@ TEST_F(QuarantineTest, WhatIsRefusedIsHeldBackAndWhatElseWasChangedGoesOn) {
 }
 
 TEST_F(QuarantineTest, AnObjectGoesOnAsItWasAcceptedUntilItIsMended) {
-  SetPolicy("tier=canary", "");
+  SetPolicy("tier=canary", "", "Hold");
   RefuseBadPort(true);
   Apply(MakeGateway("first", kBadPort));
   ASSERT_TRUE(IsHeld("first"));
@@ -134,7 +134,7 @@ TEST_F(QuarantineTest, AnObjectGoesOnAsItWasAcceptedUntilItIsMended) {
 }
 
 TEST_F(QuarantineTest, AStartKnowsWhatIsHeldBack) {
-  SetPolicy("tier=canary", "");
+  SetPolicy("tier=canary", "", "Hold");
   RefuseBadPort(true);
   ApplyAll({MakeGateway("bad", kBadPort), MakeGateway("good", 8081)});
   ASSERT_TRUE(AllServe("good", 8081));
@@ -148,7 +148,7 @@ TEST_F(QuarantineTest, AStartKnowsWhatIsHeldBack) {
 }
 
 TEST_F(QuarantineTest, ItIsTriedAgainWhenSomebodySaysSo) {
-  SetPolicy("tier=canary", "");
+  SetPolicy("tier=canary", "", "Hold");
   RefuseBadPort(true);
   ApplyAll({MakeGateway("bad", kBadPort), MakeGateway("good", 8081)});
   ASSERT_TRUE(AllServe("good", 8081));
@@ -165,7 +165,7 @@ TEST_F(QuarantineTest, ItIsTriedAgainWhenSomebodySaysSo) {
 }
 
 TEST_F(QuarantineTest, WhatAnAgentCanNotNameIsFoundByTrying) {
-  SetPolicy("tier=canary", "");
+  SetPolicy("tier=canary", "", "Hold");
   RefuseBadPort(false);
   std::vector<v1::Gateway> gateways;
   for (uint32_t i = 0; i < 7; ++i) {
@@ -182,41 +182,92 @@ TEST_F(QuarantineTest, WhatAnAgentCanNotNameIsFoundByTrying) {
   EXPECT_FALSE(plane_->book.Now()->held.has_bisection());
 }
 
-TEST_F(QuarantineTest, WithoutAPolicyTheFleetIsHeard) {
+TEST_F(QuarantineTest, WithoutAPolicyNothingIsHeldBack) {
+  RefuseBadPort(true);
+  ApplyAll({MakeGateway("bad", kBadPort), MakeGateway("good", 8081)});
+  Obey();
+  EXPECT_EQ(GivenTheBad(), (std::set<std::string>{"b", "c", "canary"}));
+  Apply(MakeGateway("bad", 8085));
+  ASSERT_TRUE(AllServe("bad", 8085));
+  EXPECT_EQ(plane_->book.Now()->held.last_id(), 0u);
+}
+
+TEST_F(QuarantineTest, UnlessThePolicySaysOtherwiseTheWholeChangeGoesBack) {
+  SetPolicy("tier=canary", "");
+  RefuseBadPort(true);
+  const std::string before = TargetOf("b");
+  ApplyAll({MakeGateway("bad", kBadPort), MakeGateway("good", 8081)});
+  ASSERT_TRUE(Reaches("Failed"));
+  EXPECT_TRUE(Eventually([&] { return TargetOf("canary") == before; }));
+  EXPECT_EQ(TargetOf("b"), before);
+  EXPECT_EQ(plane_->book.Now()->held.last_id(), 0u);
+  EXPECT_EQ(plane_->control.Status().rollout().number(), 1u);
+}
+
+TEST_F(QuarantineTest, ASearchThatFindsTooManyEndsWhereItBegan) {
+  SetPolicy("tier=canary", "", "Hold");
+  const std::string before = runs_.at("canary");
+  RefuseBadPort(false);
+  std::vector<v1::Gateway> gateways;
+  for (int i = 0; i < 9; ++i) {
+    gateways.push_back(MakeGateway("fine-" + std::to_string(i), static_cast<uint32_t>(9000 + i)));
+    gateways.push_back(MakeGateway("wrong-" + std::to_string(i), kBadPort));
+  }
+  ApplyAll(gateways);
+  bool searched = false;
+  ASSERT_TRUE(Eventually([&] {
+    Obey();
+    searched = searched || plane_->book.Now()->held.has_bisection();
+    return searched && !plane_->book.Now()->held.has_bisection();
+  }));
+  // It has gone back by then.
+  EXPECT_EQ(runs_.at("canary"), before);
+  EXPECT_TRUE(Held().empty());
+  const v1::RolloutStatus status = plane_->control.Status();
+  EXPECT_EQ(status.rollout().state(), "Failed");
+  EXPECT_EQ(status.rollout().number(), 1u);
+  EXPECT_FALSE(status.goes_on());
+  EXPECT_EQ(TargetOf("b"), before);
+  EXPECT_EQ(TargetOf("canary"), before);
+}
+
+TEST_F(QuarantineTest, WhatIsSaidOfAnotherObjectIsNotSaidOfThisOne) {
+  SetPolicy("tier=canary", "", "Hold");
+  RefuseBadPort(false);
+  ApplyAll({MakeGateway("bad", kBadPort), MakeGateway("good", 8081)});
+  ASSERT_TRUE(IsHeld("bad"));
+  EXPECT_EQ(Held()[0].message().find("can't be"), std::string::npos);
+}
+
+TEST_F(QuarantineTest, RemovingThePolicyEndsItAllAndNeedsForce) {
+  SetPolicy("tier=canary", "", "Hold");
   RefuseBadPort(true);
   ApplyAll({MakeGateway("bad", kBadPort), MakeGateway("good", 8081)});
   ASSERT_TRUE(AllServe("good", 8081));
   ASSERT_TRUE(IsHeld("bad"));
-  Apply(MakeGateway("bad", 8085));
-  ASSERT_TRUE(AllServe("bad", 8085));
+  ASSERT_TRUE(Reaches("Promoted"));
+  v1::SetRolloutPolicyRequest none;
+  EXPECT_TRUE(absl::IsFailedPrecondition(plane_->control.SetPolicy(none, kAuthor).status()));
+  none.set_force(true);
+  ASSERT_TRUE(plane_->control.SetPolicy(none, kAuthor).ok());
+  EXPECT_TRUE(Eventually([&] { return Has(*plane_->snapshots.Newest(), "bad", kBadPort); }));
   EXPECT_TRUE(Held().empty());
 }
 
-TEST_F(QuarantineTest, WithoutAPolicyPartsAreTriedToo) {
-  RefuseBadPort(false);
-  ApplyAll({MakeGateway("bad", kBadPort), MakeGateway("good", 8081), MakeGateway("well", 8082)});
-  ASSERT_TRUE(AllServe("good", 8081));
-  ASSERT_TRUE(AllServe("well", 8082));
-  ASSERT_TRUE(IsHeld("bad"));
-}
-
 TEST_F(QuarantineTest, OneOddAgentHoldsNothingBack) {
+  SetPolicy("tier!=none", "", "Hold");
   RefuseBadPort(true, {"b"});
   Apply(MakeGateway("bad", kBadPort));
   ASSERT_TRUE(Eventually([&] {
     Obey();
     return Serves("canary", "bad", kBadPort) && Serves("c", "bad", kBadPort);
   }));
-  Apply(MakeGateway("good", 8081));
-  ASSERT_TRUE(Eventually([&] {
-    Obey();
-    return Serves("canary", "good", 8081) && Serves("c", "good", 8081);
-  }));
+  ASSERT_TRUE(Reaches("Promoted"));
   EXPECT_TRUE(Held().empty());
 }
 
 TEST_F(QuarantineTest, TwoControlPlanesWithTheSameStoreMakeTheSame) {
-  SetPolicy("tier=canary", "");
+  SetPolicy("tier=canary", "", "Hold");
   RefuseBadPort(true);
   ApplyAll({MakeGateway("bad", kBadPort), MakeGateway("first", 8090), MakeGateway("good", 8081)});
   ASSERT_TRUE(AllServe("good", 8081));
@@ -228,7 +279,7 @@ TEST_F(QuarantineTest, TwoControlPlanesWithTheSameStoreMakeTheSame) {
 }
 
 TEST_F(QuarantineTest, ANewControlPlaneTakesWhatABackupHas) {
-  SetPolicy("tier=canary", "");
+  SetPolicy("tier=canary", "", "Hold");
   RefuseBadPort(true);
   ApplyAll({MakeGateway("bad", kBadPort), MakeGateway("good", 8081)});
   ASSERT_TRUE(AllServe("good", 8081));

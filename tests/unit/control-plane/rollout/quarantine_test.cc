@@ -44,12 +44,14 @@ class QuarantineRecordTest : public testing::Test {
                      .agents = 1,
                      .resources = &refused_,
                      .accepted = &accepted_},
-                    objects, 1000, held_);
+                    objects, state_, applying_, 1000, held_);
   }
 
   ResourceSet accepted_;
   ResourceSet refused_;
   v1::StoredHeld held_;
+  v1::StoredRollout state_;
+  std::vector<uint64_t> applying_;  // Apart from what is refused now.
 };
 
 TEST_F(QuarantineRecordTest, WhatIsRefusedIsWhatItWasWhereverItIsThat) {
@@ -108,15 +110,44 @@ TEST_F(QuarantineRecordTest, ItIsBounded) {
   for (int i = 0; i < kHeldObjectsMax; ++i) {
     refused_.Put(Make("a", std::to_string(i)));
     ASSERT_TRUE(Hold({"a"}));
+    applying_.push_back(held_.last_id());
   }
   const std::string before = held_.SerializeAsString();
   refused_.Put(Make("a", "one more"));
   EXPECT_FALSE(Hold({"a"}));
   EXPECT_EQ(held_.SerializeAsString(), before);
+  // What does not apply makes room, the oldest first, unless a rollout goes by it.
+  applying_.erase(applying_.begin(), applying_.begin() + 3);
+  state_.add_promoted_held(1);
+  EXPECT_TRUE(Hold({"a"}));
+  EXPECT_EQ(held_.objects_size(), kHeldObjectsMax);
+  EXPECT_EQ(held_.objects(0).id(), 1u);
+  EXPECT_EQ(held_.objects(1).id(), 3u);
+  EXPECT_EQ(held_.objects(kHeldObjectsMax - 1).id(), 51u);
+  // So does what was lifted.
+  LiftAll(held_);
+  refused_.Put(Make("a", "another one"));
+  EXPECT_TRUE(Hold({"a"}));
   held_.Clear();
   accepted_.Put(Make("a", std::string(kHeldBytesMax, 'x')));
   EXPECT_FALSE(Hold({"a"}));
   EXPECT_TRUE(held_.objects().empty());
+}
+
+TEST_F(QuarantineRecordTest, NoIdIsGivenTwiceWhereABackupIsTakenOver) {
+  ASSERT_TRUE(Hold({"a"}));
+  v1::StoredHeld here;
+  here.set_last_id(7);
+  TakeOver(held_, 5000, here);
+  ASSERT_EQ(here.objects_size(), 1);
+  EXPECT_EQ(here.objects(0).id(), 8u);
+  EXPECT_EQ(here.objects(0).since_ms(), 5000);
+  EXPECT_EQ(here.last_id(), 8u);
+  held_.set_last_id(20);
+  here.Clear();
+  TakeOver(held_, 5000, here);
+  EXPECT_EQ(here.objects(0).id(), 21u);
+  EXPECT_EQ(here.last_id(), 21u);
 }
 
 TEST_F(QuarantineRecordTest, UsersSeeWhatIsHeldBackOfTheNewest) {

@@ -95,11 +95,13 @@ class RolloutControlTest : public testing::Test {
     ASSERT_FALSE(response->results().empty());
   }
 
-  void SetPolicy(const std::string& selector, const std::string& soak) {
+  void SetPolicy(const std::string& selector, const std::string& soak,
+                 const std::string& on_refusal = "") {
     v1::SetRolloutPolicyRequest request;
     v1::RolloutStage& stage = *request.mutable_policy()->add_stages();
     stage.set_selector(selector);
     stage.set_soak(soak);
+    request.mutable_policy()->set_on_refusal(on_refusal);
     const auto set = plane_->control.SetPolicy(request, kAuthor);
     ASSERT_TRUE(set.ok()) << std::string(set.status().message());
   }

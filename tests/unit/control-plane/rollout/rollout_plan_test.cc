@@ -84,6 +84,7 @@ TEST(RolloutPlan, NamesTheFieldThatIsWrong) {
   EXPECT_THAT(ProblemOf("error_rate {max: '1%' min_requests: -1}"),
               HasSubstr("errorRate.minRequests: must not be negative"));
   EXPECT_THAT(ProblemOf("on_new_revision: 'Maybe'"), HasSubstr("onNewRevision: \"Maybe\""));
+  EXPECT_THAT(ProblemOf("on_refusal: 'Ignore'"), HasSubstr("onRefusal: \"Ignore\""));
   v1::RolloutPolicy many;
   for (int i = 1; i <= 21; ++i) many.add_stages()->set_share(std::to_string(i) + "%");
   EXPECT_THAT(std::string(ParsePolicy(many).status().message()), HasSubstr("more than 20"));
