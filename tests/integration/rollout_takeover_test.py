@@ -43,8 +43,8 @@ class RolloutsOnEtcd(unittest.TestCase):
     def status(self, number):
         return json.loads(self.all.apkctl(number, "rollout", "status", "-o", "json").stdout)
 
-    def set_policy(self, number, soak):
-        self.all.apkctl(number, "rollout", "policy", "set", "-f", "-", stdin=POLICY.format(soak=soak))
+    def set_policy(self, number, soak, more=""):
+        self.all.apkctl(number, "rollout", "policy", "set", "-f", "-", stdin=POLICY.format(soak=soak) + more)
 
     def canaries(self, path):
         return [agent for agent in (1, 2, 3) if self.all.ask(agent, path) == 200]
@@ -102,7 +102,7 @@ class RolloutsOnEtcd(unittest.TestCase):
         return json.loads(self.all.apkctl(number, "agents", "-o", "json").stdout)["snapshotVersion"]
 
     def test_all_hold_back_the_same_whoever_leads(self):
-        self.set_policy(1, "0s")
+        self.set_policy(1, "0s", "onRefusal: Hold\n")
         with socket.socket() as holder:
             holder.bind(("0.0.0.0", 0))  # Whichever agent is the canary.
             holder.listen()
