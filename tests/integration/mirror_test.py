@@ -490,8 +490,9 @@ class Pipelining(MirrorTest):
         self.assertIn(f" {requests} succeeded", done)
 
     def load_until_rows_come(self, mirror):
-        # However busy the machine is with something else.
-        eventually(lambda: self.load(mirror, "--mirror-quick-ms", 1000) or mirror.rows, "copies come in rows")
+        # However busy the machine is with something else: whether they do is chance then.
+        eventually(lambda: self.load(mirror, "--mirror-quick-ms", 1000) or mirror.rows, "copies come in rows",
+                   3 * harness.PATIENCE)
 
     def row_mirror(self, answer):
         mirror = RowMirror(answer)
