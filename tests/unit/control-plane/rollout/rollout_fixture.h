@@ -81,6 +81,12 @@ class RolloutTest : public testing::Test {
   void Obey() {
     for (RolloutAgent& agent : view.agents) agent.runs_it = IsMember(state, agent.id);
   }
+  // Its number. REQUIRES: there is a member.
+  size_t FirstMember() {
+    size_t i = 0;
+    while (!IsMember(state, Agent(i).id)) ++i;
+    return i;
+  }
   void Refuse(size_t i, const std::string& resource, const std::string& message) {
     v1::RolloutRefusal& refusal = Agent(i).refusals.emplace_back();
     refusal.set_agent(Agent(i).id);

@@ -109,12 +109,9 @@ TEST_F(RolloutTest, OneOddMemberStopsItUnlessThePolicySaysOtherwise) {
   Start();
   ASSERT_EQ(state.members_size(), 3);
   Obey();
-  for (size_t i = 0; i < 6; ++i) {
-    if (!IsMember(state, Agent(i).id)) continue;
-    Agent(i).runs_it = false;
-    Refuse(i, "route/default/a", "no");
-    break;
-  }
+  const size_t odd = FirstMember();
+  Agent(odd).runs_it = false;
+  Refuse(odd, "route/default/a", "no");
   Settle();
   EXPECT_EQ(StateName(state), "Failed");
 }
@@ -123,11 +120,7 @@ TEST_F(RolloutTest, WhereObjectsAreHeldBackOthersAreHeardButNotForLong) {
   policy = PolicyOf("stages {share: '50%'} timeout: '20s' on_refusal: 'Hold'");
   Start();
   ASSERT_EQ(state.members_size(), 3);
-  for (size_t i = 0; i < 6; ++i) {
-    if (!IsMember(state, Agent(i).id)) continue;
-    Refuse(i, "", "no");
-    break;
-  }
+  Refuse(FirstMember(), "", "no");
   Settle();
   EXPECT_EQ(StateName(state), "Progressing");
   EXPECT_EQ(NextStepMs(state), view.now_ms + kOpinionMs);
@@ -141,12 +134,9 @@ TEST_F(RolloutTest, OneOddMemberDoesNotStopWhatTheOthersRun) {
   Start();
   ASSERT_EQ(state.members_size(), 3);
   Obey();
-  for (size_t i = 0; i < 6; ++i) {
-    if (!IsMember(state, Agent(i).id)) continue;
-    Agent(i).runs_it = false;
-    Refuse(i, "route/default/a", "no");
-    break;
-  }
+  const size_t odd = FirstMember();
+  Agent(odd).runs_it = false;
+  Refuse(odd, "route/default/a", "no");
   Settle();
   EXPECT_EQ(state.stage(), 1u);
   ASSERT_EQ(state.refusals_size(), 1);
