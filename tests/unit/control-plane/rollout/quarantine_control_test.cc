@@ -45,6 +45,15 @@ class QuarantineTest : public RolloutControlTest {
     const v1::RolloutStatus status = plane_->control.Status();
     return {status.held().begin(), status.held().end()};
   }
+  // Of two Gateways the good one is served by all, the bad one by nobody.
+  void HaveBadHeld() {
+    SetPolicy("tier=canary", "", "Hold");
+    RefuseBadPort(true);
+    ApplyAll({MakeGateway("bad", kBadPort), MakeGateway("good", 8081)});
+    ASSERT_TRUE(AllServe("good", 8081));
+    ASSERT_TRUE(IsHeld("bad"));
+  }
+
   bool IsHeld(const std::string& name) {
     return Eventually([&] {
       Obey();
@@ -81,11 +90,7 @@ class QuarantineTest : public RolloutControlTest {
 };
 
 TEST_F(QuarantineTest, WhatIsRefusedIsHeldBackAndWhatElseWasChangedGoesOn) {
-  SetPolicy("tier=canary", "", "Hold");
-  RefuseBadPort(true);
-  ApplyAll({MakeGateway("bad", kBadPort), MakeGateway("good", 8081)});
-  ASSERT_TRUE(AllServe("good", 8081));
-  ASSERT_TRUE(IsHeld("bad"));
+  ASSERT_NO_FATAL_FAILURE(HaveBadHeld());
   EXPECT_EQ(GivenTheBad(), std::set<std::string>{"canary"});
   EXPECT_FALSE(Has(*plane_->snapshots.Newest(), "bad", kBadPort));
   EXPECT_TRUE(Held()[0].absent());
@@ -134,11 +139,7 @@ TEST_F(QuarantineTest, AnObjectGoesOnAsItWasAcceptedUntilItIsMended) {
 }
 
 TEST_F(QuarantineTest, AStartKnowsWhatIsHeldBack) {
-  SetPolicy("tier=canary", "", "Hold");
-  RefuseBadPort(true);
-  ApplyAll({MakeGateway("bad", kBadPort), MakeGateway("good", 8081)});
-  ASSERT_TRUE(AllServe("good", 8081));
-  ASSERT_TRUE(IsHeld("bad"));
+  ASSERT_NO_FATAL_FAILURE(HaveBadHeld());
   const std::string version = plane_->snapshots.Newest()->version;
   Restart();
   EXPECT_EQ(plane_->snapshots.Newest()->version, version);
@@ -148,11 +149,7 @@ TEST_F(QuarantineTest, AStartKnowsWhatIsHeldBack) {
 }
 
 TEST_F(QuarantineTest, ItIsTriedAgainWhenSomebodySaysSo) {
-  SetPolicy("tier=canary", "", "Hold");
-  RefuseBadPort(true);
-  ApplyAll({MakeGateway("bad", kBadPort), MakeGateway("good", 8081)});
-  ASSERT_TRUE(AllServe("good", 8081));
-  ASSERT_TRUE(IsHeld("bad"));
+  ASSERT_NO_FATAL_FAILURE(HaveBadHeld());
   ASSERT_TRUE(Reaches("Promoted"));
   refuses_ = nullptr;
   refused_.clear();
@@ -240,11 +237,7 @@ TEST_F(QuarantineTest, WhatIsSaidOfAnotherObjectIsNotSaidOfThisOne) {
 }
 
 TEST_F(QuarantineTest, RemovingThePolicyEndsItAllAndNeedsForce) {
-  SetPolicy("tier=canary", "", "Hold");
-  RefuseBadPort(true);
-  ApplyAll({MakeGateway("bad", kBadPort), MakeGateway("good", 8081)});
-  ASSERT_TRUE(AllServe("good", 8081));
-  ASSERT_TRUE(IsHeld("bad"));
+  ASSERT_NO_FATAL_FAILURE(HaveBadHeld());
   ASSERT_TRUE(Reaches("Promoted"));
   v1::SetRolloutPolicyRequest none;
   EXPECT_TRUE(absl::IsFailedPrecondition(plane_->control.SetPolicy(none, kAuthor).status()));
@@ -279,11 +272,7 @@ TEST_F(QuarantineTest, TwoControlPlanesWithTheSameStoreMakeTheSame) {
 }
 
 TEST_F(QuarantineTest, ANewControlPlaneTakesWhatABackupHas) {
-  SetPolicy("tier=canary", "", "Hold");
-  RefuseBadPort(true);
-  ApplyAll({MakeGateway("bad", kBadPort), MakeGateway("good", 8081)});
-  ASSERT_TRUE(AllServe("good", 8081));
-  ASSERT_TRUE(IsHeld("bad"));
+  ASSERT_NO_FATAL_FAILURE(HaveBadHeld());
   const RolloutPage page = PageOf(plane_->book.Export());
   plane_.reset();
   std::filesystem::remove_all(directory_);
